@@ -1,0 +1,1 @@
+"""Contracts and everything that needs no array framework."""

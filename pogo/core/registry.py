@@ -1,0 +1,59 @@
+"""The names that configs may use, and the one place that imports a backend."""
+
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Collection
+from types import ModuleType
+
+from pogo.core.errors import BadInput
+
+BACKENDS = {"torch": "pogo.torch_backend", "jax": "pogo.jax_backend"}
+ALGORITHMS = ("iql", "rebrac")
+
+
+def check_name(kind: str, name: str, known: Collection[str]) -> None:
+    """Refuse an unknown name, offering the nearest known one.
+
+    Raises:
+        BadInput: `name` is not in `known`.
+    """
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise BadInput(f"{kind}={name} is unknown.{hint} Known: {', '.join(sorted(known))}.")
+
+
+def check_backend(backend: str) -> None:
+    """Refuse a backend that is unknown or whose framework is not installed.
+
+    Raises:
+        BadInput: the name is unknown, or its package cannot be found here.
+    """
+    check_name("backend", backend, BACKENDS)
+    try:
+        installed = importlib.util.find_spec(backend) is not None
+    except (ImportError, ValueError):  # a hidden or half-removed package answers so
+        installed = False
+    if not installed:
+        raise BadInput(f"backend={backend} needs {backend}, not installed here: pip install 'pogo[{backend}]'.")
+
+
+def load_backend(backend: str, module: str) -> ModuleType:
+    """Import `module` of one backend (`"learner"`, `"algorithms.iql"`): the only place that loads a framework.
+
+    Raises:
+        BadInput: as `check_backend`.
+    """
+    check_backend(backend)
+    return importlib.import_module(f"{BACKENDS[backend]}.{module}")
+
+
+def load_algorithm(algorithm: str) -> ModuleType:
+    """Import the shared half of an algorithm.
+
+    Raises:
+        BadInput: no algorithm has that name.
+    """
+    check_name("algorithm", algorithm, ALGORITHMS)
+    return importlib.import_module(f"pogo.core.algorithms.{algorithm}")

@@ -1,0 +1,1 @@
+"""The JAX half. Twin: pogo/torch_backend."""

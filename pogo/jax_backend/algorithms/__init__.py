@@ -1,0 +1,1 @@
+"""One module per algorithm, in JAX. Twin: pogo/torch_backend/algorithms."""

@@ -1,0 +1,1 @@
+"""The PyTorch half. Twin: pogo/jax_backend."""

@@ -1,0 +1,1 @@
+"""One module per algorithm, in torch. Twin: pogo/jax_backend/algorithms."""
