@@ -1,0 +1,1 @@
+"""What both backends share of each algorithm: hyperparameters, noise, starting parameters. No arrays of theirs."""

@@ -1,0 +1,103 @@
+"""IQL: what both backends share. Kostrikov et al. 2021, arXiv:2110.06169; code of CORL."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pogo.core.actors import ActorConfig
+from pogo.core.data.preprocessing import Preprocessing
+from pogo.core.hyperparameters import check_between, check_positive
+from pogo.core.interface import TrainSpec
+from pogo.core.noise import Draw, keep_mask, normal
+from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters, stack_members
+
+NUM_CRITICS = 2
+INITIALISERS = LayerInitialisers()
+TARGETS = {"target_critic": "critic"}
+ENERGIES = ("value", "loss", "advantage")
+BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Published defaults."""
+
+    updates: int = 1_000_000
+    batch_size: int = 256
+    expectile: float = 0.7  # tau of the expectile regression
+    beta: float = 3.0  # inverse temperature of the advantage weights
+    discount: float = 0.99
+    tau: float = 0.005  # share of the new critic in its target
+    actor_learning_rate: float = 3e-4  # its start: the cosine schedule brings it to 0
+    critic_learning_rate: float = 3e-4
+    value_learning_rate: float = 3e-4
+    cosine_updates: int | None = None  # length of that schedule; none: train.updates
+    max_advantage_weight: float = 100.0
+    deterministic: bool = False  # a deterministic actor 0, trained by squared error
+    actor_dropout: float = 0.0
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    normalize_states: bool = True
+    normalize_rewards: bool = False
+
+    def __post_init__(self) -> None:
+        check_between("algorithm.expectile", self.expectile, 0.0, 1.0)
+        check_between("algorithm.discount", self.discount, 0.0, 1.0)
+        check_between("algorithm.tau", self.tau, 0.0, 1.0)
+        for name in ("actor_learning_rate", "critic_learning_rate", "value_learning_rate", "max_advantage_weight"):
+            check_positive(f"algorithm.{name}", getattr(self, name))
+        if self.cosine_updates is not None:
+            check_positive("algorithm.cosine_updates", self.cosine_updates)
+
+
+def default_actor(hp: Hyperparameters) -> ActorConfig:
+    """The published actor: a Gaussian around tanh(head), one free log_std per action dimension."""
+    return ActorConfig(
+        kind="deterministic" if hp.deterministic else "gaussian",
+        hidden_sizes=hp.hidden_sizes,
+        dropout=hp.actor_dropout,
+    )
+
+
+def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
+    """Dropout masks where actor 0 has dropout, and a sample where it has no density to be weighted."""
+    actor = spec.actors[0]
+    draws: dict[str, Draw] = {}
+    if actor.dropout > 0:
+        for index, size in enumerate(actor.hidden_sizes):
+            draws[f"actor_dropout_{index}"] = keep_mask(1.0 - actor.dropout, spec.batch_size, size)
+    if actor.samples_for_loss:
+        draws["policy_action"] = normal(spec.batch_size, spec.action_size)
+    return draws
+
+
+def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
+    """Critics and value; actors are the chain's."""
+    hidden = spec.hyperparameters.hidden_sizes
+    critic_sizes = (spec.observation_size + spec.action_size, *hidden, 1)
+    critic = stack_members([mlp_parameters(rng, critic_sizes, INITIALISERS) for _ in range(NUM_CRITICS)])
+    value = mlp_parameters(rng, (spec.observation_size, *hidden, 1), INITIALISERS)
+    return {"critic": critic, "value": value}
+
+
+def learning_rates(hp: Hyperparameters) -> dict[str, float]:
+    """The trained networks and their base rates."""
+    return {
+        "actor_0": hp.actor_learning_rate,
+        "critic": hp.critic_learning_rate,
+        "value": hp.value_learning_rate,
+    }
+
+
+def actors_due(update: int, hp: Hyperparameters) -> bool:
+    """Whether update number `update` (from 0) moves the actors: always."""
+    return True
+
+
+def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
+    """Normalised states; rewards by return range, or minus 1 on AntMaze, where `normalize_rewards` asks for it."""
+    is_antmaze = dataset.startswith("antmaze")
+    return Preprocessing(
+        normalize_states=hp.normalize_states,
+        reward_scaling="return_range" if hp.normalize_rewards and not is_antmaze else "none",
+        reward_shift=-1.0 if hp.normalize_rewards and is_antmaze else 0.0,
+    )

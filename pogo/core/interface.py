@@ -1,0 +1,122 @@
+"""The contracts that both backends fulfil: a training problem, an algorithm, a learner."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from pogo.core.actors import ActorConfig
+from pogo.core.chain import ChainConfig
+from pogo.core.w2 import W2Config
+
+Array = TypeVar("Array")
+Actor = TypeVar("Actor")
+
+
+class AdamState(NamedTuple):
+    """One network's Adam moments, each shaped as its parameters, and the number of steps taken."""
+
+    count: Any
+    mu: dict[str, Any]
+    nu: dict[str, Any]
+
+
+class TrainState(NamedTuple):
+    """All that an update changes. A state that went into an update may not be used again (its memory is reused)."""
+
+    networks: dict[str, dict[str, Any]]  # by name: actor_0, actor_1, ..., critic, target_critic, ...
+    optimizers: dict[str, AdamState]  # one per trained network, under the network's name
+    updates: Any  # how many updates made this state
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """What is fixed about one training problem: sizes, networks, hyperparameters."""
+
+    algorithm: str
+    observation_size: int
+    action_size: int
+    batch_size: int
+    actors: tuple[ActorConfig, ...]
+    chain: ChainConfig
+    w2: W2Config
+    hyperparameters: Any  # the algorithm's own Hyperparameters
+    dtype: str = "float32"
+
+
+class AlgorithmInterface(ABC, Generic[Array, Actor]):
+    """One algorithm on one backend.
+
+    Its hyperparameters, default actor, noise and starting parameters are in `pogo.core.algorithms`, once for both
+    backends. `update` and `energy` are pure functions of their arguments: every random number is in `noise`.
+    """
+
+    def __init__(self, spec: TrainSpec) -> None:
+        self.spec = spec
+        self.hyperparameters = spec.hyperparameters
+
+    @abstractmethod
+    def update(
+        self, state: TrainState, batch: Mapping[str, Array], noise: Mapping[str, Array]
+    ) -> tuple[TrainState, dict[str, Array]]:
+        """One update of critics, temperatures, actor 0 and targets, in the original's order.
+
+        Only actor 0 takes part, whatever the chain does. Metrics whose names begin with `actor_` are of updates that
+        move the actors; on others they are absent (torch) or zero (JAX, where shapes are static).
+        """
+
+    @abstractmethod
+    def energy(self, state: TrainState, actor: Actor, batch: Mapping[str, Array], noise: Mapping[str, Array]) -> Array:
+        """What an actor 1+ minimises besides its distance, a scalar mean over the batch (`chain.energy`)."""
+
+
+class Learner(ABC):
+    """What the training loop drives: one algorithm, its chain and its data on one backend."""
+
+    updates: int  # how many updates have been made
+    compile_seconds: float  # spent on compilation since the learner was made
+
+    @abstractmethod
+    def train(self, num_updates: int) -> dict[str, float]:
+        """Make `num_updates` updates; return each metric's mean over those of them that compute it.
+
+        Raises:
+            RunFailed: a metric is not finite; the message names it and the update.
+        """
+
+    @abstractmethod
+    def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
+        """Actions [n, A] in units of max_action for normalised observations [n, O].
+
+        `noise` None is the deterministic mode; N(0, 1) draws [n, A] sample the actor.
+        """
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """The whole state by canonical names, and the random streams under `stream/`."""
+
+    @abstractmethod
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over a snapshot of either backend.
+
+        A snapshot of the other backend brings parameters, moments and counters; random streams then restart from
+        the seed and the number of updates.
+
+        Raises:
+            BadInput: names, shapes or types differ from this learner's.
+        """
+
+
+class AlgorithmModule(ModuleType):
+    """What `pogo.core.algorithms.<name>` offers (for readers and type checkers; the modules are plain modules)."""
+
+    Hyperparameters: type
+    default_actor: Any
+    noise_spec: Any
+    initial_networks: Any
+    learning_rates: Any
+    actors_due: Any
+    preprocessing: Any

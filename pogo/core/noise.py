@@ -1,0 +1,57 @@
+"""Noise as an input: what an update draws, by name, shape and distribution."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Distribution = Literal["normal", "uniform01", "uniform11", "bernoulli"]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One array of standard draws; scaling, clipping and squashing happen inside the update."""
+
+    distribution: Distribution
+    shape: tuple[int, ...]
+    keep_probability: float = 1.0  # bernoulli only: the chance of a 1
+
+
+NoiseSpec = Mapping[str, Draw]
+
+
+def normal(*shape: int) -> Draw:
+    """N(0, 1)."""
+    return Draw("normal", shape)
+
+
+def uniform01(*shape: int) -> Draw:
+    """U[0, 1)."""
+    return Draw("uniform01", shape)
+
+
+def uniform11(*shape: int) -> Draw:
+    """U[-1, 1)."""
+    return Draw("uniform11", shape)
+
+
+def keep_mask(keep_probability: float, *shape: int) -> Draw:
+    """1 with `keep_probability`, else 0; the update divides what it keeps by that probability."""
+    return Draw("bernoulli", shape, keep_probability)
+
+
+def draw_with_numpy(spec: NoiseSpec, generator: np.random.Generator, dtype: str) -> dict[str, np.ndarray]:
+    """Every draw of `spec` with numpy, in the order of the names: what tests hand to both backends."""
+    arrays = {}
+    for name in sorted(spec):
+        draw = spec[name]
+        if draw.distribution == "normal":
+            values = generator.standard_normal(draw.shape)
+        elif draw.distribution == "bernoulli":
+            values = generator.random(draw.shape) < draw.keep_probability
+        else:
+            values = generator.random(draw.shape)
+            values = 2.0 * values - 1.0 if draw.distribution == "uniform11" else values
+        arrays[name] = np.asarray(values, dtype=dtype)
+    return arrays

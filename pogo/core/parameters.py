@@ -1,0 +1,101 @@
+"""Canonical parameters: named numpy arrays, and the distributions that they start from.
+
+A network is a flat mapping: `hidden_0/kernel` [in, out], `hidden_0/bias` [out], `norm_0/scale`, `norm_0/bias`,
+..., `output/kernel`, `output/bias`, and free vectors such as `log_std` [A]. An ensemble has a leading member axis
+on every array. A whole state flattens to names such as `critic/hidden_0/kernel`, `optimizer/critic/mu/critic/...`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pogo.core.actors import ActorConfig
+
+Params = dict[str, np.ndarray]
+Initialiser = Callable[[np.random.Generator, int, int, tuple[int, ...]], np.ndarray]
+
+
+def torch_default(rng: np.random.Generator, fan_in: int, fan_out: int, shape: tuple[int, ...]) -> np.ndarray:
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)), for kernels and biases alike: torch's linear layer."""
+    bound = 1.0 / np.sqrt(fan_in)
+    return rng.uniform(-bound, bound, shape)
+
+
+def uniform(bound: float) -> Initialiser:
+    """U(-bound, bound)."""
+    return lambda rng, fan_in, fan_out, shape: rng.uniform(-bound, bound, shape)
+
+
+def constant(value: float) -> Initialiser:
+    """The same value everywhere; draws nothing."""
+    return lambda rng, fan_in, fan_out, shape: np.full(shape, value)
+
+
+@dataclass(frozen=True)
+class LayerInitialisers:
+    """How one algorithm starts its layers."""
+
+    hidden_kernel: Initialiser = torch_default
+    hidden_bias: Initialiser = torch_default
+    output_kernel: Initialiser = torch_default
+    output_bias: Initialiser = torch_default
+
+
+def mlp_parameters(
+    rng: np.random.Generator,
+    sizes: Sequence[int],
+    initialisers: LayerInitialisers,
+    layer_norm: bool = False,
+) -> Params:
+    """Starting parameters of one network: `sizes` = (input, *hidden, output)."""
+    params: Params = {}
+    last = len(sizes) - 2
+    for index, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        if index == last:
+            name, kernel, bias = "output", initialisers.output_kernel, initialisers.output_bias
+        else:
+            name, kernel, bias = f"hidden_{index}", initialisers.hidden_kernel, initialisers.hidden_bias
+        params[f"{name}/kernel"] = kernel(rng, fan_in, fan_out, (fan_in, fan_out))
+        params[f"{name}/bias"] = bias(rng, fan_in, fan_out, (fan_out,))
+        if layer_norm and index != last:
+            params[f"norm_{index}/scale"] = np.ones(fan_out)
+            params[f"norm_{index}/bias"] = np.zeros(fan_out)
+    return params
+
+
+def stack_members(members: Sequence[Params]) -> Params:
+    """One ensemble from its members: every array gains a leading member axis."""
+    return {name: np.stack([member[name] for member in members]) for name in members[0]}
+
+
+def actor_parameters(
+    rng: np.random.Generator,
+    config: ActorConfig,
+    observation_size: int,
+    action_size: int,
+    initialisers: LayerInitialisers,
+) -> Params:
+    """Starting parameters of one actor."""
+    sizes = (config.input_size(observation_size, action_size), *config.hidden_sizes, config.output_size(action_size))
+    params = mlp_parameters(rng, sizes, initialisers, config.layer_norm)
+    if config.has_free_log_std:
+        params["log_std"] = np.full(action_size, config.log_std_init)
+    elif config.has_density and config.log_std_affine:
+        params["log_std_multiplier"] = np.full(1, config.log_std_multiplier_init)
+        params["log_std_offset"] = np.full(1, config.log_std_offset_init)
+    return params
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings to one flat mapping with `/` between the levels."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{name}/"))
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,264 @@
+"""The four actor kinds. Twin: pogo/torch_backend/actors.py.
+
+An actor is a configuration and a network's parameters; it draws nothing: whatever is random comes in as `noise`.
+Shapes: observations [B, O], actions [B, A], noise N(0, 1) of [B, A] for one sample or [B, K, A] for K.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from pogo.core.actors import ActorConfig
+from pogo.core.errors import BadInput
+from pogo.core.parameters import LayerInitialisers, actor_parameters
+from pogo.core.streams import generator
+from pogo.jax_backend.gradients import clip
+from pogo.jax_backend.networks import Params, mlp
+
+_HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
+_TANH_EPSILON = 1e-6  # inside the log of SAC-N's and EDAC's tanh correction
+_ATANH_LIMIT = 1.0 - 1e-6  # actions are cut here before atanh: a saturated float32 action has no finite one
+
+
+def _pytree(cls: type) -> type:
+    """Let an actor pass through jax.jit: its parameters are traced, its configuration is static."""
+    return jax.tree_util.register_dataclass(cls, data_fields=["params", "dropout_masks"], meta_fields=["config"])
+
+
+@dataclass(frozen=True)
+class Actor(ABC):
+    """What every kind offers.
+
+    Attributes:
+        config: kind and architecture.
+        params: the network, canonical names; no copy is made.
+        dropout_masks: 0/1 keep-masks [B, hidden], one per hidden layer, or none: then nothing is dropped.
+    """
+
+    config: ActorConfig
+    params: Params
+    dropout_masks: Sequence[Array] = ()
+
+    kind = ""
+
+    @classmethod
+    def create(cls, config: ActorConfig, observation_size: int, action_size: int, seed: int = 0) -> "Actor":
+        """A fresh actor in float32 with torch's default initialisation, the same on both backends.
+
+        Raises:
+            BadInput: `config` is of another kind.
+        """
+        if config.kind != cls.kind:
+            raise BadInput(f"{cls.__name__} is the {cls.kind} kind, got a config of kind={config.kind}.")
+        rng = generator(seed, "actor", 0)
+        arrays = actor_parameters(rng, config, observation_size, action_size, LayerInitialisers())
+        return cls(config, {name: jnp.asarray(value, dtype=jnp.float32) for name, value in arrays.items()})
+
+    @abstractmethod
+    def deterministic_actions(self, observations: Array) -> Array:
+        """The action of the deterministic mode, [B, A]: the mean, or the map at z = 0."""
+
+    @abstractmethod
+    def sample_actions(self, observations: Array, noise: Array) -> Array:
+        """K samples per state, [B, K, A], from noise [B, K, A]; gaussian ones are not clipped to the action box."""
+
+    @abstractmethod
+    def log_prob_actions(self, observations: Array, actions: Array) -> Array:
+        """Log-density of `actions`, [B]; zeros, by definition, for kinds that have none."""
+
+    @abstractmethod
+    def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
+        """The differentiable action of a loss, [B, A]: a gaussian's mean, else the sample that noise [B, A] gives."""
+
+    def sample_in_box(self, observations: Array, noise: Array | None) -> Array:
+        """What energies and distances between samples take: [B, K, A] from noise [B, K, A], clipped to +-max_action.
+
+        A deterministic actor needs no noise and gives its action as the one sample, [B, 1, A].
+        """
+        if not self.config.is_stochastic:
+            return self.deterministic_actions(observations)[:, None, :]
+        samples = self.sample_actions(observations, _given(noise, self.kind))
+        return clip(samples, -self.config.max_action, self.config.max_action) if self.config.is_gaussian else samples
+
+    def sample_and_log_prob(self, observations: Array, noise: Array) -> tuple[Array, Array]:
+        """One sample [B, A] from noise [B, A], inside the action box, and its log-density [B]."""
+        actions = self.sample_in_box(observations, noise[:, None, :])[:, 0]
+        return actions, self.log_prob_actions(observations, actions)
+
+    def _network(self, inputs: Array) -> Array:
+        keep_probability = 1.0 - self.config.dropout
+        return mlp(self.params, inputs, self.config.activation, self.dropout_masks, keep_probability)
+
+    def _bounded(self, outputs: Array) -> Array:
+        """The head as an action of a deterministic or stochastic kind."""
+        limit = self.config.max_action
+        if self.config.output == "tanh":
+            return limit * jnp.tanh(outputs)
+        return clip(outputs, -limit, limit)
+
+    def _mean_std(self, observations: Array) -> tuple[Array, Array]:
+        """Head and standard deviation, [B, A] each, before any squashing."""
+        config = self.config
+        outputs = self._network(observations)
+        if config.log_std == "free":
+            log_std = clip(self.params["log_std"], config.log_std_min, config.log_std_max)
+            return outputs, jnp.broadcast_to(jnp.exp(log_std), outputs.shape)
+        mean, raw = jnp.split(outputs, 2, axis=-1)
+        if config.std == "softplus":
+            return mean, jax.nn.softplus(raw) + 0.01
+        if config.log_std_affine:
+            raw = self.params["log_std_multiplier"] * raw + self.params["log_std_offset"]
+        return mean, jnp.exp(clip(raw, config.log_std_min, config.log_std_max))
+
+
+@_pytree
+class GaussianMLP(Actor):
+    """s -> N(mean, diag std^2); a free log_std, the same for every state, unless configured otherwise."""
+
+    kind = "gaussian"
+
+    def mean_std(self, observations: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation (not variance), [B, A] each."""
+        head, std = self._mean_std(observations)
+        return (self.config.max_action * jnp.tanh(head) if self.config.tanh_mean else head), std
+
+    def deterministic_actions(self, observations: Array) -> Array:
+        """The mean, [B, A]."""
+        return self.mean_std(observations)[0]
+
+    def sample_actions(self, observations: Array, noise: Array) -> Array:
+        """Give mean + std * noise, [B, K, A], unclipped."""
+        mean, std = self.mean_std(observations)
+        return mean[:, None, :] + std[:, None, :] * noise
+
+    def log_prob_actions(self, observations: Array, actions: Array) -> Array:
+        """Normal log-density, summed over action dimensions, [B]."""
+        mean, std = self.mean_std(observations)
+        return _normal_log_prob((actions - mean) / std, std)
+
+    def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
+        """The mean, [B, A]; noise is not used."""
+        return self.deterministic_actions(observations)
+
+
+@_pytree
+class TanhGaussianMLP(Actor):
+    """s -> max_action * tanh(x), x ~ N(mean, diag std^2)."""
+
+    kind = "tanh_gaussian"
+
+    def mean_std(self, observations: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of the Gaussian inside the tanh, [B, A] each."""
+        return self._mean_std(observations)
+
+    def deterministic_actions(self, observations: Array) -> Array:
+        """Give max_action * tanh(mean), [B, A]."""
+        return self.config.max_action * jnp.tanh(self.mean_std(observations)[0])
+
+    def sample_actions(self, observations: Array, noise: Array) -> Array:
+        """Give max_action * tanh(mean + std * noise), [B, K, A]."""
+        mean, std = self.mean_std(observations)
+        return self.config.max_action * jnp.tanh(mean[:, None, :] + std[:, None, :] * noise)
+
+    def log_prob_actions(self, observations: Array, actions: Array) -> Array:
+        """Exact change of variables at the inverted tanh, [B]; actions beyond 1 - 1e-6 of the bound are cut there."""
+        mean, std = self.mean_std(observations)
+        inside = clip(actions / self.config.max_action, -_ATANH_LIMIT, _ATANH_LIMIT)
+        pre_tanh = jnp.arctanh(inside)
+        return _normal_log_prob((pre_tanh - mean) / std, std) - self._log_slope(pre_tanh, "softplus")
+
+    def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
+        """One sample, [B, A], from noise [B, A]."""
+        return self.sample_actions(observations, _given(noise, self.kind)[:, None, :])[:, 0]
+
+    def sample_and_log_prob(self, observations: Array, noise: Array) -> tuple[Array, Array]:
+        """One sample and its log-density from the value before the tanh, by the configured `density` formula."""
+        mean, std = self.mean_std(observations)
+        pre_tanh = mean + std * noise
+        log_probs = _normal_log_prob(noise, std) - self._log_slope(pre_tanh, self.config.density)
+        return self.config.max_action * jnp.tanh(pre_tanh), log_probs
+
+    def _log_slope(self, pre_tanh: Array, density: str) -> Array:
+        """Sum over action dimensions of log |da/dx|, [B]. The epsilon form is of a unit box, as the originals'."""
+        if density == "epsilon":
+            return jnp.log(1.0 - jnp.square(jnp.tanh(pre_tanh)) + _TANH_EPSILON).sum(axis=-1)
+        # log(1 - tanh(x)^2) without cancellation: 2 (log 2 - x - softplus(-2 x)).
+        log_slope = 2.0 * (math.log(2.0) - pre_tanh - jax.nn.softplus(-2.0 * pre_tanh))
+        return (log_slope + math.log(self.config.max_action)).sum(axis=-1)
+
+
+@_pytree
+class StochasticMLP(Actor):
+    """A transport map T(s, z) with z ~ N(0, I) of action size; it has no density."""
+
+    kind = "stochastic"
+
+    def deterministic_actions(self, observations: Array) -> Array:
+        """T(s, 0), [B, A]: the centre of the latent, not the mean action."""
+        action_size = self.params["output/bias"].shape[-1]
+        centre = jnp.zeros((len(observations), action_size), observations.dtype)
+        return self._map(observations, centre)
+
+    def sample_actions(self, observations: Array, noise: Array) -> Array:
+        """T(s, noise), [B, K, A]."""
+        return self._map(jnp.broadcast_to(observations[:, None, :], (*noise.shape[:2], observations.shape[-1])), noise)
+
+    def log_prob_actions(self, observations: Array, actions: Array) -> Array:
+        """Zeros, [B], by definition."""
+        return jnp.zeros(len(observations), observations.dtype)
+
+    def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
+        """One sample, [B, A], from noise [B, A]."""
+        return self._map(observations, _given(noise, self.kind))
+
+    def _map(self, observations: Array, latents: Array) -> Array:
+        return self._bounded(self._network(jnp.concatenate([observations, latents], axis=-1)))
+
+
+@_pytree
+class DeterministicMLP(Actor):
+    """s -> action."""
+
+    kind = "deterministic"
+
+    def deterministic_actions(self, observations: Array) -> Array:
+        """The action, [B, A]."""
+        return self._bounded(self._network(observations))
+
+    def sample_actions(self, observations: Array, noise: Array) -> Array:
+        """The action K times, [B, K, A]; of noise only the shape is used."""
+        return jnp.broadcast_to(self.deterministic_actions(observations)[:, None, :], noise.shape)
+
+    def log_prob_actions(self, observations: Array, actions: Array) -> Array:
+        """Zeros, [B], by definition."""
+        return jnp.zeros(len(observations), observations.dtype)
+
+    def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
+        """The action, [B, A]; noise is not used."""
+        return self.deterministic_actions(observations)
+
+
+ACTOR_CLASSES: dict[str, type[Actor]] = {
+    actor.kind: actor for actor in (GaussianMLP, TanhGaussianMLP, StochasticMLP, DeterministicMLP)
+}
+
+
+def make_actor(config: ActorConfig, params: Params, dropout_masks: Sequence[Array] = ()) -> Actor:
+    """The actor of `config.kind` on `params`."""
+    return ACTOR_CLASSES[config.kind](config, params, dropout_masks)
+
+
+def _given(noise: Array | None, kind: str) -> Array:
+    if noise is None:
+        raise ValueError(f"a {kind} actor samples here and needs noise [B, A] of N(0, 1) draws; got none.")
+    return noise
+
+
+def _normal_log_prob(standardised: Array, std: Array) -> Array:
+    """Log N at `standardised` = (x - mean) / std, summed over the last axis."""
+    return (-0.5 * jnp.square(standardised) - jnp.log(std) - _HALF_LOG_2_PI).sum(axis=-1)

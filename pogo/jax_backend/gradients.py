@@ -1,0 +1,24 @@
+"""Operations whose gradients at ties and bounds are fixed by convention. Twin: pogo/torch_backend/gradients.py.
+
+One convention on both backends: a minimum over members passes its gradient to the first of the smallest; a clip
+passes 1 inside and at its bounds, 0 outside.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.lax import stop_gradient
+
+
+def min_over_members(q: Array) -> Array:
+    """Minimum over the leading axis, [E, B] -> [B]; the gradient goes to the first of the smallest."""
+    if q.shape[0] == 2:  # the common case, in one elementwise pass
+        return jnp.where(q[0] <= q[1], q[0], q[1])
+    # A mask instead of a gather: its gradient is a product, not a scatter.
+    smallest = jnp.arange(q.shape[0])[:, None] == jnp.argmin(q, axis=0)
+    return jnp.where(smallest, q, 0).sum(axis=0)
+
+
+def clip(values: Array, low: float, high: float) -> Array:
+    """Clip to [low, high]; the gradient is 1 inside and at the bounds, 0 outside."""
+    # jnp.clip passes half of the gradient exactly at a bound.
+    return jnp.where((values >= low) & (values <= high), values, stop_gradient(jnp.clip(values, low, high)))

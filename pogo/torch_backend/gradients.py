@@ -1,0 +1,20 @@
+"""Operations whose gradients at ties and bounds are fixed by convention. Twin: pogo/jax_backend/gradients.py.
+
+One convention on both backends: a minimum over members passes its gradient to the first of the smallest; a clip
+passes 1 inside and at its bounds, 0 outside.
+"""
+
+import torch
+from torch import Tensor
+
+
+def min_over_members(q: Tensor) -> Tensor:
+    """Minimum over the leading axis, [E, B] -> [B]; the gradient goes to the first of the smallest."""
+    if q.shape[0] == 2:  # the common case, in one elementwise pass
+        return torch.where(q[0] <= q[1], q[0], q[1])
+    return q.gather(0, q.argmin(dim=0, keepdim=True))[0]
+
+
+def clip(values: Tensor, low: float, high: float) -> Tensor:
+    """Clip to [low, high]; the gradient is 1 inside and at the bounds, 0 outside."""
+    return values.clamp(low, high)

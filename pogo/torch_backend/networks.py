@@ -1,0 +1,99 @@
+"""Multilayer perceptrons over canonical parameters. Twin: pogo/jax_backend/networks.py."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+Params = dict[str, Tensor]
+
+LAYER_NORM_EPSILON = 1e-6  # flax's default, as in ReBRAC and FQL; torch's own is 1e-5
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "gelu_tanh": lambda values: torch.nn.functional.gelu(values, approximate="tanh"),
+}
+
+
+def mlp(
+    params: Mapping[str, Tensor],
+    inputs: Tensor,
+    activation: str = "relu",
+    dropout_masks: Sequence[Tensor] = (),
+    keep_probability: float = 1.0,
+) -> Tensor:
+    """Blocks of (linear, activation, layer norm where `norm_i` exists, dropout where masks are given), then a head.
+
+    Args:
+        params: one network, kernels as [in, out]; or an ensemble, every array with a leading member axis.
+        inputs: [..., in]; for an ensemble [B, in] for all members alike, or [E, B, in].
+        activation: a key of ACTIVATIONS.
+        dropout_masks: 0/1 keep-masks [B, hidden], one per block; what is kept is divided by `keep_probability`.
+        keep_probability: the chance of a 1 in those masks.
+
+    Returns:
+        [..., out], for an ensemble [E, B, out].
+    """
+    if params["output/kernel"].ndim == 2:
+        return _single(params, inputs, activation, dropout_masks, keep_probability)
+    if params["output/kernel"].shape[0] > 2:
+        return _batched(params, inputs, activation)
+    # Two members as separate products: faster than one batched product of two.
+    outputs = [_single(member, inputs if inputs.ndim == 2 else inputs[index], activation, (), 1.0)
+               for index, member in enumerate(_members(params))]  # fmt: skip
+    return torch.stack(outputs)
+
+
+def q_values(critic: Mapping[str, Tensor], observations: Tensor, actions: Tensor, activation: str = "relu") -> Tensor:
+    """Every member's value of (observations, actions), [E, B]."""
+    return mlp(critic, torch.cat([observations, actions], dim=-1), activation)[..., 0]
+
+
+def state_values(value: Mapping[str, Tensor], observations: Tensor) -> Tensor:
+    """V(s), [B]."""
+    return mlp(value, observations)[..., 0]
+
+
+def _members(params: Mapping[str, Tensor]) -> list[Params]:
+    """An ensemble's members as networks of their own (views: gradients flow back into the stacked arrays)."""
+    split = {name: value.unbind(0) for name, value in params.items()}
+    return [{name: values[index] for name, values in split.items()} for index in range(len(split["output/bias"]))]
+
+
+def _single(
+    params: Mapping[str, Tensor],
+    inputs: Tensor,
+    activation: str,
+    dropout_masks: Sequence[Tensor],
+    keep_probability: float,
+) -> Tensor:
+    activate = ACTIVATIONS[activation]
+    shape = inputs.shape
+    hidden = inputs.reshape(-1, shape[-1])
+    index = 0
+    while f"hidden_{index}/kernel" in params:
+        hidden = activate(torch.addmm(params[f"hidden_{index}/bias"], hidden, params[f"hidden_{index}/kernel"]))
+        if f"norm_{index}/scale" in params:
+            scale, bias = params[f"norm_{index}/scale"], params[f"norm_{index}/bias"]
+            hidden = torch.nn.functional.layer_norm(hidden, hidden.shape[-1:], scale, bias, LAYER_NORM_EPSILON)
+        if dropout_masks:
+            hidden = hidden * dropout_masks[index] / keep_probability
+        index += 1
+    outputs = torch.addmm(params["output/bias"], hidden, params["output/kernel"])
+    return outputs.reshape(*shape[:-1], outputs.shape[-1])
+
+
+def _batched(params: Mapping[str, Tensor], inputs: Tensor, activation: str) -> Tensor:
+    """Ensembles of more than two: one batched product per layer."""
+    activate = ACTIVATIONS[activation]
+    members = params["output/kernel"].shape[0]
+    hidden = inputs if inputs.ndim == 3 else inputs.expand(members, *inputs.shape)
+    index = 0
+    while f"hidden_{index}/kernel" in params:
+        bias = params[f"hidden_{index}/bias"][:, None, :]
+        hidden = activate(torch.baddbmm(bias, hidden, params[f"hidden_{index}/kernel"]))
+        if f"norm_{index}/scale" in params:
+            normed = torch.nn.functional.layer_norm(hidden, hidden.shape[-1:], eps=LAYER_NORM_EPSILON)
+            hidden = normed * params[f"norm_{index}/scale"][:, None, :] + params[f"norm_{index}/bias"][:, None, :]
+        index += 1
+    return torch.baddbmm(params["output/bias"][:, None, :], hidden, params["output/kernel"])
