@@ -1,0 +1,111 @@
+"""Minari datasets, through the optional `minari` package."""
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Dict, Space
+
+from pogo.core.data.hdf5_file import Metadata, check_size, raw_rows
+from pogo.core.data.views import RawRows
+from pogo.core.errors import BadInput
+
+PREFIX = "minari:"
+_ID = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*-v[0-9]+")
+
+
+def read_minari(name: str, *, offline: bool, max_gib: float) -> tuple[RawRows, Metadata, str]:
+    """The raw rows, metadata and digest of one Minari dataset, `minari:` and its id.
+
+    Minari looks in the folder of MINARI_DATASETS_PATH, or its own default.
+
+    Raises:
+        BadInput: no package, a malformed or unknown id, spaces other than boxes, too large, broken episodes.
+    """
+    dataset_id = name.removeprefix(PREFIX)
+    if not _ID.fullmatch(dataset_id):
+        raise BadInput(f"dataset.name={name}: a Minari id reads like minari:D4RL/pen/human-v2.")
+    if importlib.util.find_spec("minari") is None:
+        raise BadInput(f"dataset.name={name} needs minari, not installed here: pip install 'pogo[minari]'.")
+    minari = importlib.import_module("minari")
+    try:
+        dataset = minari.load_dataset(dataset_id, download=not offline)
+    except FileNotFoundError as error:
+        raise BadInput(
+            f"dataset.name={name} is not on this machine; fetch it: minari download {dataset_id}."
+        ) from error
+    except (OSError, ValueError, ImportError) as error:
+        raise BadInput(f"dataset.name={name} cannot be loaded: {error}.") from error
+    boxes = _boxes(dataset.observation_space, name)
+    if not isinstance(dataset.action_space, Box) or len(dataset.action_space.shape) != 1:
+        raise BadInput(f"{name} has actions {dataset.action_space}; pogo needs one continuous Box of shape [size].")
+    width = sum(box.shape[0] for _, box in boxes) + dataset.action_space.shape[0] + 3
+    check_size(int(dataset.total_steps) * width * 4, max_gib, name)
+    arrays = _join(dataset.iterate_episodes(), [key for key, _ in boxes], name)
+    return raw_rows(arrays, name), _metadata(dataset), _digest(arrays)
+
+
+def _boxes(space: Space, name: str) -> list[tuple[str | None, Box]]:
+    """The vectors that an observation is made of, in the order in which environments join them."""
+    parts: dict[str | None, Space] = dict(space.spaces) if isinstance(space, Dict) else {None: space}
+    boxes = [(key, part) for key, part in parts.items() if isinstance(part, Box) and len(part.shape) == 1]
+    if len(boxes) != len(parts):
+        raise BadInput(f"{name} has observations {space}; pogo needs continuous Boxes of shape [size].")
+    return boxes
+
+
+def _join(episodes: Iterable[Any], keys: list[str | None], name: str) -> dict[str, np.ndarray]:
+    columns: dict[str, list[np.ndarray]] = {key: [] for key in _FIELDS}
+    for episode in episodes:
+        observations = np.concatenate(
+            [np.asarray(episode.observations if key is None else episode.observations[key]) for key in keys], axis=1
+        ).astype(np.float32)
+        steps = len(episode.rewards)
+        if len(observations) != steps + 1 or len(episode.actions) != steps or steps == 0:
+            raise BadInput(
+                f"{name}: episode {episode.id} has {len(observations)} observations, {len(episode.actions)} actions "
+                f"and {steps} rewards; Minari episodes have T + 1, T and T."
+            )
+        columns["observations"].append(observations[:-1])
+        columns["next_observations"].append(observations[1:])
+        columns["actions"].append(np.asarray(episode.actions, dtype=np.float32))
+        columns["rewards"].append(np.asarray(episode.rewards, dtype=np.float32))
+        columns["terminals"].append(np.asarray(episode.terminations, dtype=bool))
+        timeouts = np.asarray(episode.truncations, dtype=bool) & ~columns["terminals"][-1]
+        timeouts[-1] = not columns["terminals"][-1][-1]  # an episode that just stops was cut off
+        columns["timeouts"].append(timeouts)
+    if not columns["rewards"]:
+        raise BadInput(f"{name}: no episodes.")
+    return {key: np.concatenate(parts) for key, parts in columns.items()}
+
+
+_FIELDS = ("observations", "next_observations", "actions", "rewards", "terminals", "timeouts")
+
+
+def _metadata(dataset: Any) -> Metadata:
+    """What Minari says of the environment; only the id and plain settings, never an entry point to import."""
+    environment, stored = dataset.env_spec, dataset.storage.metadata
+    scores = {key: stored.get(key) for key in ("ref_min_score", "ref_max_score")}
+    kwargs = json.loads(json.dumps(environment.kwargs, default=list)) if environment is not None else {}
+    return Metadata(
+        env_id=None if environment is None else environment.id,
+        action_low=tuple(dataset.action_space.low.astype(float).tolist()),
+        action_high=tuple(dataset.action_space.high.astype(float).tolist()),
+        ref_min_score=None if scores["ref_min_score"] is None else float(scores["ref_min_score"]),
+        ref_max_score=None if scores["ref_max_score"] is None else float(scores["ref_max_score"]),
+        max_episode_steps=None if environment is None else environment.max_episode_steps,
+        env_kwargs=kwargs,
+    )
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 over the values: Minari's files also hold dates and a size that differ between equal datasets."""
+    digest = hashlib.sha256()
+    for key in _FIELDS:
+        digest.update(np.ascontiguousarray(arrays[key]).view(np.uint8).data)
+    return digest.hexdigest()

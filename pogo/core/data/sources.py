@@ -1,0 +1,417 @@
+"""From a dataset's name or file to what an algorithm trains on."""
+
+import hashlib
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from pogo.core.data import d4rl, d4rl_package
+from pogo.core.data.download import cache_folder, cached_file, check_digest, check_url
+from pogo.core.data.hdf5_file import Metadata, check_layout, raw_rows, read_hdf5
+from pogo.core.data.minari_source import PREFIX as MINARI_PREFIX
+from pogo.core.data.minari_source import read_minari
+from pogo.core.data.npz_file import read_npz
+from pogo.core.data.preprocessing import Normalisation, Preprocessing, check_actions, preprocess
+from pogo.core.data.transitions import Transitions
+from pogo.core.data.views import (
+    VIEWS,
+    BehaviourStatistics,
+    RawRows,
+    View,
+    behaviour_statistics,
+    infer_timeouts,
+    view_transitions,
+)
+from pogo.core.environment import EnvironmentSpec, check_sizes, environment_spec
+from pogo.core.errors import BadInput
+from pogo.core.registry import check_name
+
+logger = logging.getLogger(__name__)
+
+BUNDLED = {"pendulum-medium-replay": "pendulum-medium-replay.hdf5"}  # files in pogo/data
+DEFAULT_DATASET = "pendulum-medium-replay"
+CUSTOM = "custom"
+NO_ENVIRONMENT = "none"  # env=none: train without evaluating
+_PACKAGE_DATA = Path(__file__).resolve().parents[2] / "data"
+_ZIP_MAGIC = b"PK\x03\x04"
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Where the data comes from. Plain types only: OmegaConf carries it."""
+
+    name: str = CUSTOM  # a bundled or D4RL name, minari:ID, or a label for the file at `path`
+    path: str | None = None  # a local .hdf5 (D4RL's layout) or .npz (OGBench's)
+    view: str = "d4rl"  # "full" keeps every row
+    sha256: str | None = None  # the digest that the file must have
+    offline: bool = False  # never download
+    mirrors: list[str] = field(default_factory=list)  # folders to download from, tried before D4RL's host
+    cache_dir: str | None = None  # where downloads are kept; D4RL's own folder by default
+    max_gib: float = 8.0  # limit on a download's and on the arrays' size
+    ref_min_score: float | None = None  # return that scores 0
+    ref_max_score: float | None = None  # return that scores 100
+    max_episode_steps: int | None = None  # time limit, for a file without `timeouts` or an environment without one
+    clip_actions: bool = False  # cut recorded actions at the environment's bounds instead of refusing them
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset as an algorithm asked for it, and what is known about its origin."""
+
+    name: str
+    transitions: Transitions
+    normalisation: Normalisation
+    behaviour: BehaviourStatistics
+    environment: EnvironmentSpec | None  # None: nothing to evaluate in
+    reference_returns: tuple[float, float] | None  # the returns that score 0 and 100
+    source: str  # file or Minari id
+    sha256: str
+    view: str
+    raw_rows: int
+
+    @property
+    def observation_size(self) -> int:
+        """Width of an observation."""
+        return self.transitions.observation_size
+
+    @property
+    def action_size(self) -> int:
+        """Width of an action."""
+        return self.transitions.action_size
+
+    def normalized_score(self, value: float) -> float | None:
+        """D4RL's score of a raw return, where reference returns exist."""
+        return normalized_score(value, self.reference_returns)
+
+
+def normalized_score(value: float, reference_returns: tuple[float, float] | None) -> float | None:
+    """100 * (return - min) / (max - min), or None without reference returns."""
+    if reference_returns is None:
+        return None
+    low, high = reference_returns
+    return 100.0 * (value - low) / (high - low)
+
+
+def dataset_name(config: DatasetConfig) -> str:
+    """The name that runs are filed under: a file's own, unless the config gives it one; no path separators.
+
+    Raises:
+        BadInput: the name would leave its folder.
+    """
+    if config.path is not None and config.name in (CUSTOM, *BUNDLED):
+        name = Path(config.path).stem
+    else:
+        name = config.name
+    if name.startswith(MINARI_PREFIX):
+        name = name.removeprefix(MINARI_PREFIX).replace("/", "-")
+    if not name or name != PurePosixPath(name).name or "\\" in name or "\0" in name or name in (".", ".."):
+        raise BadInput(
+            f"dataset.name={name!r} must be a plain name without path separators; dataset.path names a file."
+        )
+    return name
+
+
+def check_config(config: DatasetConfig) -> None:
+    """Refuse a config that cannot be loaded, before anything is read.
+
+    Raises:
+        BadInput: an unknown name or view, or a value out of range.
+    """
+    dataset_name(config)
+    check_name("dataset.view", config.view, VIEWS)
+    if config.path is None and not config.name.startswith(MINARI_PREFIX):
+        if config.name == CUSTOM:
+            raise BadInput("dataset.name=custom needs a file: dataset.path=FILE.hdf5.")
+        check_name("dataset", config.name, (*BUNDLED, *d4rl.D4RL_DATASETS))
+    if not config.max_gib > 0:
+        raise BadInput(f"dataset.max_gib={config.max_gib} must be above 0.")
+    if config.max_episode_steps is not None and config.max_episode_steps < 1:
+        raise BadInput(f"dataset.max_episode_steps={config.max_episode_steps} must be at least 1.")
+    digest = config.sha256
+    if digest is not None and (len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef")):
+        raise BadInput(f"dataset.sha256={digest} is not a SHA-256: 64 hexadecimal digits.")
+    for mirror in config.mirrors:
+        check_url(mirror)
+    _reference_returns(config.ref_min_score, config.ref_max_score, "dataset")
+
+
+def load_dataset(config: DatasetConfig, preprocessing: Preprocessing, env: str | None = None) -> Dataset:
+    """Find, check, view and preprocess a dataset, and the environment that evaluates it.
+
+    Args:
+        config: the dataset.
+        preprocessing: what the algorithm's sheet asks of the data.
+        env: a gymnasium id; None takes the dataset's own, "none" goes without.
+
+    Raises:
+        BadInput: anything about the config, the file or the environment that cannot be used.
+    """
+    check_config(config)
+    raw, metadata, source, digest, view = _read(config)
+    entry = d4rl.D4RL_DATASETS.get(config.name)
+    limit = config.max_episode_steps or (entry.max_episode_steps if entry else metadata.max_episode_steps)
+    environment = _environment(config, entry, metadata, env, limit)
+    references = _reference_returns(config.ref_min_score, config.ref_max_score, "dataset")
+    if references is None and entry is not None:
+        references = _reference_returns(entry.ref_min_score, entry.ref_max_score, config.name)
+    elif references is None:
+        references = _reference_returns(metadata.ref_min_score, metadata.ref_max_score, f"{source}: metadata")
+    return _assemble(
+        raw,
+        preprocessing,
+        name=dataset_name(config),
+        source=source,
+        sha256=digest,
+        view=view,
+        environment=environment,
+        bounds=_bounds(metadata, environment, raw.actions.shape[1], source, in_unit_box=entry is not None),
+        reference_returns=references,
+        max_episode_steps=limit or (environment.max_episode_steps if environment else None),
+        clip_actions=config.clip_actions,
+    )
+
+
+def dataset_from_arrays(
+    observations: np.ndarray,
+    actions: np.ndarray,
+    rewards: np.ndarray,
+    terminals: np.ndarray,
+    *,
+    timeouts: np.ndarray | None = None,
+    next_observations: np.ndarray | None = None,
+    name: str = CUSTOM,
+    preprocessing: Preprocessing | None = None,
+    view: View = "d4rl",
+    env: str | None = None,
+    action_bounds: tuple[Sequence[float], Sequence[float]] | None = None,
+    reference_returns: tuple[float, float] | None = None,
+    max_episode_steps: int | None = None,
+    clip_actions: bool = False,
+) -> Dataset:
+    """A dataset from arrays of one's own, in time order, episodes one after another; checked like a file.
+
+    Bounds are `action_bounds`, else the environment's. The arrays are copied.
+
+    Raises:
+        BadInput: as `load_dataset`.
+    """
+    given = {
+        "observations": observations,
+        "actions": actions,
+        "rewards": rewards,
+        "terminals": terminals,
+        "timeouts": timeouts,
+        "next_observations": next_observations,
+    }
+    arrays = {key: np.asarray(array) for key, array in given.items() if array is not None}
+    check_name("view", view, VIEWS)
+    for key, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise BadInput(f"{name}: {key} has type {array.dtype}, expected plain numbers.")
+    check_layout({key: array.shape for key, array in arrays.items()}, name)
+    raw = raw_rows(arrays, name)
+    environment = None if env in (None, NO_ENVIRONMENT) else environment_spec(env, max_episode_steps)
+    low, high = action_bounds or (None, None)
+    metadata = Metadata(
+        action_low=None if low is None else tuple(float(bound) for bound in low),
+        action_high=None if high is None else tuple(float(bound) for bound in high),
+    )
+    return _assemble(
+        raw,
+        preprocessing or Preprocessing(),
+        name=name,
+        source=name,
+        sha256=_arrays_digest(arrays),
+        view=view,
+        environment=environment,
+        bounds=_bounds(metadata, environment, raw.actions.shape[1], name, in_unit_box=False),
+        reference_returns=_reference_returns(*(reference_returns or (None, None)), name),
+        max_episode_steps=max_episode_steps or (environment.max_episode_steps if environment else None),
+        clip_actions=clip_actions,
+    )
+
+
+def _assemble(
+    raw: RawRows,
+    preprocessing: Preprocessing,
+    *,
+    name: str,
+    source: str,
+    sha256: str,
+    view: View,
+    environment: EnvironmentSpec | None,
+    bounds: tuple[np.ndarray, np.ndarray],
+    reference_returns: tuple[float, float] | None,
+    max_episode_steps: int | None,
+    clip_actions: bool,
+) -> Dataset:
+    low, high = bounds
+    if environment is not None:
+        check_sizes(environment, raw.observations.shape[1], raw.actions.shape[1], source)
+    if clip_actions:
+        raw = replace(raw, actions=np.clip(raw.actions, low.astype(np.float32), high.astype(np.float32)))
+    check_actions(raw.actions, low, high, source)
+    if raw.timeouts is None:
+        if max_episode_steps is None:
+            raise BadInput(
+                f"{source}: no timeouts array, so the episodes' time limit must be known: dataset.max_episode_steps."
+            )
+        raw = replace(raw, timeouts=infer_timeouts(raw.terminals, max_episode_steps))
+    behaviour = behaviour_statistics(raw)
+    transitions = view_transitions(raw, view, preprocessing.next_actions, source)
+    rows = len(raw)
+    del raw  # a third of the memory
+    transitions, normalisation = preprocess(transitions, preprocessing, low, high, source)
+    transitions.check(source)
+    return Dataset(
+        name=name,
+        transitions=transitions,
+        normalisation=normalisation,
+        behaviour=behaviour,
+        environment=environment,
+        reference_returns=reference_returns,
+        source=source,
+        sha256=sha256,
+        view=view,
+        raw_rows=rows,
+    )
+
+
+def _read(config: DatasetConfig) -> tuple[RawRows, Metadata, str, str, View]:
+    """Raw rows, metadata, source, digest, and the view that suits the layout."""
+    view: View = "full" if config.view == "full" else "d4rl"
+    if config.path is None and config.name.startswith(MINARI_PREFIX):
+        raw, metadata, digest = read_minari(config.name, offline=config.offline, max_gib=config.max_gib)
+        if config.sha256 is not None and digest != config.sha256.lower():
+            raise BadInput(f"{config.name}: SHA-256 of its values is {digest}, but dataset.sha256={config.sha256}.")
+        return raw, metadata, config.name, digest, view
+    path = _locate(config)
+    try:
+        digest = check_digest(path, config.sha256)
+        with path.open("rb") as file:
+            is_zip = file.read(4) == _ZIP_MAGIC
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file; check dataset.path.") from None
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); check dataset.path.") from error
+    if is_zip:
+        # OGBench's own view: all its transitions, whose form decides where the next observations are.
+        return read_npz(path, config.max_gib), Metadata(), str(path), digest, "full"
+    raw, metadata = read_hdf5(path, config.max_gib, with_next_observations=view == "full")
+    return raw, metadata, str(path), digest, view
+
+
+def _locate(config: DatasetConfig) -> Path:
+    if config.path is not None:
+        return Path(config.path).expanduser()
+    if config.name in BUNDLED:
+        return _PACKAGE_DATA / BUNDLED[config.name]
+    entry = d4rl.D4RL_DATASETS[config.name]
+    return cached_file(
+        config.name,
+        [f"{mirror.rstrip('/')}/{entry.path}" for mirror in config.mirrors] + [d4rl.HOST + entry.path],
+        cache_folder(config.cache_dir),
+        offline=config.offline,
+        max_gib=config.max_gib,
+        sha256=config.sha256,
+    )
+
+
+def _environment(
+    config: DatasetConfig, entry: d4rl.D4rlEntry | None, metadata: Metadata, env: str | None, limit: int | None
+) -> EnvironmentSpec | None:
+    if env == NO_ENVIRONMENT:
+        return None
+    if env is not None:
+        return environment_spec(env, config.max_episode_steps)
+    if entry is not None:
+        return _d4rl_environment(config.name, entry)
+    if metadata.env_id is None:
+        raise BadInput(
+            f"{config.path or config.name}: names no environment to evaluate in; "
+            "give one with env=ID, or train without evaluation with env=none."
+        )
+    if ":" in metadata.env_id:
+        raise BadInput(
+            f"{config.path or config.name}: its metadata names env_id={metadata.env_id!r}, which would import a "
+            "module; if you trust it, pass it as env=..."
+        )
+    return environment_spec(metadata.env_id, limit, metadata.env_kwargs)
+
+
+def _d4rl_environment(name: str, entry: d4rl.D4rlEntry) -> EnvironmentSpec | None:
+    """D4RL's own environment where its packages work, else gymnasium's of the same robot, else none."""
+    if d4rl_package.is_installed():
+        try:
+            return d4rl_package.d4rl_spec(name)
+        except BadInput as error:
+            logger.warning("%s Looking for another environment.", error)
+    failures = []
+    for candidate in entry.candidates:
+        try:
+            spec = environment_spec(candidate.env_id, kwargs=candidate.kwargs)
+        except BadInput as error:
+            failures.append(error)
+            continue
+        if failures:
+            logger.warning("dataset %s is evaluated in %s instead: %s", name, candidate.env_id, failures[0])
+        return spec
+    if failures:
+        raise BadInput(f"dataset {name}: {failures[0]} Or train without evaluation with env=none.")
+    logger.warning(
+        "dataset %s is not evaluated: only the d4rl package has its environment (pip install 'pogo[d4rl]'); "
+        "name another with env=ID.",
+        name,
+    )
+    return None
+
+
+def _bounds(
+    metadata: Metadata, environment: EnvironmentSpec | None, size: int, where: str, *, in_unit_box: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The bounds that actions are scaled by: the file's, else the environment's, else [-1, 1] for D4RL's."""
+    if metadata.action_low is not None and metadata.action_high is not None:
+        low, high = np.array(metadata.action_low), np.array(metadata.action_high)
+    elif environment is not None:
+        low, high = np.array(environment.action_low), np.array(environment.action_high)
+    elif in_unit_box:
+        low, high = -np.ones(size), np.ones(size)
+    else:
+        raise BadInput(f"{where}: no action bounds; name the environment (env=ID) or give metadata action_low/high.")
+    if environment is not None:
+        check_sizes(environment, environment.observation_size, size, where)
+    if low.shape != (size,) or high.shape != (size,) or not np.isfinite(low).all() or not np.isfinite(high).all():
+        raise BadInput(f"{where}: action bounds {low.tolist()}, {high.tolist()} do not fit actions of size {size}.")
+    if not (low < high).all():
+        raise BadInput(f"{where}: action bounds {low.tolist()}, {high.tolist()} are empty; low must be below high.")
+    if environment is not None and not (
+        np.allclose(low, environment.action_low, rtol=1e-5, atol=1e-6)
+        and np.allclose(high, environment.action_high, rtol=1e-5, atol=1e-6)
+    ):
+        raise BadInput(
+            f"{where}: its actions are bounded by {low.tolist()}, {high.tolist()}, but those of "
+            f"env={environment.env_id} by {list(environment.action_low)}, {list(environment.action_high)}; "
+            "name the environment that the data is from with env=..."
+        )
+    return low.astype(np.float64), high.astype(np.float64)
+
+
+def _reference_returns(low: float | None, high: float | None, where: str) -> tuple[float, float] | None:
+    if low is None and high is None:
+        return None
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)) or not low < high:
+        raise BadInput(
+            f"{where}: ref_min_score={low}, ref_max_score={high} must be two finite numbers, the first the smaller."
+        )
+    return low, high
+
+
+def _arrays_digest(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(arrays):
+        digest.update(key.encode() + np.ascontiguousarray(arrays[key]).tobytes())
+    return digest.hexdigest()
