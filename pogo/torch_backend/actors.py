@@ -8,7 +8,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-
 import torch
 from torch import Tensor
 
@@ -70,19 +69,20 @@ class Actor(ABC):
     def action_for_loss(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
         """The differentiable action of a loss, [B, A]: a gaussian's mean, else the sample that noise [B, A] gives."""
 
-    def sample_in_box(self, observations: Tensor, noise: Tensor | None) -> Tensor:
-        """What energies and distances between samples take: [B, K, A] from noise [B, K, A], clipped to +-max_action.
-
-        A deterministic actor needs no noise and gives its action as the one sample, [B, 1, A].
-        """
-        if not self.config.is_stochastic:
-            return self.deterministic_actions(observations)[:, None, :]
-        samples = self.sample_actions(observations, _given(noise, self.kind))
+    def sample_in_box(self, observations: Tensor, noise: Tensor) -> Tensor:
+        """What distances between samples take: `sample_actions`, gaussian ones clipped to +-max_action, [B, K, A]."""
+        samples = self.sample_actions(observations, noise)
         return clip(samples, -self.config.max_action, self.config.max_action) if self.config.is_gaussian else samples
+
+    def action_in_box(self, observations: Tensor, noise: Tensor | None) -> Tensor:
+        """What energies take, [B, A]: one sample of noise [B, A], inside the box; a deterministic actor's action."""
+        if not self.config.is_stochastic:
+            return self.deterministic_actions(observations)
+        return self.sample_in_box(observations, _given(noise, self.kind)[:, None, :])[:, 0]
 
     def sample_and_log_prob(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """One sample [B, A] from noise [B, A], inside the action box, and its log-density [B]."""
-        actions = self.sample_in_box(observations, noise[:, None, :])[:, 0]
+        actions = self.action_in_box(observations, noise)
         return actions, self.log_prob_actions(observations, actions)
 
     def _network(self, inputs: Tensor) -> Tensor:

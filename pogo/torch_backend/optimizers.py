@@ -53,10 +53,9 @@ def cosine_decay(base: float, state: TrainState, network: str, length: int) -> T
     return base * 0.5 * (1.0 + torch.cos(torch.pi * count.to(dtype) / length))
 
 
-def _adam_step(
-    params: Params, gradients: Params, optimizer: AdamState, learning_rate: float | Tensor
-) -> None:
+def _adam_step(params: Params, gradients: Params, optimizer: AdamState, learning_rate: float | Tensor) -> None:
     # Fused: one pass over all of a network's parameters, where separate tensor operations would take a fifth of a step.
+    compiling = torch.compiler.is_compiling()
     with torch.no_grad():
         adam(
             list(params.values()),
@@ -65,7 +64,9 @@ def _adam_step(
             list(optimizer.nu.values()),
             [],
             list(optimizer.count.values()),
-            fused=True,
+            fused=not compiling,
+            foreach=compiling,  # inside torch.compile: plain operations, which the compiler fuses itself
+            capturable=compiling,
             amsgrad=False,
             beta1=BETA_1,
             beta2=BETA_2,

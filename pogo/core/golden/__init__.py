@@ -1,0 +1,1 @@
+"""Recorded runs of the original implementations: reading one, replaying it, comparing."""

@@ -1,0 +1,119 @@
+"""Replaying a recording with pogo's own algorithm, and the comparison."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pogo.core.chain import ChainConfig
+from pogo.core.golden.adapters import actor_as_recorded, adapter_of, read_hyperparameters
+from pogo.core.golden.names import from_canonical, locate, to_canonical
+from pogo.core.golden.recording import Recording
+from pogo.core.interface import TrainSpec
+from pogo.core.registry import load_algorithm, load_backend
+from pogo.core.w2 import W2Config
+
+# dtype: (rtol of the movement, atol per square root of entries, relative and absolute tolerance of metrics)
+TOLERANCES = {"float64": (1e-8, 1e-13, 1e-9, 1e-11), "float32": (5e-3, 1e-7, 1e-3, 1e-4)}
+
+
+@dataclass
+class Comparison:
+    """What a replay found, all in 2-norms."""
+
+    dtype: str
+    errors: dict[int, dict[str, tuple[float, float, int]]] = field(
+        default_factory=dict
+    )  # difference, movement, entries
+    metrics: dict[int, dict[str, tuple[float, float]]] = field(default_factory=dict)  # mine, golden
+    scales: dict[str, float] = field(default_factory=dict)  # largest entry of each tensor at the start
+
+    def failures(self) -> list[str]:
+        """One line per tensor and metric past its tolerance; empty if all is well."""
+        rtol, atol, metric_rtol, metric_atol = TOLERANCES[self.dtype]
+        lines = []
+        for step, tensors in self.errors.items():
+            for name, (difference, movement, entries) in tensors.items():
+                floor = atol * (max(1.0, self.scales[name]) if self.dtype == "float32" else 1.0)
+                if not difference <= rtol * movement + floor * np.sqrt(entries):
+                    lines.append(f"update {step}, {name}: off by {difference:.3e}, moved {movement:.3e}")
+        for step, values in self.metrics.items():
+            for name, (mine, golden) in values.items():
+                if not abs(mine - golden) <= metric_rtol * abs(golden) + metric_atol:
+                    lines.append(f"update {step}, metric {name}: {mine!r}, golden {golden!r}")
+        return lines
+
+    def worst(self) -> tuple[float, str]:
+        """The largest difference relative to movement, and where it is."""
+        ratios = {
+            f"update {step}, {name}": difference / movement
+            for step, tensors in self.errors.items()
+            for name, (difference, movement, _) in tensors.items()
+            if movement > 0
+        }
+        where = max(ratios, key=lambda key: ratios[key], default="nothing moved")
+        return ratios.get(where, 0.0), where
+
+
+def recorded_problem(recording: Recording) -> tuple[TrainSpec, dict[str, np.ndarray], dict]:
+    """The training problem, the canonical starting state and the tensors' locations of a recording."""
+    adapter = adapter_of(recording)
+    locations = locate(recording.init, adapter.places)
+    networks = {name: value.astype(recording.dtype) for name, value in to_canonical(recording.init, locations).items()}
+    hyperparameters = read_hyperparameters(recording)
+    algorithm = load_algorithm(recording.algorithm)
+    actor = actor_as_recorded(algorithm.default_actor(hyperparameters), networks, "actor_0")
+    batch = recording.batch(1)
+    spec = TrainSpec(
+        algorithm=recording.algorithm,
+        observation_size=batch["observations"].shape[1],
+        action_size=batch["actions"].shape[1],
+        batch_size=len(batch["rewards"]),
+        actors=(actor,),
+        chain=ChainConfig(num_actors=1, w2_weights=()),
+        w2=W2Config(),
+        hyperparameters=hyperparameters,
+        dtype=recording.dtype,
+    )
+    trained = algorithm.learning_rates(hyperparameters)
+    wanted = {*trained, *algorithm.TARGETS}
+    networks = {name: value for name, value in networks.items() if name.split("/")[0] in wanted}
+    locations = {name: place for name, place in locations.items() if place.name in networks}
+    arrays = dict(networks)
+    for name, value in networks.items():
+        network, parameter = name.split("/", 1)
+        if network in trained:
+            for moment in ("mu", "nu"):
+                arrays[f"optimizer/{network}/{moment}/{parameter}"] = np.zeros_like(value)
+            arrays[f"optimizer/{network}/count"] = np.zeros((), dtype=np.int32)
+    arrays["updates"] = np.zeros((), dtype=np.int32)
+    return spec, arrays, locations
+
+
+def replay(recording: Recording, backend: str) -> Comparison:
+    """Feed a recording's start, batches and draws to pogo's algorithm on `backend` and compare."""
+    adapter = adapter_of(recording)
+    spec, arrays, locations = recorded_problem(recording)
+    updates = load_backend(backend, "replay").Replay(spec, arrays)
+    comparison = Comparison(recording.dtype)
+    comparison.scales = {name: float(np.abs(value).max()) for name, value in recording.init.items()}
+    for step in range(1, recording.steps + 1):
+        noise = adapter.name_draws(recording.draws(step), recording)
+        mine = updates.step(recording.batch(step), noise)
+        golden = recording.metrics(step)
+        comparison.metrics[step] = {
+            name: (mine[ours], golden[name])
+            for name, ours in adapter.metrics.items()
+            if name in golden and ours in mine
+        }
+        if step in recording.param_steps:
+            found = from_canonical(updates.arrays(), locations)
+            comparison.errors[step] = {
+                name: _difference(found[name], value, recording.init[name])
+                for name, value in recording.params(step).items()
+            }
+    return comparison
+
+
+def _difference(mine: np.ndarray, golden: np.ndarray, start: np.ndarray) -> tuple[float, float, int]:
+    mine, golden, start = (np.asarray(value, dtype=np.float64).reshape(golden.shape) for value in (mine, golden, start))
+    return float(np.linalg.norm(mine - golden)), float(np.linalg.norm(golden - start)), golden.size

@@ -1,0 +1,107 @@
+"""The JKO chain: actors 1, 2, ... and their distances. Twin: pogo/torch_backend/chain.py."""
+
+from collections.abc import Mapping
+
+from jax import Array
+from jax.lax import stop_gradient
+
+from pogo.core.chain import actor_name, actor_noise
+from pogo.core.interface import TrainState
+from pogo.core.w2 import W2Config, w2_method
+from pogo.jax_backend.actors import Actor
+from pogo.jax_backend.algorithm import Algorithm, run_if
+from pogo.jax_backend.distances import (
+    gaussian_w2_squared,
+    l2_squared,
+    point_to_gaussian_w2_squared,
+    point_to_samples_w2_squared,
+    sinkhorn_divergence,
+)
+from pogo.jax_backend.networks import Params
+from pogo.jax_backend.optimizers import minimise
+
+Arrays = Mapping[str, Array]
+
+
+def w2_squared(actor: Actor, reference: Actor, observations: Array, noise: Arrays, w2: W2Config) -> Array:
+    """Squared W2 distance of `actor` to `reference` in each state, [B]; no gradient flows into the reference.
+
+    Args:
+        actor: the actor that moves.
+        reference: the actor before it in the chain.
+        observations: [B, O].
+        noise: `w2` [B, K, A], and `w2_reference` where the reference draws its own; for `l2`, the actor's sample is
+            that of its energy, `energy` [B, A], and the reference's `w2_reference` [B, A].
+        w2: solver, blur and noise.
+    """
+    method = w2_method(actor.config, reference.config)
+    if method == "closed_form":
+        return gaussian_w2_squared(*actor.mean_std(observations), *stop_gradient(reference.mean_std(observations)))
+    if method == "sinkhorn":
+        samples = actor.sample_in_box(observations, noise["w2"])
+        ref_noise = noise["w2_reference"] if w2.noise == "independent" else noise["w2"]
+        ref_samples = stop_gradient(reference.sample_in_box(observations, ref_noise))
+        return sinkhorn_divergence(samples, ref_samples, w2.blur, actor.config.max_action, w2.solver)
+    if w2.exact_points:
+        return _exact_point_w2_squared(actor, reference, observations, noise)
+    ref_actions = stop_gradient(reference.action_for_loss(observations, noise.get("w2_reference")))
+    return l2_squared(actor.action_for_loss(observations, noise.get("energy")), ref_actions)
+
+
+def chain_step(
+    algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arrays
+) -> tuple[TrainState, dict[str, Array]]:
+    """One update of everything: the algorithm's own, then, when its actors move, actors 1, 2, ... in order.
+
+    Each actor i minimises energy(pi_i) + w_i * mean W2^2(pi_i, pi_(i-1)), with the critics frozen and the actor
+    before it as this step has just left it.
+    """
+    due = algorithm.shared.actors_due(state.updates, algorithm.hyperparameters)
+    state, metrics = algorithm.update(state, batch, noise)
+    if algorithm.spec.chain.num_actors > 1:
+        move = lambda state, batch, noise: move_chain(algorithm, state, batch, noise)  # noqa: E731 - a closure for cond
+        state, chain_metrics = run_if(due, move, state, batch, noise)
+        metrics |= chain_metrics
+    return state, metrics
+
+
+def move_chain(
+    algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arrays
+) -> tuple[TrainState, dict[str, Array]]:
+    """One step of each of the actors 1, 2, ..., in order."""
+    chain = algorithm.spec.chain
+    learning_rate = chain.learning_rate or algorithm.learning_rates[actor_name(0)]
+    metrics: dict[str, Array] = {}
+    for index in range(1, chain.num_actors):
+        name = actor_name(index)
+        state, loss, (energy, distance) = minimise(
+            _objective, state, name, learning_rate, algorithm, index, state, batch, actor_noise(noise, index)
+        )
+        metrics |= {f"{name}/loss": loss, f"{name}/energy": energy, f"{name}/w2_squared": distance}
+    return state, metrics
+
+
+def _objective(
+    params: Params, algorithm: Algorithm, index: int, state: TrainState, batch: Arrays, noise: Arrays
+) -> tuple[Array, tuple[Array, Array]]:
+    spec = algorithm.spec
+    actor = algorithm.actor(index, params)
+    reference = algorithm.actor(index - 1, state.networks[actor_name(index - 1)])
+    energy = algorithm.energy(state, actor, batch, noise)
+    distance = w2_squared(actor, reference, batch["observations"], noise, spec.w2).mean()
+    return energy + spec.chain.w2_weights[index - 1] * distance, (energy, distance)
+
+
+def _exact_point_w2_squared(actor: Actor, reference: Actor, observations: Array, noise: Arrays) -> Array:
+    """W2^2 between a point and an actor, [B]: |mean - point|^2 + |std|^2, or the average over K samples."""
+    point_is_actor = not actor.config.is_stochastic
+    point, spread = (actor, reference) if point_is_actor else (reference, actor)
+    points = point.deterministic_actions(observations)
+    points = points if point_is_actor else stop_gradient(points)
+    if not spread.config.is_stochastic:
+        return l2_squared(spread.deterministic_actions(observations), points)
+    if spread.config.is_gaussian:
+        moments = spread.mean_std(observations)
+        return point_to_gaussian_w2_squared(points, *(stop_gradient(moments) if point_is_actor else moments))
+    samples = spread.sample_in_box(observations, noise["w2"])
+    return point_to_samples_w2_squared(points, stop_gradient(samples) if point_is_actor else samples)

@@ -1,0 +1,212 @@
+"""The JAX learner: data, noise and updates in one compiled loop. Twin: pogo/torch_backend/learner.py."""
+
+import os
+import time
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pogo.core.data.transitions import Transitions
+from pogo.core.errors import BadInput
+from pogo.core.initial import initial_state
+from pogo.core.interface import Learner, TrainSpec, TrainState
+from pogo.core.learning import batch_arrays, update_noise_spec
+from pogo.core.metrics import ACTOR_PREFIX, check_finite, window_means
+from pogo.core.noise import Draw
+from pogo.core.registry import load_backend
+from pogo.core.snapshots import check_snapshot
+from pogo.core.streams import seed_words
+from pogo.jax_backend.actors import make_actor
+from pogo.jax_backend.chain import chain_step
+from pogo.jax_backend.state import state_from_arrays, state_to_arrays
+
+STREAM = "stream/jax"
+
+
+def make_learner(
+    spec: TrainSpec,
+    seed: int,
+    transitions: Transitions | None = None,
+    device: str = "auto",
+    compile: bool = True,
+    threads: int | None = None,
+    deterministic: bool = False,
+) -> Learner:
+    """A learner on a fresh state.
+
+    Args:
+        spec: the training problem.
+        seed: what parameters and random streams are split from.
+        transitions: the data; none for a learner that only acts or is restored to act.
+        device: `auto`, `cpu`, `cuda` or `cuda:<n>`.
+        compile: must be true: this backend is compiled throughout.
+        threads: CPU threads; none: all that this process may use.
+        deterministic: only deterministic kernels, on a GPU too.
+
+    Raises:
+        BadInput: the device is not there, or `compile` is false.
+    """
+    if not compile:
+        raise BadInput("backend.compile=false has no meaning for backend=jax, which is compiled throughout; drop it.")
+    if threads is not None:
+        _limit_threads(threads)
+    if deterministic and "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+    if spec.dtype == "float64":
+        jax.config.update("jax_enable_x64", True)
+    # Full float32 products on every device: the same numbers as on a CPU.
+    jax.config.update("jax_default_matmul_precision", "highest")
+    return JaxLearner(spec, seed, transitions, _device(device))
+
+
+class JaxLearner(Learner):
+    """See `pogo.core.interface.Learner`."""
+
+    def __init__(self, spec: TrainSpec, seed: int, transitions: Transitions | None, device: jax.Device) -> None:
+        self.spec = spec
+        self.compile_seconds = 0.0
+        self.compilations = 0
+        self._seed = seed
+        self._device = device
+        self._algorithm = load_backend("jax", f"algorithms.{spec.algorithm}").Algorithm(spec)
+        self._dtype = jnp.dtype(spec.dtype)
+        self._noise_spec = update_noise_spec(spec)
+        self._expected = initial_state(seed, spec)
+        self._programs: dict[tuple, Any] = {}
+        self._set_state(self._expected)
+        self._key = jax.device_put(jax.random.wrap_key_data(self._stream_words()), device)
+        if transitions is not None:
+            packed, self._columns = transitions.pack(batch_arrays(spec))
+            self._data = jax.device_put(jnp.asarray(packed, dtype=self._dtype), device)
+
+    @property
+    def updates(self) -> int:
+        """How many updates have been made."""
+        return self._updates
+
+    def train(self, num_updates: int) -> dict[str, float]:
+        """As `Learner.train`: one call of one compiled program, whatever `num_updates` is."""
+        start = self._updates
+        arguments = (self._state, self._data, self._key, jnp.asarray(num_updates, dtype=jnp.int32))
+        program = self._program(("train",), self._train_window, arguments, donate=(0,))
+        self._state, sums, first_bad = program(*arguments)
+        sums, first_bad = jax.device_get((sums, first_bad))
+        self._updates = start + num_updates
+        due = self._algorithm.shared.actors_due
+        actor_updates = sum(bool(due(update, self.spec.hyperparameters)) for update in range(start, self._updates))
+        check_finite({name: int(update) for name, update in first_bad.items()})
+        return window_means({name: float(value) for name, value in sums.items()}, num_updates, actor_updates)
+
+    def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
+        """As `Learner.act`; each batch size, actor and mode is compiled once."""
+        params = self._state.networks[f"{ACTOR_PREFIX}{actor}"]
+        rows = jnp.asarray(observations, dtype=self._dtype)
+        config = self.spec.actors[actor]
+        if noise is None:
+            mode = lambda params, rows: make_actor(config, params).deterministic_actions(rows)  # noqa: E731
+            arguments = (params, rows)
+        else:
+            mode = lambda params, rows, z: make_actor(config, params).sample_actions(rows, z[:, None, :])[:, 0]  # noqa: E731
+            arguments = (params, rows, jnp.asarray(noise, dtype=self._dtype))
+        # Actors of one configuration share a program.
+        program = self._program(("act", config, noise is None, rows.shape), mode, arguments)
+        return np.asarray(program(*arguments))
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """As `Learner.snapshot`."""
+        return state_to_arrays(self._state) | {STREAM: np.array(jax.random.key_data(self._key))}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """As `Learner.restore`."""
+        self._set_state(check_snapshot(self._expected, arrays))
+        words = arrays[STREAM] if STREAM in arrays else self._stream_words()
+        self._key = jax.device_put(jax.random.wrap_key_data(jnp.asarray(words)), self._device)
+
+    def _set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._state = state_from_arrays(arrays, self._device)
+        self._updates = int(arrays["updates"])
+
+    def _stream_words(self) -> Array:
+        """The key of the run; an update's draws are a function of it and of the update's number."""
+        return jnp.asarray(seed_words(self._seed, "jax learner", self._updates), dtype=jnp.uint32)
+
+    def _program(self, name: tuple, function: Any, arguments: tuple, donate: tuple[int, ...] = ()) -> Any:
+        if name not in self._programs:
+            start = time.perf_counter()
+            self._programs[name] = jax.jit(function, donate_argnums=donate).lower(*arguments).compile()
+            self.compile_seconds += time.perf_counter() - start
+            self.compilations += 1
+        return self._programs[name]
+
+    def _train_window(
+        self, state: TrainState, data: Array, key: Array, num_updates: Array
+    ) -> tuple[TrainState, dict[str, Array], dict[str, Array]]:
+        shapes = jax.eval_shape(self._update_once, state, data, key)[1]
+        sums = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
+        first_bad = {name: jnp.full((), -1, jnp.int32) for name in shapes}
+
+        def body(_: Array, carry: tuple) -> tuple:
+            state, sums, first_bad = carry
+            state, metrics = self._update_once(state, data, key)
+            sums = {name: total + metrics[name] for name, total in sums.items()}
+            first_bad = {
+                name: jnp.where((bad < 0) & ~jnp.isfinite(metrics[name]), state.updates, bad)
+                for name, bad in first_bad.items()
+            }
+            return state, sums, first_bad
+
+        # A loop whose length is an argument: one program for every window, where a scan has one per length.
+        return jax.lax.fori_loop(0, num_updates, body, (state, sums, first_bad))
+
+    def _update_once(self, state: TrainState, data: Array, key: Array) -> tuple[TrainState, dict[str, Array]]:
+        key = jax.random.fold_in(key, state.updates)
+        batch = self._sample_batch(data, jax.random.fold_in(key, 0))
+        noise = {
+            name: self._draw(draw, jax.random.fold_in(key, zlib.crc32(name.encode())))
+            for name, draw in self._noise_spec.items()
+        }
+        return chain_step(self._algorithm, state, batch, noise)
+
+    def _sample_batch(self, data: Array, key: Array) -> dict[str, Array]:
+        rows = jax.random.randint(key, (self.spec.batch_size,), 0, len(data))
+        packed = jnp.take(data, rows, axis=0, mode="clip")
+        # Vectors are stored as one column; the maths wants them as [B].
+        return {
+            name: packed[:, columns.start] if name in ("rewards", "terminals") else packed[:, columns]
+            for name, columns in self._columns.items()
+        }
+
+    def _draw(self, draw: Draw, key: Array) -> Array:
+        if draw.distribution == "normal":
+            return jax.random.normal(key, draw.shape, self._dtype)
+        if draw.distribution == "bernoulli":
+            return jax.random.bernoulli(key, draw.keep_probability, draw.shape).astype(self._dtype)
+        low = -1.0 if draw.distribution == "uniform11" else 0.0
+        return jax.random.uniform(key, draw.shape, self._dtype, low, 1.0)
+
+
+def _limit_threads(threads: int) -> None:
+    """XLA sizes its CPU pool by the processors that the process may use, once, when its client is made."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if threads < len(allowed):
+        os.sched_setaffinity(0, allowed[:threads])
+
+
+def _device(name: str) -> jax.Device:
+    if name == "auto":
+        return jax.devices()[0]
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or not (index == "" or index.isdigit()):
+        raise BadInput(f"device={name} is unknown; use auto, cpu, cuda or cuda:<n>.")
+    try:
+        devices = jax.devices(kind)
+    except RuntimeError:
+        devices = []
+    if int(index or 0) >= len(devices):
+        raise BadInput(f"device={name} is not there: JAX sees {len(devices)} of that kind; use device=cpu.")
+    return devices[int(index or 0)]

@@ -1,0 +1,38 @@
+"""What every algorithm of this backend shares. Twin: pogo/jax_backend/algorithm.py."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pogo.core.interface import AlgorithmInterface, TrainSpec
+from pogo.core.registry import load_algorithm
+from pogo.torch_backend.actors import Actor, make_actor
+from pogo.torch_backend.networks import Params
+
+
+class Algorithm(AlgorithmInterface[Tensor, Actor]):
+    """An algorithm with its shared half at hand."""
+
+    name = ""
+
+    def __init__(self, spec: TrainSpec) -> None:
+        super().__init__(spec)
+        self.shared = load_algorithm(self.name)
+        self.learning_rates: Mapping[str, float] = self.shared.learning_rates(spec.hyperparameters)
+
+    def actor(self, index: int, params: Params, noise: Mapping[str, Tensor] | None = None) -> Actor:
+        """Actor `index` on `params`; with the update's `noise`, actor 0 drops hidden units if it is configured to."""
+        config = self.spec.actors[index]
+        masks = ()
+        if noise is not None and config.dropout > 0:
+            masks = tuple(noise[f"actor_dropout_{layer}"] for layer in range(len(config.hidden_sizes)))
+        return make_actor(config, params, masks)
+
+    def data_term(self, actor: Actor, batch: Mapping[str, Tensor], noise: Tensor | None) -> Tensor | float:
+        """`chain.actor_0_data_weight` times the mean summed squared distance of actor 0's action to the data's."""
+        weight = self.spec.chain.actor_0_data_weight
+        if weight == 0:
+            return 0.0
+        actions = actor.action_for_loss(batch["observations"], noise)
+        return weight * torch.square(actions - batch["actions"]).sum(dim=-1).mean()

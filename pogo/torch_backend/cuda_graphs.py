@@ -1,0 +1,41 @@
+"""Whole updates as CUDA graphs: one launch an update, where Python would launch hundreds of kernels.
+
+JAX has no twin of this: its compiled loop is one program already.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+WARM_UP_UPDATES = 3  # real updates, run as usual: libraries allocate their workspaces in them
+
+
+class GraphedSteps:
+    """Runs a step that changes a fixed set of tensors in place: first as it is, then captured, then replayed.
+
+    Updates that move the actors and updates that do not launch different kernels, so each kind has a graph of its own.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self._generator = generator
+        self._runs: dict[bool, int] = {}
+        self._graphs: dict[bool, torch.cuda.CUDAGraph] = {}
+        self._stream = torch.cuda.Stream()
+
+    def run(self, kind: bool, step: Callable[[], None]) -> None:
+        """One step of the given kind."""
+        runs = self._runs.get(kind, 0)
+        self._runs[kind] = runs + 1
+        if runs < WARM_UP_UPDATES:
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                step()
+            torch.cuda.current_stream().wait_stream(self._stream)
+            return
+        if runs == WARM_UP_UPDATES:
+            graph = torch.cuda.CUDAGraph()
+            graph.register_generator_state(self._generator)
+            with torch.cuda.graph(graph):  # records the step without running it
+                step()
+            self._graphs[kind] = graph
+        self._graphs[kind].replay()

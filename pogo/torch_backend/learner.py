@@ -1,0 +1,237 @@
+"""The torch learner: data, noise and updates on one device. Twin: pogo/jax_backend/learner.py."""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pogo.core.data.transitions import Transitions
+from pogo.core.errors import BadInput
+from pogo.core.initial import initial_state
+from pogo.core.interface import Learner, TrainSpec, TrainState
+from pogo.core.learning import batch_arrays, update_noise_spec
+from pogo.core.metrics import ACTOR_PREFIX, check_finite, window_means
+from pogo.core.noise import Draw
+from pogo.core.registry import load_backend
+from pogo.core.snapshots import check_snapshot
+from pogo.core.streams import seed_words
+from pogo.torch_backend.actors import make_actor
+from pogo.torch_backend.algorithm import Algorithm
+from pogo.torch_backend.chain import chain_step
+from pogo.torch_backend.cuda_graphs import GraphedSteps
+from pogo.torch_backend.state import state_from_arrays, state_to_arrays
+
+STREAM = "stream/torch"
+
+
+def make_learner(
+    spec: TrainSpec,
+    seed: int,
+    transitions: Transitions | None = None,
+    device: str = "auto",
+    compile: bool = False,
+    threads: int | None = None,
+    deterministic: bool = False,
+) -> Learner:
+    """A learner on a fresh state.
+
+    Args:
+        spec: the training problem.
+        seed: what parameters and random streams are split from.
+        transitions: the data; none for a learner that only acts or is restored to act.
+        device: `auto`, `cpu`, `cuda` or `cuda:<n>`.
+        compile: torch.compile on a CPU, CUDA graphs on a GPU.
+        threads: CPU threads; none: as torch chooses.
+        deterministic: only deterministic kernels, on a GPU too.
+
+    Raises:
+        BadInput: the device is not there.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    # Full float32 products on every device: the same numbers as on a CPU.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return TorchLearner(spec, seed, transitions, _device(device), compile)
+
+
+class TorchLearner(Learner):
+    """See `pogo.core.interface.Learner`."""
+
+    def __init__(
+        self, spec: TrainSpec, seed: int, transitions: Transitions | None, device: torch.device, use_compile: bool
+    ) -> None:
+        self.spec = spec
+        self.compile_seconds = 0.0
+        self._seed = seed
+        self._device = device
+        self._algorithm = load_backend("torch", f"algorithms.{spec.algorithm}").Algorithm(spec)
+        self._dtype = getattr(torch, spec.dtype)
+        self._noise_spec = update_noise_spec(spec)
+        self._generator = torch.Generator(device)
+        self._expected = initial_state(seed, spec)
+        self._accumulators: dict[tuple[str, ...], tuple[Tensor, Tensor]] = {}
+        self._position = torch.zeros((), dtype=torch.int64, device=device)  # the update's number, on the device
+        self._use_compile = use_compile
+        self._set_state(self._expected)
+        self._restart_stream()
+        if transitions is not None:
+            packed, self._columns = transitions.pack(batch_arrays(spec))
+            self._data = torch.from_numpy(packed).to(device=device, dtype=self._dtype)
+
+    @property
+    def updates(self) -> int:
+        """How many updates have been made."""
+        return self._state.updates
+
+    def train(self, num_updates: int) -> dict[str, float]:
+        """As `Learner.train`; nothing waits for the device before the window's end."""
+        for sums, first_bad in self._accumulators.values():
+            sums.zero_()
+            first_bad.fill_(-1)
+        start = self.updates
+        self._position.fill_(start)
+        for _ in range(num_updates):
+            self._step()
+        due = self._algorithm.shared.actors_due
+        actor_updates = sum(due(update, self.spec.hyperparameters) for update in range(start, self.updates))
+        sums: dict[str, float] = {}
+        first_bad: dict[str, int] = {}
+        for names, (values, bad) in self._accumulators.items():
+            for name, value, update in zip(names, values.tolist(), bad.tolist(), strict=True):
+                sums[name] = sums.get(name, 0.0) + value
+                first_bad[name] = max(first_bad.get(name, -1), update)
+        check_finite(first_bad)
+        return window_means(sums, num_updates, actor_updates)
+
+    def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
+        """As `Learner.act`."""
+        policy = make_actor(self.spec.actors[actor], self._state.networks[f"{ACTOR_PREFIX}{actor}"])
+        with torch.no_grad():
+            rows = torch.as_tensor(observations, dtype=self._dtype, device=self._device)
+            if noise is None:
+                actions = policy.deterministic_actions(rows)
+            else:
+                draws = torch.as_tensor(noise, dtype=self._dtype, device=self._device)
+                actions = policy.sample_actions(rows, draws[:, None, :])[:, 0]
+            return actions.cpu().numpy()
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """As `Learner.snapshot`."""
+        return state_to_arrays(self._state) | {STREAM: self._generator.get_state().numpy().copy()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """As `Learner.restore`."""
+        self._set_state(check_snapshot(self._expected, arrays))
+        if STREAM in arrays:
+            self._generator.set_state(torch.from_numpy(np.array(arrays[STREAM])))
+        else:
+            self._restart_stream()
+
+    def _set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._state = state_from_arrays(arrays, self._device)
+        on_gpu = self._device.type == "cuda"
+        self._graphs = GraphedSteps(self._generator) if self._use_compile and on_gpu else None
+        self._compiled = _CompiledStep(self._algorithm) if self._use_compile and not on_gpu else None
+
+    def _restart_stream(self) -> None:
+        high, low = seed_words(self._seed, "torch learner", self.updates)
+        self._generator.manual_seed(high << 32 | low)
+
+    def _step(self) -> None:
+        update = self.updates
+        if self._graphs is not None:
+            due = self._algorithm.shared.actors_due(update, self.spec.hyperparameters)
+            self._graphs.run(bool(due), self._update_once)
+        else:
+            self._update_once()
+        # A replayed graph runs no Python: the host's counter is kept here.
+        self._state = self._state._replace(updates=update + 1)
+
+    def _update_once(self) -> None:
+        batch, noise = self._sample_batch(), {name: self._draw(draw) for name, draw in self._noise_spec.items()}
+        if self._compiled is not None:
+            self._state, metrics = self._compiled(self._state, batch, noise)
+            self.compile_seconds = self._compiled.compile_seconds
+        else:
+            self._state, metrics = chain_step(self._algorithm, self._state, batch, noise)
+        self._accumulate(metrics)
+
+    def _sample_batch(self) -> dict[str, Tensor]:
+        size = (self.spec.batch_size,)
+        rows = torch.randint(len(self._data), size, generator=self._generator, device=self._device)
+        packed = self._data.index_select(0, rows)
+        # Vectors are stored as one column; the maths wants them as [B].
+        return {
+            name: packed[:, columns.start] if name in ("rewards", "terminals") else packed[:, columns]
+            for name, columns in self._columns.items()
+        }
+
+    def _draw(self, draw: Draw) -> Tensor:
+        options = {"generator": self._generator, "device": self._device, "dtype": self._dtype}
+        if draw.distribution == "normal":
+            return torch.randn(draw.shape, **options)
+        values = torch.rand(draw.shape, **options)
+        if draw.distribution == "bernoulli":
+            return (values < draw.keep_probability).to(self._dtype)
+        return 2.0 * values - 1.0 if draw.distribution == "uniform11" else values
+
+    def _accumulate(self, metrics: Mapping[str, Tensor]) -> None:
+        names = tuple(metrics)
+        if names not in self._accumulators:
+            zeros = torch.zeros(len(names), dtype=self._dtype, device=self._device)
+            self._accumulators[names] = zeros, torch.full_like(zeros, -1, dtype=torch.int64)
+        sums, first_bad = self._accumulators[names]
+        values = torch.stack(list(metrics.values()))
+        self._position += 1
+        sums += values
+        torch.where((first_bad < 0) & ~values.isfinite(), self._position, first_bad, out=first_bad)
+
+
+class _CompiledStep:
+    """`chain_step` under torch.compile: one program for updates that move the actors, one for those that do not."""
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        torch._dynamo.config.trace_autograd_ops = True  # the gradients are taken inside an update
+        self.compile_seconds = 0.0
+        self._algorithm = algorithm
+        self._run = torch.compile(chain_step, dynamic=False)
+        self._compiled_for: set[int] = set()
+
+    def __call__(
+        self, state: TrainState, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]
+    ) -> tuple[TrainState, dict[str, Tensor]]:
+        # Programs are specialised on Python numbers: a counter that grows would compile anew every time. The first
+        # update of the same kind stands for all of them.
+        due = self._algorithm.shared.actors_due
+        kind = next(update for update in itertools.count() if self._same_kind(due, update, state.updates))
+        start = time.perf_counter()
+        result, metrics = self._run(self._algorithm, state._replace(updates=kind), batch, noise)
+        if kind not in self._compiled_for:
+            self._compiled_for.add(kind)
+            self.compile_seconds += time.perf_counter() - start
+        return result._replace(updates=state.updates + 1), metrics
+
+    def _same_kind(self, due: Callable[..., bool], update: int, other: int) -> bool:
+        hp = self._algorithm.hyperparameters
+        return due(update, hp) == due(other, hp)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadInput(f"device={name} is unknown; use auto, cpu, cuda or cuda:<n>.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise BadInput(f"device={name} is not supported; use auto, cpu, cuda or cuda:<n>.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadInput(
+            f"device={name} is not there: torch sees {torch.cuda.device_count()} CUDA devices; use device=cpu."
+        )
+    return device
