@@ -1,0 +1,33 @@
+"""JSON files that are either the old or the new one, whole, whatever happens: summary.json, the resolved config."""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pogo.core.documents import as_json, as_null
+from pogo.core.durable import make_folder, sync_folder, write_new_file
+from pogo.core.errors import RunFailed
+
+
+def write_json_atomically(path: Path, document: Mapping[str, object]) -> None:
+    """Write `document` as indented JSON, keys sorted, NaN and infinities as null; the old file stays until then.
+
+    Raises:
+        RunFailed: the file cannot be written; names the path and the cause, and leaves the old file as it was.
+        TypeError: something in the document has no JSON form.
+    """
+    plain = as_json(document, path.name, as_null)
+    data = json.dumps(plain, indent=2, allow_nan=False).encode() + b"\n"
+    partial = path.with_name(f".{path.name}.partial")  # one fixed name: what a killed write left is written over
+    try:
+        make_folder(path.parent)
+        partial.unlink(missing_ok=True)
+        write_new_file(partial, data)
+        os.replace(partial, path)
+        sync_folder(path.parent)
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise RunFailed(f"{path} could not be written: {exc}.") from exc
