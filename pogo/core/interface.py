@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -80,8 +79,11 @@ class Learner(ABC):
     compile_seconds: float  # spent on compilation since the learner was made
 
     @abstractmethod
-    def train(self, num_updates: int) -> dict[str, float]:
-        """Make `num_updates` updates; return each metric's mean over those of them that compute it.
+    def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:
+        """Make `num_updates` updates; return each metric's mean over the updates of the window that compute it.
+
+        A window is what one line of the log averages. It may take several calls: the last one closes it. Its means do
+        not depend, to the bit, on how it was cut into calls.
 
         Raises:
             RunFailed: a metric is not finite; the message names it and the update.
@@ -96,7 +98,7 @@ class Learner(ABC):
 
     @abstractmethod
     def snapshot(self) -> dict[str, np.ndarray]:
-        """The whole state by canonical names, and the random streams under `stream/`."""
+        """The whole state by canonical names, random streams under `stream/`, an open window under `window/`."""
 
     @abstractmethod
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -108,15 +110,3 @@ class Learner(ABC):
         Raises:
             BadInput: names, shapes or types differ from this learner's.
         """
-
-
-class AlgorithmModule(ModuleType):
-    """What `pogo.core.algorithms.<name>` offers (for readers and type checkers; the modules are plain modules)."""
-
-    Hyperparameters: type
-    default_actor: Any
-    noise_spec: Any
-    initial_networks: Any
-    learning_rates: Any
-    actors_due: Any
-    preprocessing: Any

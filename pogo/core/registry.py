@@ -9,6 +9,7 @@ from types import ModuleType
 from pogo.core.errors import BadInput
 
 BACKENDS = {"torch": "pogo.torch_backend", "jax": "pogo.jax_backend"}
+LISTED_NAMES = 12
 ALGORITHMS = ("iql", "rebrac")
 
 
@@ -19,9 +20,12 @@ def check_name(kind: str, name: str, known: Collection[str]) -> None:
         BadInput: `name` is not in `known`.
     """
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
+        near = difflib.get_close_matches(str(name), known, n=LISTED_NAMES)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise BadInput(f"{kind}={name} is unknown.{hint} Known: {', '.join(sorted(known))}.")
+        names = sorted(known)
+        if len(names) > LISTED_NAMES:  # hundreds of datasets: those that look alike, or the first
+            names = [*(near or names[:LISTED_NAMES]), "..."]
+        raise BadInput(f"{kind}={name} is unknown.{hint} Known: {', '.join(names)}.")
 
 
 def check_backend(backend: str) -> None:

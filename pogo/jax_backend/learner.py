@@ -19,7 +19,7 @@ from pogo.core.learning import batch_arrays, update_noise_spec
 from pogo.core.metrics import ACTOR_PREFIX, check_finite, window_means
 from pogo.core.noise import Draw
 from pogo.core.registry import load_backend
-from pogo.core.snapshots import check_snapshot
+from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, window_groups
 from pogo.core.streams import seed_words
 from pogo.jax_backend.actors import make_actor
 from pogo.jax_backend.chain import chain_step
@@ -80,6 +80,7 @@ class JaxLearner(Learner):
         self._programs: dict[tuple, Any] = {}
         self._set_state(self._expected)
         self._key = jax.device_put(jax.random.wrap_key_data(self._stream_words()), device)
+        self._open_window()
         if transitions is not None:
             packed, self._columns = transitions.pack(batch_arrays(spec))
             self._data = jax.device_put(jnp.asarray(packed, dtype=self._dtype), device)
@@ -89,18 +90,23 @@ class JaxLearner(Learner):
         """How many updates have been made."""
         return self._updates
 
-    def train(self, num_updates: int) -> dict[str, float]:
+    def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:
         """As `Learner.train`: one call of one compiled program, whatever `num_updates` is."""
-        start = self._updates
-        arguments = (self._state, self._data, self._key, jnp.asarray(num_updates, dtype=jnp.int32))
-        program = self._program(("train",), self._train_window, arguments, donate=(0,))
-        self._state, sums, first_bad = program(*arguments)
-        sums, first_bad = jax.device_get((sums, first_bad))
-        self._updates = start + num_updates
-        due = self._algorithm.shared.actors_due
-        actor_updates = sum(bool(due(update, self.spec.hyperparameters)) for update in range(start, self._updates))
+        if self._sums is None:
+            self._sums = self._zero_sums()
+        arguments = (self._state, self._sums, self._data, self._key, jnp.asarray(num_updates, dtype=jnp.int32))
+        program = self._program(("train",), self._train_window, arguments, donate=(0, 1))
+        self._state, self._sums, first_bad = program(*arguments)
+        sums, first_bad = jax.device_get((self._sums, first_bad))
+        self._updates += num_updates
         check_finite({name: int(update) for name, update in first_bad.items()})
-        return window_means({name: float(value) for name, value in sums.items()}, num_updates, actor_updates)
+        window = range(self._window_start, self._updates)
+        due = self._algorithm.shared.actors_due
+        actor_updates = sum(bool(due(update, self.spec.hyperparameters)) for update in window)
+        means = window_means({name: float(value) for name, value in sums.items()}, len(window), actor_updates)
+        if close_window:
+            self._open_window()
+        return means
 
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
         """As `Learner.act`; each batch size, actor and mode is compiled once."""
@@ -119,13 +125,33 @@ class JaxLearner(Learner):
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """As `Learner.snapshot`."""
-        return state_to_arrays(self._state) | {STREAM: np.array(jax.random.key_data(self._key))}
+        window: dict[str, np.ndarray] = {}
+        if self._sums is not None and self._window_start < self._updates:
+            window = window_arrays(self._window_start, [{name: np.array(value) for name, value in self._sums.items()}])
+        return state_to_arrays(self._state) | {STREAM: np.array(jax.random.key_data(self._key))} | window
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """As `Learner.restore`."""
         self._set_state(check_snapshot(self._expected, arrays))
         words = arrays[STREAM] if STREAM in arrays else self._stream_words()
         self._key = jax.device_put(jax.random.wrap_key_data(jnp.asarray(words)), self._device)
+        self._open_window()
+        if WINDOW_START in arrays:
+            self._window_start = int(arrays[WINDOW_START])
+            totals: dict[str, np.ndarray] = {}
+            for group in window_groups(arrays):
+                totals |= {name: totals.get(name, 0) + value for name, value in group.items()}
+            self._sums = {name: jnp.array(totals[name], copy=True) for name in self._zero_sums()}
+
+    def _open_window(self) -> None:
+        self._window_start = self._updates
+        self._sums = None
+
+    def _zero_sums(self) -> dict[str, Array]:
+        shapes = jax.eval_shape(self._update_once, self._state, self._data, self._key)[1]
+        return {
+            name: jax.device_put(jnp.zeros(shape.shape, shape.dtype), self._device) for name, shape in shapes.items()
+        }
 
     def _set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._state = state_from_arrays(arrays, self._device)
@@ -144,11 +170,9 @@ class JaxLearner(Learner):
         return self._programs[name]
 
     def _train_window(
-        self, state: TrainState, data: Array, key: Array, num_updates: Array
+        self, state: TrainState, sums: dict[str, Array], data: Array, key: Array, num_updates: Array
     ) -> tuple[TrainState, dict[str, Array], dict[str, Array]]:
-        shapes = jax.eval_shape(self._update_once, state, data, key)[1]
-        sums = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
-        first_bad = {name: jnp.full((), -1, jnp.int32) for name in shapes}
+        first_bad = {name: jnp.full((), -1, jnp.int32) for name in sums}
 
         def body(_: Array, carry: tuple) -> tuple:
             state, sums, first_bad = carry

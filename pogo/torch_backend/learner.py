@@ -16,7 +16,7 @@ from pogo.core.learning import batch_arrays, update_noise_spec
 from pogo.core.metrics import ACTOR_PREFIX, check_finite, window_means
 from pogo.core.noise import Draw
 from pogo.core.registry import load_backend
-from pogo.core.snapshots import check_snapshot
+from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, window_groups
 from pogo.core.streams import seed_words
 from pogo.torch_backend.actors import make_actor
 from pogo.torch_backend.algorithm import Algorithm
@@ -79,6 +79,7 @@ class TorchLearner(Learner):
         self._use_compile = use_compile
         self._set_state(self._expected)
         self._restart_stream()
+        self._open_window()
         if transitions is not None:
             packed, self._columns = transitions.pack(batch_arrays(spec))
             self._data = torch.from_numpy(packed).to(device=device, dtype=self._dtype)
@@ -88,17 +89,11 @@ class TorchLearner(Learner):
         """How many updates have been made."""
         return self._state.updates
 
-    def train(self, num_updates: int) -> dict[str, float]:
-        """As `Learner.train`; nothing waits for the device before the window's end."""
-        for sums, first_bad in self._accumulators.values():
-            sums.zero_()
-            first_bad.fill_(-1)
-        start = self.updates
-        self._position.fill_(start)
+    def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:
+        """As `Learner.train`; nothing waits for the device before the call's end."""
+        self._position.fill_(self.updates)
         for _ in range(num_updates):
             self._step()
-        due = self._algorithm.shared.actors_due
-        actor_updates = sum(due(update, self.spec.hyperparameters) for update in range(start, self.updates))
         sums: dict[str, float] = {}
         first_bad: dict[str, int] = {}
         for names, (values, bad) in self._accumulators.items():
@@ -106,7 +101,12 @@ class TorchLearner(Learner):
                 sums[name] = sums.get(name, 0.0) + value
                 first_bad[name] = max(first_bad.get(name, -1), update)
         check_finite(first_bad)
-        return window_means(sums, num_updates, actor_updates)
+        window = range(self._window_start, self.updates)
+        due = self._algorithm.shared.actors_due
+        means = window_means(sums, len(window), sum(due(update, self.spec.hyperparameters) for update in window))
+        if close_window:
+            self._open_window()
+        return means
 
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
         """As `Learner.act`."""
@@ -122,7 +122,12 @@ class TorchLearner(Learner):
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """As `Learner.snapshot`."""
-        return state_to_arrays(self._state) | {STREAM: self._generator.get_state().numpy().copy()}
+        groups = [
+            dict(zip(names, values.cpu().numpy().copy(), strict=True))
+            for names, (values, _) in self._accumulators.items()
+        ]
+        window = window_arrays(self._window_start, groups) if self._window_start < self.updates else {}
+        return state_to_arrays(self._state) | {STREAM: self._generator.get_state().numpy().copy()} | window
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """As `Learner.restore`."""
@@ -131,6 +136,18 @@ class TorchLearner(Learner):
             self._generator.set_state(torch.from_numpy(np.array(arrays[STREAM])))
         else:
             self._restart_stream()
+        self._open_window()
+        if WINDOW_START in arrays:
+            self._window_start = int(arrays[WINDOW_START])
+            for group in window_groups(arrays):
+                sums, _ = self._accumulator(tuple(group))
+                sums.copy_(torch.tensor(np.stack(list(group.values()))))
+
+    def _open_window(self) -> None:
+        self._window_start = self.updates
+        for sums, first_bad in self._accumulators.values():
+            sums.zero_()
+            first_bad.fill_(-1)
 
     def _set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._state = state_from_arrays(arrays, self._device)
@@ -181,15 +198,19 @@ class TorchLearner(Learner):
         return 2.0 * values - 1.0 if draw.distribution == "uniform11" else values
 
     def _accumulate(self, metrics: Mapping[str, Tensor]) -> None:
-        names = tuple(metrics)
-        if names not in self._accumulators:
-            zeros = torch.zeros(len(names), dtype=self._dtype, device=self._device)
-            self._accumulators[names] = zeros, torch.full_like(zeros, -1, dtype=torch.int64)
-        sums, first_bad = self._accumulators[names]
-        values = torch.stack(list(metrics.values()))
+        names = tuple(sorted(metrics))
+        sums, first_bad = self._accumulator(names)
+        values = torch.stack([metrics[name] for name in names])
         self._position += 1
         sums += values
         torch.where((first_bad < 0) & ~values.isfinite(), self._position, first_bad, out=first_bad)
+
+    def _accumulator(self, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+        """Sums of these metrics, and the first update where each was not finite; made once, changed in place."""
+        if names not in self._accumulators:
+            zeros = torch.zeros(len(names), dtype=self._dtype, device=self._device)
+            self._accumulators[names] = zeros, torch.full_like(zeros, -1, dtype=torch.int64)
+        return self._accumulators[names]
 
 
 class _CompiledStep:

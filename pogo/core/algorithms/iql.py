@@ -1,6 +1,6 @@
 """IQL: what both backends share. Kostrikov et al. 2021, arXiv:2110.06169; code of CORL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, keep_mask, normal
 from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters, stack_members
 
+PUBLISHED_UPDATES = 1_000_000
+PUBLISHED_BATCH_SIZE = 256
 NUM_CRITICS = 2
 INITIALISERS = LayerInitialisers()
 TARGETS = {"target_critic": "critic"}
@@ -22,8 +24,6 @@ BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "term
 class Hyperparameters:
     """Published defaults."""
 
-    updates: int = 1_000_000
-    batch_size: int = 256
     expectile: float = 0.7  # tau of the expectile regression
     beta: float = 3.0  # inverse temperature of the advantage weights
     discount: float = 0.99
@@ -47,6 +47,11 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
         if self.cosine_updates is not None:
             check_positive("algorithm.cosine_updates", self.cosine_updates)
+
+
+def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
+    """The hyperparameters of a run of `updates`: the cosine schedule ends with it unless it is given a length."""
+    return replace(hp, cosine_updates=hp.cosine_updates or updates)
 
 
 def default_actor(hp: Hyperparameters) -> ActorConfig:

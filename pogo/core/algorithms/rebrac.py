@@ -19,6 +19,8 @@ from pogo.core.parameters import (
     uniform,
 )
 
+PUBLISHED_UPDATES = 1_000_000
+PUBLISHED_BATCH_SIZE = 1024
 NUM_CRITICS = 2
 ACTOR_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(1e-3), uniform(1e-3))
 CRITIC_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(3e-3), uniform(3e-3))
@@ -33,8 +35,6 @@ UPDATES_PER_EPOCH = 1000  # the delay counts from 0 within an epoch of the origi
 class Hyperparameters:
     """Published defaults. Lengths in action space are in units of max_action."""
 
-    updates: int = 1_000_000
-    batch_size: int = 1024
     actor_bc_coef: float = 1.0  # weight of cloning in the actor loss
     critic_bc_coef: float = 1.0  # weight of the penalty in the TD target
     discount: float = 0.99
@@ -60,6 +60,11 @@ class Hyperparameters:
             check_not_negative(f"algorithm.{name}", getattr(self, name))
         for name in ("actor_learning_rate", "critic_learning_rate", "policy_freq", "hidden_size"):
             check_positive(f"algorithm.{name}", getattr(self, name))
+
+
+def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
+    """The hyperparameters of a run of `updates`: none of them depends on its length."""
+    return hp
 
 
 def default_actor(hp: Hyperparameters) -> ActorConfig:

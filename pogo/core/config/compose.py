@@ -1,0 +1,135 @@
+"""From command-line overrides to one composed config; every mistake becomes one line of pogo's own."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pogo.core.config.schema import register
+from pogo.core.data import d4rl
+from pogo.core.data.sources import BUNDLED, CUSTOM
+from pogo.core.errors import BadInput
+from pogo.core.registry import ALGORITHMS, BACKENDS, check_name
+
+PACKAGE = Path(__file__).resolve().parents[2]
+
+
+def config_folder() -> Path:
+    """The folder of Hydra groups: inside the package where it is installed, beside it in a source tree.
+
+    Raises:
+        BadInput: neither is there.
+    """
+    for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise BadInput(f"conf/config.yaml is neither in {PACKAGE} nor beside it; install pogo again.")
+
+
+def compose_config(arguments: Sequence[str]) -> dict[str, Any]:
+    """The composed config as plain values, before anything is derived from it.
+
+    Raises:
+        BadInput: an override that cannot be read, an unknown key or option, a value of the wrong type.
+    """
+    register()
+    overrides = _parse(arguments)
+    _check_choices(overrides)
+    arguments = list(arguments)
+    if _value(overrides, "dataset") is None and any(override.key_or_group == "dataset.path" for override in overrides):
+        arguments.append(f"dataset={CUSTOM}")
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3", job_name="pogo"):
+            composed = compose("config", arguments)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(_explain(error)) from error
+    return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value] - the root is a mapping
+
+
+def _parse(arguments: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(arguments))
+    except HydraException as error:
+        raise BadInput(
+            f"{_one_line(error)} Overrides are written key=value, lists [a,b], mappings {{k: v}}."
+        ) from error
+
+
+def _check_choices(overrides: Sequence[Override]) -> None:
+    """Names with their nearest match, where Hydra would list files."""
+    known = {
+        "backend": tuple(BACKENDS),
+        "algorithm": ALGORITHMS,
+        "dataset": (*BUNDLED, CUSTOM, *d4rl.D4RL_DATASETS),
+    }
+    for override in overrides:
+        if override.is_add() or override.is_force_add() or override.is_delete():
+            raise BadInput(f"{override.input_line}: keys can be set, not added or removed; write key=value.")
+        if override.key_or_group.split(".")[0] == "hydra":
+            raise BadInput(f"{override.input_line}: pogo keeps its own run folder; set run.dir or run.root.")
+        if override.is_sweep_override():
+            raise BadInput(f"{override.input_line}: a list of choices needs pogo-train -m, one run per choice.")
+        if override.key_or_group in known:
+            choice = str(override.value())
+            if override.key_or_group == "dataset" and choice.endswith((".hdf5", ".h5", ".npz")):
+                raise BadInput(f"dataset={choice} is a file, not a name; use dataset.path={choice}.")
+            check_name(override.key_or_group, choice, known[override.key_or_group])
+
+
+def _value(overrides: Sequence[Override], key: str) -> Any:
+    return next((override.value() for override in overrides if override.key_or_group == key), None)
+
+
+def _explain(error: Exception) -> str:
+    """One line for an error of Hydra's or OmegaConf's, with the nearest key where the key is unknown."""
+    text = " ".join(_one_line(part) for part in (error, error.__cause__) if part is not None)
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        key = unknown.group(1)
+        section = key.rsplit(".", 1)[0] if "." in key else "the config"
+        nested = re.search(r"Key '([^']+)'", text)
+        return _unknown_key(key, section) if nested or "not in struct" in text else text
+    return text
+
+
+def _unknown_key(key: str, section: str) -> str:
+    try:
+        check_name("config key", key, _known_keys(key))
+    except BadInput as error:
+        return f"{str(error).split(' Known:')[0]} See pogo-train --cfg for the keys of {section}."
+    return f"config key {key} cannot be set here."
+
+
+def _known_keys(key: str) -> list[str]:
+    """All keys of the default config, and those of the section that `key` names under every algorithm."""
+    keys: list[str] = []
+    for algorithm in ALGORITHMS:
+        with initialize_config_dir(str(config_folder()), version_base="1.3", job_name="pogo"):
+            composed = compose("config", [f"algorithm={algorithm}"])
+        keys += _flat_keys(composed)
+    return sorted(set(keys))
+
+
+def _flat_keys(config: DictConfig, prefix: str = "") -> list[str]:
+    keys = []
+    for name in config:
+        value = config._get_node(name)
+        path = f"{prefix}{name}"
+        keys += _flat_keys(value, f"{path}.") if isinstance(value, DictConfig) and value._content else [path]
+    return keys
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("full_key:", "object_type=", "reference_type="))]
+    text = " ".join(kept)
+    return text if text.endswith(".") else f"{text}."

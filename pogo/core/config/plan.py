@@ -1,0 +1,184 @@
+"""From a composed config to a checked plan: every mistake is found here, before any work."""
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pogo.core.actors import resolve_actors
+from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
+from pogo.core.data.sources import Dataset, DatasetConfig, check_config, dataset_name, load_dataset
+from pogo.core.errors import BadInput
+from pogo.core.interface import Learner, TrainSpec
+from pogo.core.registry import check_backend, check_name, load_algorithm, load_backend
+from pogo.core.w2 import W2Config
+
+RESUME_MODES = ("auto", "never", "must")
+DTYPES = ("float32", "float64")
+# (section, key, least value): whole numbers that a run needs in range
+_LEAST = (
+    ("train", "updates", 1),
+    ("train", "batch_size", 1),
+    ("eval", "every", 0),
+    ("eval", "episodes", 0),
+    ("checkpoint", "every", 0),
+    ("checkpoint", "keep", 1),
+    ("log", "every", 1),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that can start: everything is checked except what only the machine can refuse."""
+
+    asked: dict[str, Any]  # the composed config as given: what a resumed run must agree with
+    resolved: dict[str, Any]  # with every default filled in: what is recorded
+    spec: TrainSpec
+    dataset: Dataset
+    run_dir: Path
+
+    @property
+    def backend(self) -> str:
+        """The backend's name."""
+        return self.resolved["backend"]["name"]
+
+    @property
+    def updates(self) -> int:
+        """How many updates the run makes in all."""
+        return self.resolved["train"]["updates"]
+
+    def make_learner(self, with_data: bool = True) -> Learner:
+        """A learner on a fresh state."""
+        return make_learner(self.resolved, self.spec, self.dataset if with_data else None)
+
+
+def make_learner(resolved: Mapping[str, Any], spec: TrainSpec, dataset: Dataset | None) -> Learner:
+    """The learner that a resolved config asks for.
+
+    Raises:
+        BadInput: the backend or the device is not there.
+    """
+    backend = resolved["backend"]["name"]
+    return load_backend(backend, "learner").make_learner(
+        spec,
+        seed=resolved["seed"],
+        transitions=dataset.transitions if dataset is not None else None,
+        device=resolved["device"],
+        compile=resolved["backend"]["compile"],
+        threads=resolved["threads"],
+        deterministic=resolved["deterministic"],
+    )
+
+
+def make_plan(asked: Mapping[str, Any]) -> Plan:
+    """Check a composed config and load its data.
+
+    Raises:
+        BadInput: anything that cannot be done, in one line.
+    """
+    resolved = resolve(asked)
+    spec = spec_of_run(resolved, 0, 0)  # all that can be checked without the data
+    algorithm = load_algorithm(spec.algorithm)
+    check_name(f"chain.energy for {spec.algorithm}", spec.chain.energy, algorithm.ENERGIES)
+    check_backend(resolved["backend"]["name"])
+    config = DatasetConfig(**resolved["dataset"])
+    check_config(config)
+    name = dataset_name(config)
+    dataset = load_dataset(config, algorithm.preprocessing(spec.hyperparameters, name), resolved["env"])
+    if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != "none":
+        raise BadInput(f"dataset {name} names no environment; give one with env=ID, or train without: env=none.")
+    spec = replace(spec, observation_size=dataset.observation_size, action_size=dataset.action_size)
+    run_dir = Path(resolved["run"]["dir"] or default_run_dir(resolved, name))
+    resolved["run"]["dir"] = str(run_dir)
+    return Plan(dict(asked), resolved, spec, dataset, run_dir)
+
+
+def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with every default that depends on others filled in, and its plain values checked.
+
+    Raises:
+        BadInput: a value out of range or an unknown name.
+    """
+    resolved = copy.deepcopy(dict(asked))
+    algorithm = load_algorithm(resolved["algorithm"]["name"])
+    check_name("resume", resolved["resume"], RESUME_MODES)
+    check_name("dtype", resolved["dtype"], DTYPES)
+    if not 0 <= resolved["seed"] < 2**63:
+        raise BadInput(f"seed={resolved['seed']} is out of range; use a whole number from 0 to 2^63 - 1.")
+    train = resolved["train"]
+    if train["updates"] is None:
+        train["updates"] = algorithm.PUBLISHED_UPDATES
+    if train["batch_size"] is None:
+        train["batch_size"] = algorithm.PUBLISHED_BATCH_SIZE
+    for section, key, least in _LEAST:
+        value = resolved[section][key]
+        if value < least:
+            raise BadInput(f"{section}.{key}={value} is too small; use a whole number of at least {least}.")
+    available = len(os.sched_getaffinity(0))
+    if resolved["threads"] is None:
+        resolved["threads"] = available
+    if resolved["threads"] < 1:
+        raise BadInput(f"threads={resolved['threads']} is too few; use at least 1, or null for all {available}.")
+    hyperparameters = algorithm.for_run(_hyperparameters(resolved), train["updates"])
+    resolved["algorithm"] |= {
+        field.name: _plain(getattr(hyperparameters, field.name)) for field in fields(hyperparameters)
+    }
+    if resolved["chain"]["num_actors"] < 1:
+        raise BadInput(f"chain.num_actors={resolved['chain']['num_actors']} is too few; actor 0 alone is 1.")
+    if resolved["chain"]["w2_weights"] is None:
+        resolved["chain"]["w2_weights"] = [DEFAULT_W2_WEIGHT] * (resolved["chain"]["num_actors"] - 1)
+    return resolved
+
+
+def default_run_dir(resolved: Mapping[str, Any], dataset: str) -> Path:
+    """Give <root>/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>."""
+    weights = "_".join(f"{weight:g}" for weight in resolved["chain"]["w2_weights"]) or "none"
+    names = (
+        f"{resolved['algorithm']['name']}_{resolved['backend']['name']}",
+        f"w2_{weights}",
+        f"seed_{resolved['seed']}",
+    )
+    return Path(resolved["run"]["root"], dataset, *names)
+
+
+def spec_of_run(resolved: Mapping[str, Any], observation_size: int, action_size: int) -> TrainSpec:
+    """The training problem of a recorded config, without its data."""
+    hyperparameters = _hyperparameters(resolved)
+    algorithm = load_algorithm(resolved["algorithm"]["name"])
+    chain = _chain_config(resolved)
+    return TrainSpec(
+        algorithm=resolved["algorithm"]["name"],
+        observation_size=observation_size,
+        action_size=action_size,
+        batch_size=resolved["train"]["batch_size"],
+        actors=resolve_actors(resolved["chain"]["actors"], chain.num_actors, algorithm.default_actor(hyperparameters)),
+        chain=chain,
+        w2=W2Config(**resolved["w2"]),
+        hyperparameters=hyperparameters,
+        dtype=resolved["dtype"],
+    )
+
+
+def _chain_config(resolved: Mapping[str, Any]) -> ChainConfig:
+    """The chain without its actors, which are resolved with the algorithm's own."""
+    options = {key: value for key, value in resolved["chain"].items() if key != "actors"}
+    return ChainConfig(**options | {"w2_weights": tuple(options["w2_weights"])})
+
+
+def _hyperparameters(resolved: Mapping[str, Any]) -> Any:
+    algorithm = load_algorithm(resolved["algorithm"]["name"])
+    options = {key: value for key, value in resolved["algorithm"].items() if key != "name"}
+    defaults = algorithm.Hyperparameters()
+    tuples = {key: tuple(value) for key, value in options.items() if isinstance(value, list)}
+    unknown = set(options) - {field.name for field in fields(defaults)}
+    if unknown:
+        raise BadInput(
+            f"algorithm.name={resolved['algorithm']['name']} has no {min(unknown)}; choose it by algorithm=."
+        )
+    return replace(defaults, **options | tuples)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,156 @@
+"""The config's sections: names, types and defaults, each written once, here or in an algorithm's Hyperparameters."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from pogo.core.data import d4rl
+from pogo.core.data.sources import DatasetConfig
+from pogo.core.registry import ALGORITHMS, load_algorithm
+
+
+@dataclass
+class BackendSection:
+    """Which framework does the maths."""
+
+    name: str = MISSING
+    compile: bool = False
+
+
+@dataclass
+class TrainSection:
+    """How long and on what batches; none: the algorithm's published values."""
+
+    updates: int | None = None
+    batch_size: int | None = None
+
+
+@dataclass
+class EvalSection:
+    """Evaluation of every actor, both modes."""
+
+    every: int = 5000  # updates between evaluations; 0: only the last
+    episodes: int = 10  # per actor and mode; 0: never evaluate
+
+
+@dataclass
+class CheckpointSection:
+    """Verified checkpoints."""
+
+    every: int = 5000  # updates between checkpoints; 0: only the last
+    keep: int = 3  # the newest that stay
+
+
+@dataclass
+class LogSection:
+    """Training metrics."""
+
+    every: int = 1000  # updates averaged into one line
+
+
+@dataclass
+class LoggerSection:
+    """Where metrics go besides the run folder's JSONL files."""
+
+    tensorboard: bool = True
+    wandb: bool = False
+    wandb_project: str = "pogo"
+    wandb_entity: str | None = None
+    wandb_mode: str = "online"
+
+
+@dataclass
+class ChainSection:
+    """Actors 1+; see `pogo.core.chain.ChainConfig`."""
+
+    num_actors: int = 3
+    w2_weights: list[float] | None = None  # of actors 1, 2, ...; none: 10 for each
+    actors: list[dict[str, Any]] = field(default_factory=list)  # kind and options, from actor 0; the last repeats
+    energy: str = "value"
+    init: str = "copy"
+    learning_rate: float | None = None  # none: actor 0's base rate
+    actor_0_data_weight: float = 0.0
+
+
+@dataclass
+class W2Section:
+    """The distance; see `pogo.core.w2.W2Config`."""
+
+    solver: str = "fused"
+    noise: str = "common"
+    num_samples: int = 4
+    blur: float = 0.05
+    exact_points: bool = False
+
+
+@dataclass
+class RunSection:
+    """Where the run lives."""
+
+    root: str = "runs"
+    dir: str | None = None  # the run's own folder; none: <root>/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>
+
+
+@dataclass
+class Config:
+    """Everything that a run is configured by."""
+
+    backend: BackendSection = field(default_factory=BackendSection)
+    algorithm: Any = MISSING
+    dataset: Any = MISSING
+    env: str | None = None  # none: the one that the dataset names
+    seed: int = 0
+    device: str = "auto"
+    dtype: str = "float32"
+    threads: int | None = None  # CPU threads of the maths; none: all
+    deterministic: bool = False  # deterministic kernels on a GPU too
+    resume: str = "auto"
+    train: TrainSection = field(default_factory=TrainSection)
+    eval: EvalSection = field(default_factory=EvalSection)
+    checkpoint: CheckpointSection = field(default_factory=CheckpointSection)
+    log: LogSection = field(default_factory=LogSection)
+    logger: LoggerSection = field(default_factory=LoggerSection)
+    chain: ChainSection = field(default_factory=ChainSection)
+    w2: W2Section = field(default_factory=W2Section)
+    run: RunSection = field(default_factory=RunSection)
+
+
+def group_schema(frozen: type) -> type:
+    """A dataclass as OmegaConf takes it: not frozen (it would be read-only), tuples as lists, and with a `name`."""
+    columns: list[Any] = [] if any(entry.name == "name" for entry in dataclasses.fields(frozen)) else [("name", str)]
+    for entry in dataclasses.fields(frozen):
+        kind: Any = entry.type
+        if entry.default_factory is not dataclasses.MISSING:
+            columns.append((entry.name, kind, field(default_factory=entry.default_factory)))
+        elif isinstance(entry.default, tuple):
+            columns.append((entry.name, list[_item_type(entry.default)], field(default_factory=_lister(entry.default))))
+        else:
+            columns.append((entry.name, kind, field(default=entry.default)))
+    if columns and len(columns[0]) == 2:
+        columns[0] = (*columns[0], field(default=MISSING))
+    return dataclasses.make_dataclass(frozen.__name__, columns)
+
+
+@cache
+def register() -> None:
+    """Put the schemas where the group files of `conf/` find them."""
+    store = ConfigStore.instance()
+    store.store(name="config_schema", node=Config)
+    for name in ALGORITHMS:
+        store.store(group="algorithm", name=f"{name}_schema", node=group_schema(load_algorithm(name).Hyperparameters))
+    dataset = group_schema(DatasetConfig)
+    store.store(group="dataset", name="dataset_schema", node=dataset)
+    for name in d4rl.D4RL_DATASETS:
+        store.store(group="dataset", name=name, node=dataset(name=name))
+
+
+def _item_type(values: tuple) -> type:
+    return type(values[0]) if values else float
+
+
+def _lister(values: tuple) -> Any:
+    return lambda: list(values)
