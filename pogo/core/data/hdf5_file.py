@@ -50,7 +50,10 @@ def read_hdf5(path: Path, max_gib: float, with_next_observations: bool) -> tuple
     with file:
         try:
             return _read(file, str(path), max_gib, with_next_observations)
-        except (OSError, RuntimeError, KeyError) as error:  # h5py's ways to say that the bytes make no sense
+        except BadInput:
+            raise
+        except (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError) as error:
+            # h5py's ways to say that the bytes make no sense, each met on files with flipped bits
             raise BadInput(f"{path}: damaged HDF5 file ({_first_line(error)}); fetch it again.") from error
 
 

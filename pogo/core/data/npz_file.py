@@ -1,7 +1,10 @@
 """OGBench's .npz layout, read without pickle, member sizes first."""
 
+import lzma
 import math
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from pogo.core.data.views import RawRows
 from pogo.core.errors import BadInput
 
 _MEMBERS = ("observations", "actions", "rewards", "terminals", "masks", "next_observations")
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, SyntaxError, UnicodeError, MemoryError)
 
 
 def read_npz(path: Path, max_gib: float) -> RawRows:
@@ -30,9 +34,9 @@ def read_npz(path: Path, max_gib: float) -> RawRows:
             arrays = _read_members(archive, where, max_gib)
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file; check dataset.path.") from None
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, BadInput):
-            raise
+    except BadInput:
+        raise
+    except (*_DAMAGE, OSError, EOFError, ValueError, RuntimeError) as error:
         raise BadInput(f"{path}: not a readable .npz file ({error}); fetch it again.") from error
     ends = as_flags(arrays["terminals"], "terminals", where)
     true_ends = ~as_flags(arrays["masks"], "masks", where) if "masks" in arrays else np.zeros_like(ends)
@@ -78,6 +82,7 @@ def _header(archive: zipfile.ZipFile, key: str, where: str) -> tuple[tuple[int, 
 def _array(archive: zipfile.ZipFile, key: str) -> np.ndarray:
     with archive.open(f"{key}.npy") as member:
         array = npy.read_array(member, allow_pickle=False)
+        member.read()  # to the end, where zipfile compares the checksum
     if key in ("observations", "actions", "rewards", "next_observations"):
         with np.errstate(over="ignore"):  # refused as infinite by raw_rows
             array = array.astype(np.float32, copy=False)
