@@ -1,0 +1,195 @@
+"""What a run shows: a progress bar, and a table with a row per actor at each evaluation.
+
+Where the output is not a terminal there is no bar, but a line now and then. A console that goes away (a closed pipe)
+does not end the run: it has logs for what matters.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+_BAR_SECONDS = 0.1  # between two drawings of the bar
+_LINE_SECONDS = 30.0  # between two lines where there is no bar
+_PLAIN_WIDTH = 120  # columns where there is no terminal to ask
+
+
+class Returns(Protocol):
+    """An actor's returns over the episodes of one evaluation."""
+
+    @property
+    def return_mean(self) -> float: ...  # noqa: D102
+
+    @property
+    def return_std(self) -> float: ...  # noqa: D102
+
+    @property
+    def normalized_score(self) -> float | None: ...  # noqa: D102
+
+
+class ActorRow(Protocol):
+    """One actor in the table. None: it has no such mode, or its evaluation failed."""
+
+    @property
+    def index(self) -> int: ...  # noqa: D102
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+
+    @property
+    def deterministic(self) -> Returns | None: ...  # noqa: D102
+
+    @property
+    def stochastic(self) -> Returns | None: ...  # noqa: D102
+
+
+class RunConsole:
+    """Shows a run from update `start` to `total`; everything by one rich console, so that the bar stays below."""
+
+    def __init__(
+        self,
+        total: int,
+        *,
+        start: int = 0,
+        stream: TextIO | None = None,
+        progress: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; nothing is shown until it is entered.
+
+        Args:
+            total: updates of the whole run.
+            start: updates done before this start of it.
+            stream: where to show; stderr by default.
+            progress: whether to show progress at all; tables and messages are shown anyway.
+            clock: seconds, for the speed and the time left.
+        """
+        shown_on = sys.stderr if stream is None else stream
+        width = None if shown_on.isatty() else _PLAIN_WIDTH
+        self.console = _Console(file=shown_on, highlight=False, width=width)
+        self._total, self._start, self._update = total, start, start
+        self._clock = clock
+        self._started = self._shown = clock()
+        self._shows_progress = progress
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Self:
+        self._started = self._shown = self._clock()
+        if self._shows_progress and self.console.is_terminal:
+            # Drawn by `advance`: a thread of its own would take the interpreter from the updates, and rich's idea of
+            # speed counts evaluations as training.
+            columns = (BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), TextColumn("{task.fields[speed]}"))
+            progress = Progress(*columns, console=self.console, auto_refresh=False)
+            self._task = progress.add_task("", total=self._total, completed=self._start, speed="")
+            with self._while_it_lasts():
+                progress.start()
+                self._progress = progress
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        progress = self._progress
+        if progress is not None:
+            with self._while_it_lasts():
+                self._draw(progress)
+            with self._while_it_lasts():
+                progress.stop()
+            self._progress = None
+
+    @property
+    def updates_per_second(self) -> float:
+        """Since the start, evaluations and pauses left out; 0 before the first update."""
+        seconds = self._clock() - self._started
+        return (self._update - self._start) / seconds if seconds > 0 else 0.0
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Leave out of the speed what is done inside: evaluation, compilation, a checkpoint."""
+        began = self._clock()
+        try:
+            yield
+        finally:
+            self._started += self._clock() - began
+
+    def advance(self, update: int) -> None:
+        """Show that `update` updates are done, if it is time to."""
+        self._update = update
+        if not self._shows_progress:
+            return
+        progress = self._progress
+        interval = _LINE_SECONDS if progress is None else _BAR_SECONDS
+        now = self._clock()
+        if now - self._shown < interval and update < self._total:
+            return
+        self._shown = now
+        with self._while_it_lasts():
+            if progress is None:
+                share = 100 * update / self._total if self._total else 100.0
+                self._print(f"update {update}/{self._total}  {share:.0f}%  {self._speed()}")
+            else:
+                self._draw(progress)
+
+    def evaluation_table(self, update: int, rows: Iterable[ActorRow]) -> None:
+        """Show returns (mean and standard deviation over episodes) and normalised scores, a row per actor."""
+        plus_minus = "±" if (self.console.encoding or "").lower().startswith("utf") else "+-"
+        with self._while_it_lasts():
+            self._print(_table(update, rows, plus_minus))
+
+    def message(self, text: str) -> None:
+        """Show one line of text."""
+        with self._while_it_lasts():
+            self._print(text)
+
+    def _print(self, what: RenderableType) -> None:
+        # Text, not str: in a message, "[10, 10]" is no markup.
+        self.console.print(Text(what) if isinstance(what, str) else what, soft_wrap=isinstance(what, str))
+
+    def _draw(self, progress: Progress) -> None:
+        progress.update(self._task, completed=self._update, speed=self._speed())
+        progress.refresh()
+
+    def _speed(self) -> str:
+        speed = self.updates_per_second
+        left = _duration((self._total - self._update) / speed) if speed > 0 else "-"
+        return f"{speed:.{0 if speed >= 100 else 1}f} updates/s  ETA {left}"
+
+    @contextmanager
+    def _while_it_lasts(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self.console.quiet = True
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process here."""
+        raise BrokenPipeError
+
+
+def _table(update: int, rows: Iterable[ActorRow], plus_minus: str) -> Table:
+    table = Table(title=f"update {update}", title_justify="left")
+    for header in ("actor", "kind", "deterministic return", "score", "stochastic return", "score"):
+        table.add_column(header, justify="left" if header == "kind" else "right", no_wrap=True)
+    for row in rows:
+        cells = [cell for returns in (row.deterministic, row.stochastic) for cell in _cells(returns, plus_minus)]
+        table.add_row(str(row.index), Text(row.kind), *cells)
+    return table
+
+
+def _cells(returns: Returns | None, plus_minus: str) -> tuple[str, str]:
+    if returns is None:
+        return "-", "-"
+    score = "-" if returns.normalized_score is None else f"{returns.normalized_score:.1f}"
+    return f"{returns.return_mean:.1f} {plus_minus} {returns.return_std:.1f}", score
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
