@@ -1,0 +1,143 @@
+"""The distance between two actors: which method, its configuration, and the arithmetic that both backends share."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pogo.core.actors import ActorConfig
+from pogo.core.errors import BadInput
+from pogo.core.registry import check_name
+
+Method = Literal["closed_form", "sinkhorn", "l2"]
+Solver = Literal["fused", "library", "exact"]
+W2Noise = Literal["common", "independent"]
+
+MAX_PERMUTED_SAMPLES = 5  # K! permutations are enumerated up to here: 120 of them
+
+# Newton steps per halving of the temperature, which follow the optimum from a start of A * max_action^2 (the cost's
+# diameter is four times that), and at the last temperature.
+_FOLLOWING_STEPS = {8: 1, 16: 2, 64: 3}  # by the largest K that they do for
+_NEWTON_STEPS = 6
+# Each symmetric update divides its error by at least eight: 8^-8 = 6e-8.
+_SELF_UPDATES = 8
+
+
+def w2_method(actor: ActorConfig, reference: ActorConfig) -> Method:
+    """How the squared W2 distance of an actor to the one before it is measured: the dispatch of every backend."""
+    if actor.is_gaussian and reference.is_gaussian:
+        return "closed_form"
+    if actor.is_stochastic and reference.is_stochastic:
+        return "sinkhorn"
+    return "l2"
+
+
+@dataclass(frozen=True)
+class W2Config:
+    """The config section `w2`: how distances between actors are measured.
+
+    Raises:
+        BadInput: a value is outside what the field allows.
+    """
+
+    solver: str = "fused"  # of the distance between samples
+    noise: str = "common"  # both actors' samples from the same z, or `independent`, as published
+    num_samples: int = 4  # K, per state and actor
+    blur: float = 0.05  # in units of max_action: epsilon = 2 (blur * max_action)^2
+    exact_points: bool = False  # a distance to a deterministic actor: the exact W2^2 to a point
+
+    def __post_init__(self) -> None:
+        check_name("w2.solver", self.solver, get_args(Solver))
+        check_name("w2.noise", self.noise, get_args(W2Noise))
+        if isinstance(self.num_samples, bool) or not isinstance(self.num_samples, int) or self.num_samples < 2:
+            raise BadInput(f"w2.num_samples={self.num_samples}: a cloud needs at least 2 samples; use an integer >= 2.")
+        if isinstance(self.blur, bool) or not isinstance(self.blur, int | float):
+            raise BadInput(f"w2.blur={self.blur} is not a number; use a finite one > 0, 0.05 by default.")
+        if not (math.isfinite(self.blur) and self.blur > 0):
+            raise BadInput(f"w2.blur={self.blur} is no length; use a finite number > 0, 0.05 by default.")
+        if not isinstance(self.exact_points, bool):
+            raise BadInput(f"w2.exact_points={self.exact_points} is not a switch; use true or false.")
+
+
+@dataclass(frozen=True)
+class SinkhornSchedule:
+    """What the fused solver does: a function of K, A and blur, never of the samples.
+
+    Annealing stage s = 0 .. halvings - 1 takes `following_steps` Newton steps at temperature
+    `epsilon * 2^(halvings - s)`; `newton_steps` more are taken at `epsilon`. The ratio is 2 so that a change of
+    temperature rescales costs and potentials exactly.
+    """
+
+    epsilon: float  # e = 2 (blur * max_action)^2
+    halvings: int
+    following_steps: int
+    newton_steps: int
+    self_updates: int  # of the problems of a cloud against itself
+    largest_potential: float  # bound of sum_i |f_i| + sum_j |g_j|, in units of epsilon, for clouds in the action box
+
+    def grid(self, mantissa_bits: int) -> float:
+        """Spacing of absorbed potentials, in units of epsilon: sums of them are exact with so many bits."""
+        return 2.0 ** math.ceil(math.log2(self.largest_potential) - mantissa_bits)
+
+
+def sinkhorn_schedule(num_samples: int, action_size: int, blur: float, max_action: float = 1.0) -> SinkhornSchedule:
+    """The fused solver's temperatures and counts for K samples of A dimensions in [-max_action, max_action]."""
+    epsilon = 2 * (blur * max_action) ** 2
+    side = max_action**2 / epsilon  # squared half side of the action box, in units of epsilon
+    return SinkhornSchedule(
+        epsilon=epsilon,
+        halvings=max(0, math.ceil(math.log2(action_size * side))),
+        following_steps=next((steps for largest, steps in _FOLLOWING_STEPS.items() if num_samples <= largest), 4),
+        newton_steps=_NEWTON_STEPS,
+        self_updates=_SELF_UPDATES,
+        largest_potential=8 * num_samples * action_size * side,
+    )
+
+
+def library_decay(num_samples: int) -> float:
+    """Ratio of successive temperatures at which the libraries' loops, one update per temperature, converge."""
+    return 1 - 0.016 / num_samples
+
+
+def check_samples(
+    shape: Sequence[int],
+    ref_shape: Sequence[int],
+    dtype: str,
+    ref_dtype: str,
+    name: str = "actor",
+    ref_name: str = "reference actor",
+) -> None:
+    """Refuse two clouds of samples that no distance can compare.
+
+    Args:
+        shape: of the actor's samples, [B, K, A].
+        ref_shape: of the reference's.
+        dtype: of the actor's samples, such as `float32`.
+        ref_dtype: of the reference's.
+        name: what to call the actor.
+        ref_name: what to call the reference.
+
+    Raises:
+        BadInput: the shapes are not one [B, K, A] with K >= 2 and B, A >= 1, or the dtypes are not one float type.
+    """
+    found = f"{name} has {dtype}{list(shape)}, {ref_name} has {ref_dtype}{list(ref_shape)}"
+    if len(shape) != 3 or tuple(shape) != tuple(ref_shape):
+        raise BadInput(f"w2 needs samples of one shape [B, K, A] from both actors: {found}.")
+    if shape[1] < 2:
+        raise BadInput(f"w2.num_samples={shape[1]}: a cloud needs at least 2 samples: {found}.")
+    if shape[0] < 1 or shape[2] < 1:
+        raise BadInput(f"w2 needs at least one state and one action dimension: {found}.")
+    if dtype != ref_dtype or dtype not in ("float32", "float64"):
+        raise BadInput(f"w2 needs samples of one dtype, float32 or float64, from both actors: {found}.")
+
+
+def check_divergence(blur: float, max_action: float, solver: str) -> None:
+    """Refuse a blur or an action bound that gives no temperature, and an unknown solver.
+
+    Raises:
+        BadInput: a length is not a finite number > 0, or no solver has that name.
+    """
+    check_name("w2.solver", solver, get_args(Solver))
+    for key, value in {"w2.blur": blur, "max_action": max_action}.items():
+        if not (math.isfinite(value) and value > 0):
+            raise BadInput(f"{key}={value} is no length; use a finite number > 0.")

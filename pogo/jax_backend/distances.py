@@ -1,0 +1,202 @@
+"""Squared W2 distances between actors in JAX, state by state. Twin: pogo/torch_backend/distances.py."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.lax import stop_gradient
+
+from pogo.core.errors import BadInput
+from pogo.core.w2 import MAX_PERMUTED_SAMPLES, Solver, check_divergence, check_samples
+from pogo.jax_backend.libraries import library_divergence
+from pogo.jax_backend.sinkhorn import fused_divergence
+
+
+def gaussian_w2_squared(mean: Array, std: Array, ref_mean: Array, ref_std: Array) -> Array:
+    """Closed-form squared W2 distance between Gaussians with diagonal covariances, state by state.
+
+    W2^2 = |mean - ref_mean|^2 + |std - ref_std|^2 (Peyre & Cuturi, arXiv:1803.00567, remark 2.31).
+
+    Args:
+        mean: current actor's means, [B, A], in action units.
+        std: its standard deviations (not variances), [B, A], > 0.
+        ref_mean: reference actor's means, [B, A]; no gradient flows into it.
+        ref_std: its standard deviations, [B, A]; no gradient flows into it.
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: the four shapes are not one [B, A].
+    """
+    _check_one_shape("gaussian_w2_squared", "[B, A]", 2, mean=mean, std=std, ref_mean=ref_mean, ref_std=ref_std)
+    ref_mean, ref_std = stop_gradient((ref_mean, ref_std))
+    return jnp.square(mean - ref_mean).sum(axis=-1) + jnp.square(std - ref_std).sum(axis=-1)
+
+
+def l2_squared(actions: Array, ref_actions: Array) -> Array:
+    """Squared Euclidean distance between one action of each actor: W2^2 between two points.
+
+    Args:
+        actions: current actor's actions, [B, A].
+        ref_actions: reference actor's actions, [B, A]; no gradient flows into them.
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: the two shapes are not one [B, A].
+    """
+    _check_one_shape("l2_squared", "[B, A]", 2, actions=actions, ref_actions=ref_actions)
+    return jnp.square(actions - stop_gradient(ref_actions)).sum(axis=-1)
+
+
+def point_to_gaussian_w2_squared(points: Array, mean: Array, std: Array) -> Array:
+    """Exact squared W2 distance between a point and a Gaussian: |mean - point|^2 + |std|^2.
+
+    Gradient flows into every argument; detach the side that is the reference.
+
+    Args:
+        points: the deterministic actor's actions, [B, A].
+        mean: the Gaussian actor's means, [B, A].
+        std: its standard deviations, [B, A].
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: the three shapes are not one [B, A].
+    """
+    _check_one_shape("point_to_gaussian_w2_squared", "[B, A]", 2, points=points, mean=mean, std=std)
+    return jnp.square(mean - points).sum(axis=-1) + jnp.square(std).sum(axis=-1)
+
+
+def point_to_samples_w2_squared(points: Array, samples: Array) -> Array:
+    """Exact squared W2 distance between a point and K samples: the average of |x_k - point|^2.
+
+    Gradient flows into both arguments; detach the side that is the reference.
+
+    Args:
+        points: the deterministic actor's actions, [B, A].
+        samples: the other actor's samples, [B, K, A].
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: the shapes are not [B, A] and [B, K, A].
+    """
+    if samples.ndim != 3 or points.shape != samples[:, 0].shape:
+        raise BadInput(
+            "point_to_samples_w2_squared needs points [B, A] and samples [B, K, A], "
+            f"got {list(points.shape)} and {list(samples.shape)}."
+        )
+    return jnp.square(samples - points[:, None]).sum(axis=-1).mean(axis=-1)
+
+
+def sinkhorn_divergence(
+    samples: Array,
+    ref_samples: Array,
+    blur: float = 0.05,
+    max_action: float = 1.0,
+    solver: Solver = "fused",
+    name: str = "actor",
+    ref_name: str = "reference actor",
+) -> Array:
+    """Debiased Sinkhorn divergence between two clouds of samples, state by state.
+
+    S(x, y) = OT_e(x, y) - OT_e(x, x)/2 - OT_e(y, y)/2 with uniform weights, cost |x - y|^2 and
+    e = 2 (blur * max_action)^2 (Feydy et al., arXiv:1810.08278, equation 3). The gradient is the envelope theorem's,
+    not that of a loop, and cannot be differentiated again.
+
+    Args:
+        samples: current actor's samples, [B, K, A], in action units, within +-max_action.
+        ref_samples: reference actor's samples, [B, K, A]; no gradient flows into them.
+        blur: in units of max_action.
+        max_action: bound of the action box.
+        solver: `fused` (pogo's own), `library` (OTT here, GeomLoss in torch), or `exact` (the W2^2 of the samples
+            themselves, by assignment: e = 0).
+        name: what errors call the current actor.
+        ref_name: what errors call the reference actor.
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: shapes, dtypes, K, blur or max_action are not what is needed.
+    """
+    check_samples(
+        samples.shape,
+        ref_samples.shape,
+        samples.dtype.name,
+        ref_samples.dtype.name,
+        name,
+        ref_name,
+    )
+    check_divergence(blur, max_action, solver)
+    return _divergence(samples, stop_gradient(ref_samples), blur, max_action, solver)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _divergence(samples: Array, ref_samples: Array, blur: float, max_action: float, solver: Solver) -> Array:
+    """The gradient is computed beside the value, and only scaled on the way back."""
+    return _SOLVERS[solver](samples, ref_samples, blur, max_action)[0]
+
+
+def _divergence_forward(
+    samples: Array, ref_samples: Array, blur: float, max_action: float, solver: Solver
+) -> tuple[Array, Array]:
+    return _SOLVERS[solver](samples, ref_samples, blur, max_action)
+
+
+def _divergence_backward(
+    blur: float, max_action: float, solver: Solver, gradient: Array, cotangents: Array
+) -> tuple[Array, Array]:
+    return cotangents[:, None, None] * gradient, jnp.zeros_like(gradient)
+
+
+_divergence.defvjp(_divergence_forward, _divergence_backward)
+
+
+def _assignment(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
+    """W2^2 between the clouds, [B], and its gradient in `samples`: the best of all pairings, averaged over its pairs.
+
+    Of equally good pairings the first permutation counts.
+    """
+    num_samples = samples.shape[1]
+    costs = jnp.square(samples[:, :, None] - ref_samples[:, None]).sum(axis=-1)  # [B, K, K]
+    if num_samples <= MAX_PERMUTED_SAMPLES:
+        pairings, rows = _permutations(num_samples)  # [K!, K], [K]
+        partners = pairings[costs[:, rows, pairings].sum(axis=-1).argmin(axis=-1)]
+    else:
+        partners = _solve_assignments(costs)
+    offsets = samples - jnp.take_along_axis(ref_samples, partners[:, :, None], axis=1)
+    return jnp.square(offsets).sum(axis=(1, 2)) / num_samples, 2 / num_samples * offsets
+
+
+def _permutations(num_samples: int) -> tuple[Array, Array]:
+    rows = range(num_samples)
+    return jnp.array(list(itertools.permutations(rows))), jnp.array(rows)
+
+
+def _solve_assignments(costs: Array) -> Array:
+    """Each state's cheapest pairing, [B, K, K] -> [B, K]."""
+    import optax  # slow to import, and only this solver needs it
+
+    def solve(cost: Array) -> Array:
+        rows, columns = optax.assignment.hungarian_algorithm(cost)
+        return jnp.zeros_like(columns).at[rows].set(columns)  # pairs come in the order of the columns
+
+    return jax.vmap(solve)(costs)
+
+
+def _check_one_shape(function: str, axes: str, ndim: int, **arrays: Array) -> None:
+    shapes = {name: list(array.shape) for name, array in arrays.items()}
+    first = next(iter(shapes.values()))
+    if len(first) != ndim or any(shape != first for shape in shapes.values()):  # broadcasting would hide a wrong batch
+        raise BadInput(f"{function} needs arrays of one shape {axes}, got {shapes}.")
+
+
+_SOLVERS = {"fused": fused_divergence, "library": library_divergence, "exact": _assignment}

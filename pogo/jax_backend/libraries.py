@@ -1,0 +1,71 @@
+"""The Sinkhorn divergence by OTT, set to converge. Twin: pogo/torch_backend/libraries.py, by GeomLoss."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from pogo.core.w2 import SinkhornSchedule, library_decay, sinkhorn_schedule
+from pogo.jax_backend.sinkhorn import absorb, divergence, dual_value_and_plan
+
+_UPDATES_AT_EPSILON = 1000
+_SELF_UPDATES = 40  # each halves the error
+
+
+def library_divergence(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
+    """Debiased Sinkhorn divergence between clouds, [B], and its gradient in `samples`, [B, K, A].
+
+    OTT takes the full cost and epsilon itself. It cools by a fixed ratio with one update per temperature, so it
+    converges only where it cools slowly. What float32 potentials of the size of the costs leave unsolved, a second call
+    solves on costs that have absorbed them; the value is taken there too.
+    """
+    schedule = sinkhorn_schedule(samples.shape[1], samples.shape[2], blur, max_action)
+    return divergence(samples, ref_samples, schedule, _transport, _self_transport)
+
+
+def _transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:
+    decay = library_decay(costs.shape[0])
+    start = 4 * 2.0**schedule.halvings  # the cost's diameter
+    cooling = math.ceil(math.log(start) / -math.log(decay))
+    potentials = _column_potentials(costs, jnp.zeros_like(costs[0]), start, decay, cooling)
+    absorbed, costs, potentials = absorb(costs, potentials, schedule)
+    potentials = _column_potentials(costs, potentials, 1.0, 1.0, _UPDATES_AT_EPSILON)
+    value, plan = dual_value_and_plan(costs, potentials)
+    return absorbed + value, plan
+
+
+def _self_transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:
+    def solve(costs: Array) -> Array:
+        return _column_potentials(costs, jnp.zeros_like(costs[0]), 1.0, 1.0, _SELF_UPDATES, is_self=True)
+
+    return dual_value_and_plan(costs, jax.vmap(solve, in_axes=2, out_axes=1)(costs))
+
+
+def _column_potentials(
+    costs: Array, potentials: Array, start: float, decay: float, iterations: int, is_self: bool = False
+) -> Array:
+    """OTT's g, [K, B], for costs [K, K, B] in units of epsilon, from the g given."""
+    # Slow to import, and only this solver needs them.
+    from ott.geometry.epsilon_scheduler import Epsilon
+    from ott.geometry.geometry import Geometry
+    from ott.problems.linear.linear_problem import LinearProblem
+    from ott.solvers.linear.acceleration import Momentum
+    from ott.solvers.linear.sinkhorn import Sinkhorn
+
+    solver = Sinkhorn(
+        threshold=0.0,
+        inner_iterations=iterations,  # looks at no error before the last, and so always takes all of them
+        min_iterations=iterations,
+        max_iterations=iterations,
+        lse_mode=True,
+        momentum=Momentum(value=0.5 if is_self else 1.0),
+        parallel_dual_updates=is_self,  # with momentum 1/2: the symmetric form
+        use_danskin=True,
+    )
+
+    def solve(cost: Array, potential: Array) -> Array:
+        geometry = Geometry(cost_matrix=cost, epsilon=Epsilon(target=1.0, init=start, decay=decay))
+        return solver(LinearProblem(geometry), init=(jnp.zeros_like(potential), potential)).g
+
+    return jax.vmap(solve, in_axes=(2, 1), out_axes=1)(costs, potentials)

@@ -1,0 +1,207 @@
+"""Squared W2 distances between actors in torch, state by state. Twin: pogo/jax_backend/distances.py."""
+
+import functools
+import itertools
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pogo.core.errors import BadInput
+from pogo.core.w2 import MAX_PERMUTED_SAMPLES, Solver, check_divergence, check_samples
+from pogo.torch_backend.libraries import library_divergence
+from pogo.torch_backend.sinkhorn import fused_divergence
+
+
+def gaussian_w2_squared(mean: Tensor, std: Tensor, ref_mean: Tensor, ref_std: Tensor) -> Tensor:
+    """Closed-form squared W2 distance between Gaussians with diagonal covariances, state by state.
+
+    W2^2 = |mean - ref_mean|^2 + |std - ref_std|^2 (Peyre & Cuturi, arXiv:1803.00567, remark 2.31).
+
+    Args:
+        mean: current actor's means, [B, A], in action units.
+        std: its standard deviations (not variances), [B, A], > 0.
+        ref_mean: reference actor's means, [B, A]; no gradient flows into it.
+        ref_std: its standard deviations, [B, A]; no gradient flows into it.
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: the four shapes are not one [B, A].
+    """
+    _check_one_shape("gaussian_w2_squared", "[B, A]", 2, mean=mean, std=std, ref_mean=ref_mean, ref_std=ref_std)
+    ref_mean, ref_std = ref_mean.detach(), ref_std.detach()
+    return (mean - ref_mean).square().sum(dim=-1) + (std - ref_std).square().sum(dim=-1)
+
+
+def l2_squared(actions: Tensor, ref_actions: Tensor) -> Tensor:
+    """Squared Euclidean distance between one action of each actor: W2^2 between two points.
+
+    Args:
+        actions: current actor's actions, [B, A].
+        ref_actions: reference actor's actions, [B, A]; no gradient flows into them.
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: the two shapes are not one [B, A].
+    """
+    _check_one_shape("l2_squared", "[B, A]", 2, actions=actions, ref_actions=ref_actions)
+    return (actions - ref_actions.detach()).square().sum(dim=-1)
+
+
+def point_to_gaussian_w2_squared(points: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Exact squared W2 distance between a point and a Gaussian: |mean - point|^2 + |std|^2.
+
+    Gradient flows into every argument; detach the side that is the reference.
+
+    Args:
+        points: the deterministic actor's actions, [B, A].
+        mean: the Gaussian actor's means, [B, A].
+        std: its standard deviations, [B, A].
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: the three shapes are not one [B, A].
+    """
+    _check_one_shape("point_to_gaussian_w2_squared", "[B, A]", 2, points=points, mean=mean, std=std)
+    return (mean - points).square().sum(dim=-1) + std.square().sum(dim=-1)
+
+
+def point_to_samples_w2_squared(points: Tensor, samples: Tensor) -> Tensor:
+    """Exact squared W2 distance between a point and K samples: the average of |x_k - point|^2.
+
+    Gradient flows into both arguments; detach the side that is the reference.
+
+    Args:
+        points: the deterministic actor's actions, [B, A].
+        samples: the other actor's samples, [B, K, A].
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: the shapes are not [B, A] and [B, K, A].
+    """
+    if samples.ndim != 3 or points.shape != samples[:, 0].shape:
+        raise BadInput(
+            "point_to_samples_w2_squared needs points [B, A] and samples [B, K, A], "
+            f"got {list(points.shape)} and {list(samples.shape)}."
+        )
+    return (samples - points.unsqueeze(1)).square().sum(dim=-1).mean(dim=-1)
+
+
+def sinkhorn_divergence(
+    samples: Tensor,
+    ref_samples: Tensor,
+    blur: float = 0.05,
+    max_action: float = 1.0,
+    solver: Solver = "fused",
+    name: str = "actor",
+    ref_name: str = "reference actor",
+) -> Tensor:
+    """Debiased Sinkhorn divergence between two clouds of samples, state by state.
+
+    S(x, y) = OT_e(x, y) - OT_e(x, x)/2 - OT_e(y, y)/2 with uniform weights, cost |x - y|^2 and
+    e = 2 (blur * max_action)^2 (Feydy et al., arXiv:1810.08278, equation 3). The gradient is the envelope theorem's,
+    not that of a loop, and cannot be differentiated again.
+
+    Args:
+        samples: current actor's samples, [B, K, A], in action units, within +-max_action.
+        ref_samples: reference actor's samples, [B, K, A]; no gradient flows into them.
+        blur: in units of max_action.
+        max_action: bound of the action box.
+        solver: `fused` (pogo's own), `library` (GeomLoss here, OTT in JAX), or `exact` (the W2^2 of the samples
+            themselves, by assignment: e = 0).
+        name: what errors call the current actor.
+        ref_name: what errors call the reference actor.
+
+    Returns:
+        [B], in action units squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: shapes, dtypes, K, blur or max_action are not what is needed, or `exact` has more than 5 samples on
+            a device other than the CPU.
+    """
+    check_samples(
+        samples.shape,
+        ref_samples.shape,
+        str(samples.dtype).removeprefix("torch."),
+        str(ref_samples.dtype).removeprefix("torch."),
+        name,
+        ref_name,
+    )
+    check_divergence(blur, max_action, solver)
+    if solver == "exact" and samples.shape[1] > MAX_PERMUTED_SAMPLES and samples.device.type != "cpu":
+        raise BadInput(
+            f"w2.solver=exact takes at most w2.num_samples={MAX_PERMUTED_SAMPLES} on {samples.device.type} in torch, "
+            f"got {samples.shape[1]} for {name} and {ref_name}; use w2.solver=fused, the CPU, or backend=jax."
+        )
+    return _Divergence.apply(samples, ref_samples.detach(), blur, max_action, solver)
+
+
+class _Divergence(torch.autograd.Function):
+    """The gradient is computed beside the value, and only scaled on the way back."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, samples: Tensor, ref_samples: Tensor, blur: float, max_action: float, solver: Solver
+    ) -> Tensor:
+        values, gradient = _SOLVERS[solver](samples, ref_samples, blur, max_action)
+        ctx.save_for_backward(gradient)
+        return values
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - the decorator hides parameter names
+        ctx: Any, *cotangents: Tensor
+    ) -> tuple[Tensor, None, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return cotangents[0][:, None, None] * gradient, None, None, None, None
+
+
+def _assignment(samples: Tensor, ref_samples: Tensor, blur: float, max_action: float) -> tuple[Tensor, Tensor]:
+    """W2^2 between the clouds, [B], and its gradient in `samples`: the best of all pairings, averaged over its pairs.
+
+    Of equally good pairings the first permutation counts.
+    """
+    num_samples = samples.shape[1]
+    # The batch is the trailing axis: torch reduces a trailing axis of length K slowly on a CPU.
+    points, ref_points = samples.permute(1, 2, 0), ref_samples.permute(1, 2, 0)
+    costs = (points.unsqueeze(1) - ref_points).square().sum(dim=2)  # [K, K, B]
+    if num_samples <= MAX_PERMUTED_SAMPLES:
+        pairings, rows = _permutations(num_samples, samples.device)  # [K!, K], [K]
+        partners = pairings[costs[rows, pairings].sum(dim=1).argmin(dim=0)]
+    else:
+        partners = _solve_assignments(costs)
+    offsets = samples - ref_samples.gather(1, partners.unsqueeze(-1).expand_as(ref_samples))
+    return offsets.square().sum(dim=(1, 2)) / num_samples, 2 / num_samples * offsets
+
+
+@functools.cache  # a constant of the device: copying it there anew would stop a CUDA graph's capture
+def _permutations(num_samples: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    rows = range(num_samples)
+    return torch.tensor(list(itertools.permutations(rows)), device=device), torch.tensor(rows, device=device)
+
+
+def _solve_assignments(costs: Tensor) -> Tensor:
+    """Each state's cheapest pairing, [K, K, B] -> [B, K], one after the other on the CPU."""
+    from scipy.optimize import linear_sum_assignment  # slow to import, and only this solver needs it
+
+    pairings = [linear_sum_assignment(cost)[1] for cost in costs.permute(2, 0, 1).numpy()]
+    return torch.from_numpy(np.stack(pairings))
+
+
+def _check_one_shape(function: str, axes: str, ndim: int, **arrays: Tensor) -> None:
+    shapes = {name: list(array.shape) for name, array in arrays.items()}
+    first = next(iter(shapes.values()))
+    if len(first) != ndim or any(shape != first for shape in shapes.values()):  # broadcasting would hide a wrong batch
+        raise BadInput(f"{function} needs arrays of one shape {axes}, got {shapes}.")
+
+
+_SOLVERS = {"fused": fused_divergence, "library": library_divergence, "exact": _assignment}

@@ -1,0 +1,39 @@
+"""The Sinkhorn divergence by GeomLoss, set to converge. Twin: pogo/jax_backend/libraries.py, by OTT."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pogo.core.w2 import library_decay
+
+
+def library_divergence(samples: Tensor, ref_samples: Tensor, blur: float, max_action: float) -> tuple[Tensor, Tensor]:
+    """Debiased Sinkhorn divergence between clouds, [B], and its gradient in `samples`, [B, K, A].
+
+    GeomLoss halves the cost at p = 2 and so the divergence; its epsilon is blur^2. It cools by a fixed ratio and takes
+    one averaged update per temperature, so it converges only where it cools slowly, and it runs in float64: beside its
+    potentials, those of two equal clouds are lost in float32.
+    """
+    from geomloss import SamplesLoss  # slow to import, and only this solver needs it
+
+    num_samples, action_size = samples.shape[1:]
+    loss = SamplesLoss(
+        "sinkhorn",
+        p=2,
+        blur=blur * max_action,
+        scaling=math.sqrt(library_decay(num_samples)),
+        diameter=2 * max_action * math.sqrt(action_size),
+        cost=_half_squared_distances,
+        debias=True,
+        backend="tensorized",
+    )
+    with torch.enable_grad():
+        points = samples.detach().double().requires_grad_()
+        values = 2 * loss(points, ref_samples.detach().double())
+        (gradient,) = torch.autograd.grad(values.sum(), points)
+    return values.detach().to(samples.dtype), gradient.to(samples.dtype)
+
+
+def _half_squared_distances(points: Tensor, ref_points: Tensor) -> Tensor:
+    return (points.unsqueeze(2) - ref_points.unsqueeze(1)).square().sum(dim=-1) / 2
