@@ -33,7 +33,9 @@ def minimise(
     """
     params = state.networks[network]
     loss, auxiliary = loss_function(params, *arguments)
-    gradients = dict(zip(params, torch.autograd.grad(loss, list(params.values())), strict=True))
+    # A parameter that the loss does not reach (a log_std where the mean acts) has gradient 0, as in JAX.
+    found = torch.autograd.grad(loss, list(params.values()), allow_unused=True, materialize_grads=True)
+    gradients = dict(zip(params, found, strict=True))
     _adam_step(params, gradients, state.optimizers[network], learning_rate)
     return state, loss.detach(), auxiliary
 

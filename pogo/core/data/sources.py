@@ -32,7 +32,12 @@ from pogo.core.registry import check_name
 
 logger = logging.getLogger(__name__)
 
-BUNDLED = {"pendulum-medium-replay": "pendulum-medium-replay.hdf5"}  # files in pogo/data
+BUNDLED = {  # files in pogo/data and their digests
+    "pendulum-medium-replay": (
+        "pendulum-medium-replay.hdf5",
+        "3626aa986e4001fe9e4c406aca90799efecc77037091038295b49c1322921cdf",
+    )
+}
 DEFAULT_DATASET = "pendulum-medium-replay"
 CUSTOM = "custom"
 NO_ENVIRONMENT = "none"  # env=none: train without evaluating
@@ -290,8 +295,9 @@ def _read(config: DatasetConfig) -> tuple[RawRows, Metadata, str, str, View]:
             raise BadInput(f"{config.name}: SHA-256 of its values is {digest}, but dataset.sha256={config.sha256}.")
         return raw, metadata, config.name, digest, view
     path = _locate(config)
+    pinned = BUNDLED[config.name][1] if config.path is None and config.name in BUNDLED else None
     try:
-        digest = check_digest(path, config.sha256)
+        digest = check_digest(path, config.sha256 or pinned)
         with path.open("rb") as file:
             is_zip = file.read(4) == _ZIP_MAGIC
     except FileNotFoundError:
@@ -309,7 +315,7 @@ def _locate(config: DatasetConfig) -> Path:
     if config.path is not None:
         return Path(config.path).expanduser()
     if config.name in BUNDLED:
-        return _PACKAGE_DATA / BUNDLED[config.name]
+        return _PACKAGE_DATA / BUNDLED[config.name][0]
     entry = d4rl.D4RL_DATASETS[config.name]
     return cached_file(
         config.name,

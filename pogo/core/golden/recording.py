@@ -27,7 +27,7 @@ class Recording:
         except FileNotFoundError as error:
             raise BadInput(f"golden file {path} does not exist; give the path of a recorded .npz.") from error
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-            raise BadInput(f"golden file {path} is not a readable .npz of plain arrays: {error}.") from error
+            raise BadInput(f"golden file {path} is not a readable .npz of plain arrays; record it again.") from error
         try:
             self.meta: dict[str, Any] = json.loads(str(self._arrays.pop("meta")))
             self.algorithm: str = self.meta["algorithm"]

@@ -1,5 +1,6 @@
 """Replaying a recording with pogo's own algorithm, and the comparison."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,31 +28,30 @@ class Comparison:
     metrics: dict[int, dict[str, tuple[float, float]]] = field(default_factory=dict)  # mine, golden
     scales: dict[str, float] = field(default_factory=dict)  # largest entry of each tensor at the start
 
-    def failures(self) -> list[str]:
-        """One line per tensor and metric past its tolerance; empty if all is well."""
+    def shares(self) -> dict[str, float]:
+        """By tensor and metric, how much of its tolerance a difference takes up: past 1 it fails."""
         rtol, atol, metric_rtol, metric_atol = TOLERANCES[self.dtype]
-        lines = []
+        shares = {}
         for step, tensors in self.errors.items():
             for name, (difference, movement, entries) in tensors.items():
                 floor = atol * (max(1.0, self.scales[name]) if self.dtype == "float32" else 1.0)
-                if not difference <= rtol * movement + floor * np.sqrt(entries):
-                    lines.append(f"update {step}, {name}: off by {difference:.3e}, moved {movement:.3e}")
+                shares[f"update {step}, {name}"] = difference / (rtol * movement + floor * math.sqrt(entries))
         for step, values in self.metrics.items():
             for name, (mine, golden) in values.items():
-                if not abs(mine - golden) <= metric_rtol * abs(golden) + metric_atol:
-                    lines.append(f"update {step}, metric {name}: {mine!r}, golden {golden!r}")
-        return lines
+                shares[f"update {step}, metric {name}"] = abs(mine - golden) / (metric_rtol * abs(golden) + metric_atol)
+        return shares
+
+    def failures(self) -> list[str]:
+        """One line per tensor and metric past its tolerance (a NaN is); empty if all is well."""
+        return [
+            f"{where}: {share:.3g} times its tolerance" for where, share in self.shares().items() if not share <= 1.0
+        ]
 
     def worst(self) -> tuple[float, str]:
-        """The largest difference relative to movement, and where it is."""
-        ratios = {
-            f"update {step}, {name}": difference / movement
-            for step, tensors in self.errors.items()
-            for name, (difference, movement, _) in tensors.items()
-            if movement > 0
-        }
-        where = max(ratios, key=lambda key: ratios[key], default="nothing moved")
-        return ratios.get(where, 0.0), where
+        """The largest share of a tolerance, and where it is."""
+        shares = self.shares()
+        where = max(shares, key=lambda key: shares[key] if shares[key] == shares[key] else math.inf)
+        return shares[where], where
 
 
 def recorded_problem(recording: Recording) -> tuple[TrainSpec, dict[str, np.ndarray], dict]:

@@ -1,0 +1,45 @@
+# make train          make the environment in .venv, then train on the shipped dataset
+# make train ARGS="backend=jax algorithm=rebrac"        ... with options of pogo-train
+# make test           make the environment, then run every test that is not marked slow
+# make test-slow      the rest
+# make check          lint, formatting, types and import contracts
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+JOBS ?= 2
+
+.PHONY: install train test test-slow test-torch-alone test-jax-alone check clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[all,dev]"
+	touch $(INSTALLED)
+
+train: $(INSTALLED)
+	$(BIN)/pogo-train train.updates=2000 eval.every=1000 log.every=500 checkpoint.every=1000 $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+test-torch-alone: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" --hide jax tests/torch_backend tests/test_isolation.py
+
+test-jax-alone: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" --hide torch tests/jax_backend tests/test_isolation.py
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,28 @@
+"""What every command does alike: help, version, messages and exit codes."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from pogo import __version__
+from pogo.core.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, BadInput, RunFailed
+
+
+def run_command(name: str, help_text: str, command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    """Run `command` on the arguments; one line on stderr and the exit code for what goes wrong."""
+    if "--help" in arguments or "-h" in arguments:
+        print(help_text, end="")
+        return EXIT_DONE
+    if "--version" in arguments:
+        print(f"pogo {__version__}")
+        return EXIT_DONE
+    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
+    logging.getLogger("pogo").setLevel(logging.INFO)
+    try:
+        return command(arguments)
+    except BadInput as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except RunFailed as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_FAILED
