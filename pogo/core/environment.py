@@ -159,9 +159,12 @@ def _mend(env_id: str) -> str:
 
 
 def _near(env_id: str) -> str:
-    near = difflib.get_close_matches(env_id, list(gymnasium.registry), n=1)
-    if near and near[0] != env_id:
-        return f" Did you mean {near[0]!r}?"
+    """A hint at the nearest id's newest version: old ones may be registered only to say where they went."""
+    near = difflib.get_close_matches(env_id, [known for known in gymnasium.registry if known != env_id], n=1)
+    if near:
+        name = near[0].rpartition("-v")[0]
+        newest = max((known for known in gymnasium.registry if known.rpartition("-v")[0] == name), default=near[0])
+        return f" Did you mean {newest!r}?"
     return " Packages that register environments are imported with env=module:Name-v0."
 
 

@@ -16,7 +16,7 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 class Handler(BaseHTTPRequestHandler):
     """Serves CONTENT at /good/*, a torn copy at /torn/*, a huge claim at /huge/*, no length at /endless/*."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         kind = self.path.split("/")[1]
         self.server.requests.append(self.path)  # type: ignore[attr-defined]
         if kind == "missing":
@@ -32,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             return
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Quiet."""
 
 
@@ -52,9 +52,7 @@ def host(server: ThreadingHTTPServer) -> str:
     return f"http://127.0.0.1:{server.server_port}"
 
 
-def fetch(
-    folder: Path, *urls: str, offline: bool = False, max_gib: float = 0.001, sha256: str | None = None
-) -> Path:
+def fetch(folder: Path, *urls: str, offline: bool = False, max_gib: float = 0.001, sha256: str | None = None) -> Path:
     return cached_file("hopper-medium-v2", urls, folder, offline=offline, max_gib=max_gib, sha256=sha256)
 
 
@@ -94,7 +92,9 @@ def test_an_unreachable_host_is_named(tmp_path: Path) -> None:
 
 def test_offline_names_the_url_the_folder_and_the_path_option(server: ThreadingHTTPServer, tmp_path: Path) -> None:
     url = "http://127.0.0.1/data.hdf5"
-    with pytest.raises(BadInput, match=rf"not at {tmp_path}/data.hdf5 and dataset.offline=true; fetch {url}.*dataset.p"):
+    with pytest.raises(
+        BadInput, match=rf"not at {tmp_path}/data.hdf5 and dataset.offline=true; fetch {url}.*dataset.p"
+    ):
         fetch(tmp_path, url, offline=True)
     assert server.requests == []  # type: ignore[attr-defined]
 
@@ -112,7 +112,7 @@ def test_a_pinned_digest_is_held_to(host: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     path = fetch(tmp_path, f"{host}/good/data.hdf5", sha256=DIGEST.upper())
     assert check_digest(path, DIGEST.upper()) == DIGEST
-    with pytest.raises(BadInput, match="but dataset.sha256=0+"):
+    with pytest.raises(BadInput, match=r"but dataset.sha256=0+"):
         check_digest(path, "0" * 64)
 
 

@@ -189,7 +189,7 @@ def test_chunks_larger_than_the_array_count(make_file: Callable[..., Path]) -> N
 
 
 def test_files_that_are_not_hdf5_are_refused(tmp_path: Path, make_file: Callable[..., Path]) -> None:
-    with pytest.raises(BadInput, match="nothing.hdf5: no such file; check dataset.path"):
+    with pytest.raises(BadInput, match=r"nothing.hdf5: no such file; check dataset.path"):
         read_hdf5(tmp_path / "nothing.hdf5", 1.0, with_next_observations=False)
     with pytest.raises(BadInput, match="not a readable HDF5 file"):
         read_hdf5(tmp_path, 1.0, with_next_observations=False)

@@ -1,6 +1,7 @@
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ COMPACT = {
 }
 
 
-def save(path: Path, **arrays: np.ndarray) -> Path:
+def save(path: Path, **arrays: Any) -> Path:
     np.savez_compressed(path, **arrays)
     return path
 
@@ -74,7 +75,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, changes: dict, message: st
 
 def test_sizes_are_checked_before_reading(tmp_path: Path) -> None:
     path = save(tmp_path / "data.npz", **(COMPACT | {"observations": np.zeros((ROWS, 10**6), np.float32)}))
-    with pytest.raises(BadInput, match="GiB is above the limit dataset.max_gib=0.01"):
+    with pytest.raises(BadInput, match=r"GiB is above the limit dataset.max_gib=0.01"):
         read_npz(path, 0.01)
 
 
