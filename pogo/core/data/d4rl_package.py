@@ -70,7 +70,7 @@ def make_d4rl_environment(name: str) -> "D4rlEnvironment":
     try:
         return D4rlEnvironment(gym.make(name))
     except (gym.error.Error, ImportError) as error:  # unregistered where its simulator did not load
-        raise BadInput(f"env={name} cannot be made by the d4rl package: {error}.") from error
+        raise BadInput(f"env={name} cannot be made by the d4rl package: {error}") from error
 
 
 class D4rlEnvironment(gymnasium.Env[np.ndarray, np.ndarray]):

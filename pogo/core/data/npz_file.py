@@ -82,7 +82,8 @@ def _header(archive: zipfile.ZipFile, key: str, where: str) -> tuple[tuple[int, 
 def _array(archive: zipfile.ZipFile, key: str) -> np.ndarray:
     with archive.open(f"{key}.npy") as member:
         array = npy.read_array(member, allow_pickle=False)
-        member.read()  # to the end, where zipfile compares the checksum
+        if member.read(1):  # at the end, zipfile compares the checksum
+            raise ValueError(f"{key} goes on after its array")
     if key in ("observations", "actions", "rewards", "next_observations"):
         with np.errstate(over="ignore"):  # refused as infinite by raw_rows
             array = array.astype(np.float32, copy=False)

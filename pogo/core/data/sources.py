@@ -295,15 +295,16 @@ def _read(config: DatasetConfig) -> tuple[RawRows, Metadata, str, str, View]:
             raise BadInput(f"{config.name}: SHA-256 of its values is {digest}, but dataset.sha256={config.sha256}.")
         return raw, metadata, config.name, digest, view
     path = _locate(config)
-    pinned = BUNDLED[config.name][1] if config.path is None and config.name in BUNDLED else None
     try:
-        digest = check_digest(path, config.sha256 or pinned)
+        digest = check_digest(path, config.sha256)
         with path.open("rb") as file:
             is_zip = file.read(4) == _ZIP_MAGIC
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file; check dataset.path.") from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); check dataset.path.") from error
+    if config.path is None and config.name in BUNDLED and digest != BUNDLED[config.name][1]:
+        raise BadInput(f"{path}: not the file that pogo ships (SHA-256 {digest}); reinstall pogo.")
     if is_zip:
         # OGBench's own view: all its transitions, whose form decides where the next observations are.
         return read_npz(path, config.max_gib), Metadata(), str(path), digest, "full"

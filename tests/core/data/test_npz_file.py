@@ -88,6 +88,27 @@ def test_member_names_with_paths_are_refused(tmp_path: Path, member: str) -> Non
         read_npz(path, 1.0)
 
 
+def test_a_checksum_that_does_not_match_is_refused(tmp_path: Path) -> None:
+    """A flipped bit in a large stored member leaves everything well-formed but the checksum."""
+    arrays = {key: np.repeat(array, 20_000, axis=0) for key, array in COMPACT.items()}
+    path = tmp_path / "data.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    damaged = bytearray(path.read_bytes())
+    damaged[500_000] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(BadInput, match=r"not a readable .npz file \(Bad CRC-32 for file 'observations.npy'\)"):
+        read_npz(path, 1.0)
+
+
+def test_members_that_go_on_after_their_array_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "data.npz", **{key: COMPACT[key] for key in COMPACT if key != "rewards"})
+    with zipfile.ZipFile(path, "a") as archive, archive.open("rewards.npy", "w") as member:
+        np.lib.format.write_array(member, COMPACT["rewards"])
+        member.write(b"x" * 10)
+    with pytest.raises(BadInput, match=r"not a readable .npz file \(rewards goes on after its array\)"):
+        read_npz(path, 1.0)
+
+
 def test_damaged_archives_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "data.npz", **COMPACT)
     whole = path.read_bytes()

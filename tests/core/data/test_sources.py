@@ -71,6 +71,14 @@ def test_the_default_ships_with_the_package() -> None:
     assert dataset.sha256 == BUNDLED["pendulum-medium-replay"][1]
 
 
+def test_a_changed_default_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = sources._PACKAGE_DATA / "pendulum-medium-replay.hdf5"
+    (tmp_path / shipped.name).write_bytes(shipped.read_bytes() + b"!")
+    monkeypatch.setattr(sources, "_PACKAGE_DATA", tmp_path)
+    with pytest.raises(BadInput, match=r"not the file that pogo ships \(SHA-256 [0-9a-f]{64}\); reinstall pogo"):
+        load(name="pendulum-medium-replay")
+
+
 def test_a_file_is_loaded_as_asked(make_file: MakeFile) -> None:
     path = make_file("walk.hdf5")
     arrays = make_arrays()
