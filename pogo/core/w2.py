@@ -15,12 +15,11 @@ W2Noise = Literal["common", "independent"]
 
 MAX_PERMUTED_SAMPLES = 5  # K! permutations are enumerated up to here: 120 of them
 
-# Newton steps per halving of the temperature, which follow the optimum from a start of A * max_action^2 (the cost's
-# diameter is four times that), and at the last temperature.
-_FOLLOWING_STEPS = {8: 1, 16: 2, 64: 3}  # by the largest K that they do for
-_NEWTON_STEPS = 6
-# Each symmetric update divides its error by at least eight: 8^-8 = 6e-8.
-_SELF_UPDATES = 8
+# Measured on the worst of many adversarial states: see docs/decisions.md.
+_STEPS_FROM_ASSIGNMENT = 5  # Newton steps at epsilon; 4 reach float32's floor
+_STEPS_FROM_ANNEALING = 6  # the same after annealing; 4 meet the bounds
+_FOLLOWING_STEPS = {8: 1, 16: 2, 64: 3}  # Newton steps per halving of the temperature, by the largest K they do for
+_SELF_UPDATES = 7  # each divides the error by at least eight
 
 
 def w2_method(actor: ActorConfig, reference: ActorConfig) -> Method:
@@ -63,9 +62,10 @@ class W2Config:
 class SinkhornSchedule:
     """What the fused solver does: a function of K, A and blur, never of the samples.
 
-    Annealing stage s = 0 .. halvings - 1 takes `following_steps` Newton steps at temperature
-    `epsilon * 2^(halvings - s)`; `newton_steps` more are taken at `epsilon`. The ratio is 2 so that a change of
-    temperature rescales costs and potentials exactly.
+    For K <= `MAX_PERMUTED_SAMPLES` it starts from the best assignment and takes `newton_steps` at epsilon. For larger K
+    it anneals: stage s = 0 .. halvings - 1 takes `following_steps` Newton steps at `epsilon * 2^(halvings - s)`, from
+    A * max_action^2 or above, and `newton_steps` follow at epsilon. The ratio is 2 so that a change of temperature
+    rescales costs and potentials exactly.
     """
 
     epsilon: float  # e = 2 (blur * max_action)^2
@@ -84,11 +84,12 @@ def sinkhorn_schedule(num_samples: int, action_size: int, blur: float, max_actio
     """The fused solver's temperatures and counts for K samples of A dimensions in [-max_action, max_action]."""
     epsilon = 2 * (blur * max_action) ** 2
     side = max_action**2 / epsilon  # squared half side of the action box, in units of epsilon
+    from_assignment = num_samples <= MAX_PERMUTED_SAMPLES
     return SinkhornSchedule(
         epsilon=epsilon,
         halvings=max(0, math.ceil(math.log2(action_size * side))),
         following_steps=next((steps for largest, steps in _FOLLOWING_STEPS.items() if num_samples <= largest), 4),
-        newton_steps=_NEWTON_STEPS,
+        newton_steps=_STEPS_FROM_ASSIGNMENT if from_assignment else _STEPS_FROM_ANNEALING,
         self_updates=_SELF_UPDATES,
         largest_potential=8 * num_samples * action_size * side,
     )

@@ -1,7 +1,6 @@
 """Squared W2 distances between actors in JAX, state by state. Twin: pogo/torch_backend/distances.py."""
 
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ from jax.lax import stop_gradient
 from pogo.core.errors import BadInput
 from pogo.core.w2 import MAX_PERMUTED_SAMPLES, Solver, check_divergence, check_samples
 from pogo.jax_backend.libraries import library_divergence
-from pogo.jax_backend.sinkhorn import fused_divergence
+from pogo.jax_backend.sinkhorn import best_assignment, fused_divergence
 
 
 def gaussian_w2_squared(mean: Array, std: Array, ref_mean: Array, ref_std: Array) -> Array:
@@ -161,35 +160,24 @@ _divergence.defvjp(_divergence_forward, _divergence_backward)
 
 
 def _assignment(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
-    """W2^2 between the clouds, [B], and its gradient in `samples`: the best of all pairings, averaged over its pairs.
-
-    Of equally good pairings the first permutation counts.
-    """
+    """W2^2 between the clouds, [B], and its gradient in `samples`: the cheapest pairing, averaged over its pairs."""
     num_samples = samples.shape[1]
-    costs = jnp.square(samples[:, :, None] - ref_samples[:, None]).sum(axis=-1)  # [B, K, K]
-    if num_samples <= MAX_PERMUTED_SAMPLES:
-        pairings, rows = _permutations(num_samples)  # [K!, K], [K]
-        partners = pairings[costs[:, rows, pairings].sum(axis=-1).argmin(axis=-1)]
-    else:
-        partners = _solve_assignments(costs)
+    points, ref_points = samples.transpose(1, 2, 0), ref_samples.transpose(1, 2, 0)
+    costs = jnp.square(points[:, None] - ref_points).sum(axis=2)  # [K, K, B]
+    partners = best_assignment(costs)[0].T if num_samples <= MAX_PERMUTED_SAMPLES else _solve_assignments(costs)
     offsets = samples - jnp.take_along_axis(ref_samples, partners[:, :, None], axis=1)
     return jnp.square(offsets).sum(axis=(1, 2)) / num_samples, 2 / num_samples * offsets
 
 
-def _permutations(num_samples: int) -> tuple[Array, Array]:
-    rows = range(num_samples)
-    return jnp.array(list(itertools.permutations(rows))), jnp.array(rows)
-
-
 def _solve_assignments(costs: Array) -> Array:
-    """Each state's cheapest pairing, [B, K, K] -> [B, K]."""
+    """Each state's cheapest pairing, [K, K, B] -> [B, K]."""
     import optax  # slow to import, and only this solver needs it
 
     def solve(cost: Array) -> Array:
         rows, columns = optax.assignment.hungarian_algorithm(cost)
         return jnp.zeros_like(columns).at[rows].set(columns)  # pairs come in the order of the columns
 
-    return jax.vmap(solve)(costs)
+    return jax.vmap(solve, in_axes=2)(costs)
 
 
 def _check_one_shape(function: str, axes: str, ndim: int, **arrays: Array) -> None:

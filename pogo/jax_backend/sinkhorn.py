@@ -4,13 +4,16 @@ Inside, the batch is the trailing axis, so that every loop runs along it. Costs 
 current temperature, which falls by powers of two, so that changing units is exact.
 """
 
+import itertools
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from pogo.core.w2 import SinkhornSchedule, sinkhorn_schedule
+from pogo.core.w2 import MAX_PERMUTED_SAMPLES, SinkhornSchedule, sinkhorn_schedule
 
 Transport = Callable[[Array, SinkhornSchedule], tuple[Array, Array]]
 
@@ -18,7 +21,8 @@ Transport = Callable[[Array, SinkhornSchedule], tuple[Array, Array]]
 # worth moving, and in float32 their residual is rounding.
 _RIDGE = 1e-7
 _TINY = 1e-20
-_MAX_UNROLLED = 8  # larger systems are eliminated in a loop: an unrolled one would take long to compile
+_FARTHEST = 80.0  # in units of epsilon; exp(-80) is still a normal float32, and nothing beside 1
+_MAX_BROADCAST = 8  # of K: above, a product of matrices beats the K^3 terms written out
 
 
 def fused_divergence(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
@@ -75,24 +79,46 @@ def divergence(
 def _transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:
     """The `transport` of `divergence`.
 
-    Newton's method on the semi-dual in the column potentials g, warm-started down the temperatures. Alternating
-    updates alone need thousands of iterations where two assignments are nearly tied and weakly coupled.
+    Newton's method on the semi-dual in the column potentials, from the potentials of the best assignment where
+    permutations are few and else down the temperatures. Alternating updates need thousands of iterations where two
+    assignments are nearly tied and weakly coupled.
     """
-    scale = 2.0**-schedule.halvings
+    if costs.shape[0] <= MAX_PERMUTED_SAMPLES:
+        return _transport_from_assignment(costs, schedule)
 
     def anneal(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         scaled_costs, potentials = carry
-        for _ in range(schedule.following_steps):
-            potentials = _newton_step(scaled_costs, potentials)
-        return 2 * scaled_costs, 2 * potentials
+        return 2 * scaled_costs, 2 * _newton_steps(scaled_costs, potentials, schedule.following_steps)
 
-    _, potentials = jax.lax.fori_loop(0, schedule.halvings, anneal, (costs * scale, jnp.zeros_like(costs[0])))
+    start = (costs * 2.0**-schedule.halvings, jnp.zeros_like(costs[0]))
+    _, potentials = jax.lax.fori_loop(0, schedule.halvings, anneal, start)
     absorbed, costs, potentials = absorb(costs, potentials, schedule)
-    potentials = jax.lax.fori_loop(
-        0, schedule.newton_steps, lambda _, potentials: _newton_step(costs, potentials), potentials
-    )
-    value, plan = dual_value_and_plan(costs, potentials)
+    value, plan = dual_value_and_plan(costs, _newton_steps(costs, potentials, schedule.newton_steps))
     return absorbed + value, plan
+
+
+def _transport_from_assignment(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:
+    """`_transport` from the zero-temperature optimum: row r(j) is paired with column j.
+
+    detours[j, k] is what it costs the partner of column j, all told, to be served by column k instead. Potentials are
+    optimal at zero temperature where g_k - g_j <= detours[j, k]; halfway between the bounds from either side, on
+    average over j, is within a few epsilon of the optimum at epsilon wherever the coupling matters.
+    """
+    num_samples = costs.shape[0]
+    partners, rows = best_assignment(costs)
+    paired = jnp.take_along_axis(costs, rows[:, None], axis=0)  # row j is now the one paired with column j
+    pair_costs = jnp.diagonal(paired).T
+    direct = paired - pair_costs[:, None]
+    detours = direct
+    for _ in range(math.ceil(math.log2(num_samples - 1))):
+        detours = (detours[:, :, None] + detours).min(axis=1)
+    columns = (detours - detours.transpose(1, 0, 2)).mean(axis=0) / 2
+    # What is left once these potentials are absorbed is of the size of epsilon where a plan has mass, so that float32
+    # resolves the plan and the value however large the costs are.
+    reduced = direct + (columns[:, None] - columns)
+    potentials = _newton_steps(reduced, jnp.zeros_like(columns), schedule.newton_steps)
+    value, plan = dual_value_and_plan(reduced, potentials)
+    return pair_costs.mean(axis=0) + value, jnp.take_along_axis(plan, partners[:, None], axis=0)
 
 
 def absorb(costs: Array, potentials: Array, schedule: SinkhornSchedule) -> tuple[Array, Array, Array]:
@@ -114,66 +140,43 @@ def dual_value_and_plan(costs: Array, potentials: Array) -> tuple[Array, Array]:
     return (potentials - jax.nn.logsumexp(logits, axis=1)).mean(axis=0), jax.nn.softmax(logits, axis=1)
 
 
+def _newton_steps(costs: Array, potentials: Array, count: int) -> Array:
+    return jax.lax.fori_loop(0, count, lambda _, potentials: _newton_step(costs, potentials), potentials)
+
+
 def _newton_step(costs: Array, potentials: Array) -> Array:
     """Move the column potentials [K, B] one damped Newton step up the semi-dual.
 
-    The Hessian is the Laplacian of a graph on the columns with conductances W = P^T P; it is solved by eliminating
-    nodes as Grassmann, Taksar and Heyman do (Operations Research 33, 1985): no subtraction, so that weak couplings keep
-    their digits in float32. Node 0 stays where it is.
+    The Hessian is the Laplacian of a graph on the columns with conductances W = P^T P. Column 0 stays where it is; the
+    others are eliminated as Grassmann, Taksar and Heyman do (Operations Research 33, 1985): no subtraction, so that
+    weak couplings keep their digits in float32.
     """
+    num_samples = costs.shape[0]
     plan = jax.nn.softmax(potentials - costs, axis=1)
-    residual = 1 - plan.sum(axis=0)
-    ground = jnp.full_like(residual, _RIDGE)
-    if costs.shape[0] <= _MAX_UNROLLED:
-        conductances = (plan[:, :, None] * plan[:, None]).sum(axis=0)
-        step = _eliminate(jnp.concatenate([residual[:, None], ground[:, None], conductances], axis=1))
+    # Row j - 1 belongs to column j: its residual, its conductance to column 0, and those to columns 1, 2, ...
+    residual = 1 - plan[:, 1:].sum(axis=0)
+    if num_samples <= _MAX_BROADCAST:
+        conductances = (plan[:, 1:, None] * plan[:, None]).sum(axis=0)
+        system = jnp.concatenate([residual[:, None], conductances[:, :1] + _RIDGE, conductances[:, 1:]], axis=1)
+        for node in range(num_samples - 2, -1, -1):
+            row = system[node, : node + 2]
+            solved = row / row[1:].sum(axis=0)
+            system = (system[:, : node + 2] + system[:, node + 2][:, None] * solved).at[node].set(solved)
     else:
-        conductances = jnp.einsum("ijb,ikb->jkb", plan, plan, precision="highest")
-        step = _eliminate_in_loop(jnp.concatenate([residual[:, None], ground[:, None], conductances], axis=1))
+        conductances = jnp.einsum("ijb,ikb->jkb", plan[:, 1:], plan, precision="highest")
+        system = jnp.concatenate([residual[:, None], conductances[:, :1] + _RIDGE, conductances[:, 1:]], axis=1)
+        system = jax.lax.fori_loop(0, num_samples - 1, _eliminate, system)
+    step = jnp.concatenate([jnp.zeros_like(potentials[:1]), system[:, 0]])
     half_range = jnp.maximum((step.max(axis=0) - step.min(axis=0)) / 2, _TINY)
-    return potentials + step * (jnp.log1p(half_range) / half_range)
+    return potentials + step * (jnp.arcsinh(half_range) / half_range)  # whole near the optimum, logarithmic far off
 
 
-def _eliminate(system: Array) -> Array:
-    num_samples = system.shape[0]
-    eliminated = []
-    for node in range(num_samples - 1, 0, -1):
-        row = system[node, : node + 2]
-        conductance = row[1:].sum(axis=0)
-        shares = row[2:] / conductance
-        eliminated.append((shares, row[0] / conductance))
-        system = system[:node, : node + 2] + shares[:, None] * row
-    step = [jnp.zeros_like(system[0, 0])]
-    for shares, source in reversed(eliminated):
-        step.append(source + sum(share * before for share, before in zip(shares, step, strict=True)))
-    return jnp.stack(step)
-
-
-def _eliminate_in_loop(system: Array) -> Array:
-    """`_eliminate` with every node's arrays at full size, masked to the nodes that are left."""
-    num_samples = system.shape[0]
-    nodes = jnp.arange(num_samples)[:, None]
-
-    def forward(index: int, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        system, all_shares, sources = carry
-        node = num_samples - 1 - index
-        row = system[node]
-        conductances = jnp.where(nodes < node, row[2:], 0)
-        conductance = row[1] + conductances.sum(axis=0)
-        shares = conductances / conductance
-        system = system + shares[:, None] * row
-        return system, all_shares.at[node].set(shares), sources.at[node].set(row[0] / conductance)
-
-    zeros = jnp.zeros_like(system[:, 0])
-    _, all_shares, sources = jax.lax.fori_loop(
-        0, num_samples - 1, forward, (system, jnp.zeros_like(system[:, 2:]), zeros)
-    )
-    return jax.lax.fori_loop(
-        1,
-        num_samples,
-        lambda node, step: step.at[node].set(sources[node] + (all_shares[node] * step).sum(axis=0)),
-        zeros,
-    )
+def _eliminate(index: int, system: Array) -> Array:
+    """One pass of the loop above, at full size: compiled once, where unrolled passes would take long to compile."""
+    node = system.shape[0] - 1 - index
+    row = jnp.where(jnp.arange(system.shape[1])[:, None] < node + 2, system[node], 0)
+    solved = row / row[1:].sum(axis=0)
+    return (system + system[:, node + 2][:, None] * solved).at[node].set(solved)
 
 
 def _self_transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:
@@ -183,7 +186,7 @@ def _self_transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Ar
     a whole one and a half one, divide every mode's error by at least eight (modes lambda in [0, 1] of the plan are
     multiplied by -lambda and by (1 - lambda)/2). It needs no annealing and no logarithm.
     """
-    kernel = jnp.exp(-costs)
+    kernel = jnp.exp(-jnp.minimum(costs, _FARTHEST))
 
     def update(_: int, scalings: Array) -> Array:
         scalings = 1 / (kernel * scalings).sum(axis=1)
@@ -193,3 +196,22 @@ def _self_transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Ar
     weighted = kernel * scalings
     totals = weighted.sum(axis=1)
     return jnp.log(scalings / totals).mean(axis=0), weighted / totals[:, None]
+
+
+def best_assignment(costs: Array) -> tuple[Array, Array]:
+    """The cheapest pairing for costs [K, K, B] by trying all: each row's column and each column's row, [K, B].
+
+    Of equally good pairings the first permutation counts.
+    """
+    num_samples, _, batch_size = costs.shape
+    entries, columns, rows = _permutations(num_samples)
+    totals = costs.reshape(num_samples**2, batch_size)[entries].sum(axis=1)  # [K!, B]
+    best = totals.argmin(axis=0)
+    return columns[:, best], rows[:, best]
+
+
+def _permutations(num_samples: int) -> tuple[np.ndarray, Array, Array]:
+    """Entries of the cost matrix that each permutation pairs, [K!, K]; columns by row and rows by column, [K, K!]."""
+    columns = np.array(list(itertools.permutations(range(num_samples))))
+    entries = columns + num_samples * np.arange(num_samples)
+    return entries, jnp.asarray(columns.T), jnp.asarray(columns.argsort(axis=1).T)

@@ -1,7 +1,5 @@
 """Squared W2 distances between actors in torch, state by state. Twin: pogo/jax_backend/distances.py."""
 
-import functools
-import itertools
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from torch import Tensor
 from pogo.core.errors import BadInput
 from pogo.core.w2 import MAX_PERMUTED_SAMPLES, Solver, check_divergence, check_samples
 from pogo.torch_backend.libraries import library_divergence
-from pogo.torch_backend.sinkhorn import fused_divergence
+from pogo.torch_backend.sinkhorn import best_assignment, fused_divergence
 
 
 def gaussian_w2_squared(mean: Tensor, std: Tensor, ref_mean: Tensor, ref_std: Tensor) -> Tensor:
@@ -166,27 +164,13 @@ class _Divergence(torch.autograd.Function):
 
 
 def _assignment(samples: Tensor, ref_samples: Tensor, blur: float, max_action: float) -> tuple[Tensor, Tensor]:
-    """W2^2 between the clouds, [B], and its gradient in `samples`: the best of all pairings, averaged over its pairs.
-
-    Of equally good pairings the first permutation counts.
-    """
+    """W2^2 between the clouds, [B], and its gradient in `samples`: the cheapest pairing, averaged over its pairs."""
     num_samples = samples.shape[1]
-    # The batch is the trailing axis: torch reduces a trailing axis of length K slowly on a CPU.
     points, ref_points = samples.permute(1, 2, 0), ref_samples.permute(1, 2, 0)
     costs = (points.unsqueeze(1) - ref_points).square().sum(dim=2)  # [K, K, B]
-    if num_samples <= MAX_PERMUTED_SAMPLES:
-        pairings, rows = _permutations(num_samples, samples.device)  # [K!, K], [K]
-        partners = pairings[costs[rows, pairings].sum(dim=1).argmin(dim=0)]
-    else:
-        partners = _solve_assignments(costs)
+    partners = best_assignment(costs)[0].mT if num_samples <= MAX_PERMUTED_SAMPLES else _solve_assignments(costs)
     offsets = samples - ref_samples.gather(1, partners.unsqueeze(-1).expand_as(ref_samples))
     return offsets.square().sum(dim=(1, 2)) / num_samples, 2 / num_samples * offsets
-
-
-@functools.cache  # a constant of the device: copying it there anew would stop a CUDA graph's capture
-def _permutations(num_samples: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    rows = range(num_samples)
-    return torch.tensor(list(itertools.permutations(rows)), device=device), torch.tensor(rows, device=device)
 
 
 def _solve_assignments(costs: Tensor) -> Tensor:

@@ -4,13 +4,15 @@ Inside, the batch is the trailing axis: torch reduces a trailing axis of length 
 potentials are in units of the current temperature, which falls by powers of two, so that changing units is exact.
 """
 
+import functools
+import itertools
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from pogo.core.w2 import SinkhornSchedule, sinkhorn_schedule
+from pogo.core.w2 import MAX_PERMUTED_SAMPLES, SinkhornSchedule, sinkhorn_schedule
 
 Transport = Callable[[Tensor, SinkhornSchedule], tuple[Tensor, Tensor]]
 
@@ -18,6 +20,8 @@ Transport = Callable[[Tensor, SinkhornSchedule], tuple[Tensor, Tensor]]
 # worth moving, and in float32 their residual is rounding.
 _RIDGE = 1e-7
 _TINY = 1e-20
+_FARTHEST = 80.0  # in units of epsilon; exp(-80) is still a normal float32, and nothing beside 1
+_MAX_BROADCAST = 8  # of K: above, a product of matrices beats the K^3 terms written out
 
 
 def fused_divergence(samples: Tensor, ref_samples: Tensor, blur: float, max_action: float) -> tuple[Tensor, Tensor]:
@@ -74,11 +78,13 @@ def divergence(
 def _transport(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tensor]:
     """The `transport` of `divergence`.
 
-    Newton's method on the semi-dual in the column potentials g, warm-started down the temperatures. Alternating
-    updates alone need thousands of iterations where two assignments are nearly tied and weakly coupled.
+    Newton's method on the semi-dual in the column potentials, from the potentials of the best assignment where
+    permutations are few and else down the temperatures. Alternating updates need thousands of iterations where two
+    assignments are nearly tied and weakly coupled.
     """
-    scale = 2.0**-schedule.halvings
-    scaled_costs, potentials = costs * scale, torch.zeros_like(costs[0])
+    if costs.shape[0] <= MAX_PERMUTED_SAMPLES:
+        return _transport_from_assignment(costs, schedule)
+    scaled_costs, potentials = costs * 2.0**-schedule.halvings, torch.zeros_like(costs[0])
     for _ in range(schedule.halvings):
         for _ in range(schedule.following_steps):
             _newton_step(scaled_costs, potentials)
@@ -89,6 +95,32 @@ def _transport(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tenso
         _newton_step(costs, potentials)
     value, plan = dual_value_and_plan(costs, potentials)
     return absorbed + value, plan
+
+
+def _transport_from_assignment(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tensor]:
+    """`_transport` from the zero-temperature optimum: row r(j) is paired with column j.
+
+    detours[j, k] is what it costs the partner of column j, all told, to be served by column k instead. Potentials are
+    optimal at zero temperature where g_k - g_j <= detours[j, k]; halfway between the bounds from either side, on
+    average over j, is within a few epsilon of the optimum at epsilon wherever the coupling matters.
+    """
+    num_samples = costs.shape[0]
+    partners, rows = best_assignment(costs)
+    paired = costs.gather(0, rows.unsqueeze(1).expand_as(costs))  # row j is now the one paired with column j
+    pair_costs = paired.diagonal().mT
+    direct = paired - pair_costs.unsqueeze(1)
+    detours = direct
+    for _ in range(math.ceil(math.log2(num_samples - 1))):
+        detours = (detours.unsqueeze(2) + detours).amin(dim=1)
+    columns = (detours - detours.transpose(0, 1)).mean(dim=0) / 2
+    # What is left once these potentials are absorbed is of the size of epsilon where a plan has mass, so that float32
+    # resolves the plan and the value however large the costs are.
+    reduced = direct + (columns.unsqueeze(1) - columns)
+    potentials = torch.zeros_like(columns)
+    for _ in range(schedule.newton_steps):
+        _newton_step(reduced, potentials)
+    value, plan = dual_value_and_plan(reduced, potentials)
+    return pair_costs.mean(dim=0) + value, plan.gather(0, partners.unsqueeze(1).expand_as(plan))
 
 
 def absorb(costs: Tensor, potentials: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,29 +145,31 @@ def dual_value_and_plan(costs: Tensor, potentials: Tensor) -> tuple[Tensor, Tens
 def _newton_step(costs: Tensor, potentials: Tensor) -> None:
     """Move the column potentials [K, B] one damped Newton step up the semi-dual, in place.
 
-    The Hessian is the Laplacian of a graph on the columns with conductances W = P^T P; it is solved by eliminating
-    nodes as Grassmann, Taksar and Heyman do (Operations Research 33, 1985): no subtraction, so that weak couplings keep
-    their digits in float32. Node 0 stays where it is.
+    The Hessian is the Laplacian of a graph on the columns with conductances W = P^T P. Column 0 stays where it is; the
+    others are eliminated as Grassmann, Taksar and Heyman do (Operations Research 33, 1985): no subtraction, so that
+    weak couplings keep their digits in float32.
     """
     num_samples = costs.shape[0]
     plan = torch.softmax(potentials - costs, dim=1)
-    system = costs.new_empty(num_samples, num_samples + 2, costs.shape[2])  # columns: residual, ground, W
-    torch.sub(1, plan.sum(dim=0), out=system[:, 0])
-    system[:, 1] = _RIDGE
-    torch.sum(plan.unsqueeze(2) * plan.unsqueeze(1), dim=0, out=system[:, 2:])
-    eliminated = []
-    for node in range(num_samples - 1, 0, -1):
+    # Row j - 1 belongs to column j: its residual, its conductance to column 0, and those to columns 1, 2, ...
+    system = costs.new_empty(num_samples - 1, num_samples + 1, costs.shape[2])
+    torch.sub(1, plan[:, 1:].sum(dim=0), out=system[:, 0])
+    if num_samples <= _MAX_BROADCAST:
+        torch.sum(plan[:, 1:].unsqueeze(2) * plan.unsqueeze(1), dim=0, out=system[:, 1:])
+    else:
+        batched = plan.permute(2, 0, 1).contiguous()
+        system[:, 1:] = (batched.mT @ batched)[:, 1:].permute(1, 2, 0)
+    system[:, 1] += _RIDGE
+    for node in range(num_samples - 2, -1, -1):
         row = system[node, : node + 2]
-        conductance = row[1:].sum(dim=0)
-        shares = row[2:] / conductance
-        eliminated.append((shares, row[0] / conductance))
-        system[:node, : node + 2].addcmul_(shares.unsqueeze(1), row)
+        solved = row / row[1:].sum(dim=0)
+        system[:, : node + 2].addcmul_(system[:, node + 2].unsqueeze(1), solved)
+        system[node, : node + 2] = solved
     step = torch.zeros_like(potentials)
-    for node, (shares, source) in enumerate(reversed(eliminated), start=1):
-        torch.add(source, (shares * step[:node]).sum(dim=0), out=step[node])
+    step[1:] = system[:, 0]
     low, high = torch.aminmax(step, dim=0)
     half_range = ((high - low) / 2).clamp_min_(_TINY)
-    potentials.addcmul_(step, half_range.log1p() / half_range)
+    potentials.addcmul_(step, half_range.asinh() / half_range)  # whole steps near the optimum, logarithmic ones far off
 
 
 def _self_transport(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tensor]:
@@ -145,7 +179,7 @@ def _self_transport(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, 
     a whole one and a half one, divide every mode's error by at least eight (modes lambda in [0, 1] of the plan are
     multiplied by -lambda and by (1 - lambda)/2). It needs no annealing and no logarithm.
     """
-    kernel = torch.exp(-costs)
+    kernel = torch.exp(-costs.clamp_max(_FARTHEST))
     scalings = torch.ones_like(costs[0])
     for _ in range(schedule.self_updates):
         scalings = (kernel * scalings).sum(dim=1).reciprocal()
@@ -153,3 +187,23 @@ def _self_transport(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, 
     weighted = kernel * scalings
     totals = weighted.sum(dim=1)
     return torch.log(scalings / totals).mean(dim=0), weighted / totals.unsqueeze(1)
+
+
+def best_assignment(costs: Tensor) -> tuple[Tensor, Tensor]:
+    """The cheapest pairing for costs [K, K, B] by trying all: each row's column and each column's row, [K, B].
+
+    Of equally good pairings the first permutation counts.
+    """
+    num_samples, _, batch_size = costs.shape
+    entries, columns, rows = _permutations(num_samples, costs.device)
+    totals = costs.reshape(num_samples**2, batch_size)[entries].sum(dim=1)  # [K!, B]
+    best = totals.argmin(dim=0)
+    return columns[:, best], rows[:, best]
+
+
+@functools.cache  # constants of the device: copying them there anew would stop a CUDA graph's capture
+def _permutations(num_samples: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Entries of the cost matrix that each permutation pairs, [K!, K]; columns by row and rows by column, [K, K!]."""
+    columns = torch.tensor(list(itertools.permutations(range(num_samples))))
+    entries = columns + num_samples * torch.arange(num_samples)
+    return entries.to(device), columns.mT.contiguous().to(device), columns.argsort(dim=1).mT.contiguous().to(device)
