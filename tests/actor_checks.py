@@ -1,0 +1,168 @@
+"""Known answers of the four actor kinds, for either backend."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pogo.core.actors import ActorConfig
+from pogo.core.errors import BadInput
+from pogo.core.parameters import LayerInitialisers, actor_parameters
+from tests.backends import Framework
+
+OBS, ACT, B, K = 5, 3, 7, 4
+KINDS = {
+    "gaussian": ActorConfig("gaussian", (16, 16)),
+    "gaussian, unbounded mean": ActorConfig("gaussian", (16,), tanh_mean=False),
+    "gaussian, log_std per state": ActorConfig("gaussian", (16,), log_std="head"),
+    "tanh_gaussian": ActorConfig("tanh_gaussian", (16, 16), log_std="head", log_std_min=-5.0),
+    "tanh_gaussian, trained affine": ActorConfig("tanh_gaussian", (16,), log_std="head", log_std_affine=True),
+    "tanh_gaussian, softplus": ActorConfig("tanh_gaussian", (16,), activation="tanh", log_std="head", std="softplus"),
+    "stochastic": ActorConfig("stochastic", (16, 16)),
+    "stochastic, clipped gelu": ActorConfig("stochastic", (16,), activation="gelu_tanh", output="clipped"),
+    "deterministic": ActorConfig("deterministic", (16, 16), layer_norm=True),
+    "max_action 2": ActorConfig("tanh_gaussian", (16,), log_std="head", max_action=2.0),
+}
+
+
+def draws(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+class ActorChecks:
+    """Subclassed once per backend."""
+
+    backend: str
+
+    @pytest.fixture
+    def framework(self):
+        framework = Framework(self.backend)
+        with framework.precision("float64"):
+            yield framework
+
+    def build(self, framework: Framework, config: ActorConfig, gain: float = 3.0):
+        rng = np.random.default_rng(1)
+        arrays = actor_parameters(rng, config, OBS, ACT, LayerInitialisers())
+        arrays["output/kernel"] = arrays["output/kernel"] * gain  # past the linear part of a tanh
+        return framework.module("actors").make_actor(config, framework.params(arrays))
+
+    @pytest.mark.parametrize("name", KINDS)
+    def test_shapes_and_bounds(self, framework, name):
+        config = KINDS[name]
+        actor = self.build(framework, config)
+        observations, noise = framework.array(draws(B, OBS)), framework.array(draws(B, K, ACT, seed=2))
+        assert actor.deterministic_actions(observations).shape == (B, ACT)
+        samples = framework.numpy(actor.sample_actions(observations, noise))
+        assert samples.shape == (B, K, ACT)
+        assert actor.log_prob_actions(observations, framework.array(0.3 * draws(B, ACT))).shape == (B,)
+        assert actor.action_for_loss(observations, noise[:, 0]).shape == (B, ACT)
+        if not config.is_gaussian:
+            assert np.abs(samples).max() <= config.max_action
+        boxed = framework.numpy(actor.sample_in_box(observations, noise))
+        assert np.array_equal(boxed, np.clip(samples, -config.max_action, config.max_action))
+
+    @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].kind in ("gaussian", "tanh_gaussian")])
+    def test_density_is_that_of_the_samples(self, framework, name):
+        """The change of variables, against the Normal density of what went in and a numeric derivative."""
+        config = dataclasses.replace(KINDS[name])
+        actor = self.build(framework, config, gain=1.0)
+        observations, noise = framework.array(draws(B, OBS)), draws(B, ACT, seed=3)
+        mean, std = (framework.numpy(part) for part in actor.mean_std(observations))
+        actions = framework.numpy(actor.sample_actions(observations, framework.array(noise[:, None, :])))[:, 0]
+        expected = (-0.5 * noise**2 - np.log(std) - 0.5 * np.log(2 * np.pi)).sum(axis=-1)
+        if config.kind == "tanh_gaussian":
+            step = 1e-6
+            squash = lambda x: config.max_action * np.tanh(x)  # noqa: E731
+            x = mean + std * noise
+            expected -= np.log((squash(x + step) - squash(x - step)) / (2 * step)).sum(axis=-1)
+        found = framework.numpy(actor.log_prob_actions(observations, framework.array(actions)))
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        sampled, log_probs = actor.sample_and_log_prob(observations, framework.array(noise))
+        if config.kind == "tanh_gaussian":
+            np.testing.assert_allclose(framework.numpy(sampled), actions, rtol=1e-12)
+            np.testing.assert_allclose(framework.numpy(log_probs), expected, rtol=1e-6)
+
+    def test_density_integrates_to_one(self, framework):
+        """On a grid over the open interval, one action dimension."""
+        config = KINDS["tanh_gaussian"]
+        arrays = actor_parameters(np.random.default_rng(4), config, OBS, 1, LayerInitialisers())
+        actor = framework.module("actors").make_actor(config, framework.params(arrays))
+        grid = np.linspace(-1, 1, 20_002)[1:-1]
+        observations = framework.array(np.repeat(draws(1, OBS), len(grid), axis=0))
+        log_probs = framework.numpy(actor.log_prob_actions(observations, framework.array(grid[:, None])))
+        assert np.trapezoid(np.exp(log_probs), grid) == pytest.approx(1.0, abs=2e-4)
+
+    def test_epsilon_density(self, framework):
+        config = dataclasses.replace(KINDS["tanh_gaussian"], density="epsilon")
+        actor = self.build(framework, config)
+        observations, noise = framework.array(draws(B, OBS)), draws(B, ACT, seed=5)
+        mean, std = (framework.numpy(part) for part in actor.mean_std(observations))
+        x = mean + std * noise
+        normal = -0.5 * noise**2 - np.log(std) - 0.5 * np.log(2 * np.pi)
+        expected = (normal - np.log(1 - np.tanh(x) ** 2 + 1e-6)).sum(axis=-1)
+        found = framework.numpy(actor.sample_and_log_prob(observations, framework.array(noise))[1])
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+    @pytest.mark.parametrize("name", ["stochastic", "deterministic"])
+    def test_no_density_means_zeros(self, framework, name):
+        actor = self.build(framework, KINDS[name])
+        found = actor.log_prob_actions(framework.array(draws(B, OBS)), framework.array(draws(B, ACT)))
+        assert not framework.numpy(found).any()
+
+    def test_modes(self, framework):
+        """Deterministic: the mean, or the map at z = 0; the loss takes a gaussian's mean and others' sample."""
+        observations, noise = framework.array(draws(B, OBS)), framework.array(draws(B, ACT, seed=6))
+        for name, config in KINDS.items():
+            actor = self.build(framework, config)
+            mode = framework.numpy(actor.deterministic_actions(observations))
+            at_zero = framework.numpy(actor.sample_actions(observations, framework.array(np.zeros((B, 1, ACT)))))[:, 0]
+            np.testing.assert_allclose(mode, at_zero, rtol=1e-12, err_msg=name)
+            for_loss = framework.numpy(actor.action_for_loss(observations, noise))
+            sample = framework.numpy(actor.sample_actions(observations, noise[:, None, :]))[:, 0]
+            np.testing.assert_allclose(for_loss, sample if config.samples_for_loss else mode, rtol=1e-12)
+
+    def test_layer_norm_and_dropout(self, framework):
+        """Against numpy: activation, then norm (epsilon 1e-6, biased variance), then mask / keep probability."""
+        config = ActorConfig("deterministic", (8,), layer_norm=True, dropout=0.25)
+        arrays = actor_parameters(np.random.default_rng(7), config, OBS, ACT, LayerInitialisers())
+        arrays["norm_0/scale"], arrays["norm_0/bias"] = draws(8, seed=8), draws(8, seed=9)
+        mask = (np.random.default_rng(10).random((B, 8)) < 0.75).astype(float)
+        observations = draws(B, OBS)
+        hidden = np.maximum(observations @ arrays["hidden_0/kernel"] + arrays["hidden_0/bias"], 0)
+        centred = hidden - hidden.mean(axis=-1, keepdims=True)
+        hidden = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-6)
+        hidden = (hidden * arrays["norm_0/scale"] + arrays["norm_0/bias"]) * mask / 0.75
+        expected = np.tanh(hidden @ arrays["output/kernel"] + arrays["output/bias"])
+        make_actor = framework.module("actors").make_actor
+        dropped = make_actor(config, framework.params(arrays), (framework.array(mask),))
+        found = framework.numpy(dropped.deterministic_actions(framework.array(observations)))
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+    def test_log_std_limits_stop_the_gradient_outside_only(self, framework):
+        """1 at the bound itself, 0 beyond: torch's convention on both backends."""
+        config = KINDS["gaussian"]
+        arrays = actor_parameters(np.random.default_rng(1), config, OBS, ACT, LayerInitialisers())
+        observations, actions = framework.array(draws(B, OBS)), framework.array(draws(B, ACT))
+
+        def loss(log_std):
+            params = framework.params(arrays) | {"log_std": log_std}
+            actor = framework.module("actors").make_actor(config, params)
+            return actor.log_prob_actions(observations, actions).sum()
+
+        slope = framework.gradient(loss, np.array([2.0, 2.1, 0.0]))
+        assert slope[0] != 0
+        assert slope[1] == 0
+        assert slope[2] != 0
+
+    def test_usable_alone(self, framework):
+        actors = framework.module("actors")
+        actor = actors.GaussianMLP.create(ActorConfig("gaussian"), OBS, ACT, seed=3)
+        mean, std = actor.mean_std(framework.array(draws(B, OBS), "float32"))
+        assert mean.shape == std.shape == (B, ACT)
+        with pytest.raises(BadInput, match="GaussianMLP is the gaussian kind"):
+            actors.GaussianMLP.create(ActorConfig("stochastic"), OBS, ACT)
+
+    def test_sampling_without_noise_is_refused(self, framework):
+        actor = self.build(framework, KINDS["stochastic"])
+        with pytest.raises(ValueError, match="needs noise"):
+            actor.action_for_loss(framework.array(draws(B, OBS)))

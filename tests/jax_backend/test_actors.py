@@ -1,0 +1,5 @@
+from tests.actor_checks import ActorChecks
+
+
+class TestActors(ActorChecks):
+    backend = "jax"

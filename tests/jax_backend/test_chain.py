@@ -1,0 +1,5 @@
+from tests.chain_checks import ChainChecks
+
+
+class TestChain(ChainChecks):
+    backend = "jax"

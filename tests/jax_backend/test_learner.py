@@ -1,0 +1,39 @@
+import pytest
+
+from pogo.core.errors import BadInput
+from pogo.core.registry import ALGORITHMS
+from tests.learner_checks import LearnerChecks
+from tests.parity.helpers import problem
+
+
+class TestLearner(LearnerChecks):
+    backend = "jax"
+
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    def test_each_program_is_compiled_once(self, framework, algorithm):
+        """Windows of any length are one program, and each actor and mode one more."""
+        import jax
+        import numpy as np
+
+        learner = self.make(framework, problem(algorithm, "float32"))
+        compiled = []
+        jax.monitoring.register_event_duration_secs_listener(
+            lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
+        )
+        observations = np.zeros((4, 5), np.float32)
+        learner.train(3)
+        learner.act(observations, 0)
+        assert learner.compilations == 2
+        compiled.clear()
+        for count in (1, 2, 7):
+            learner.train(count)
+            learner.train(count, close_window=False)
+        for actor in range(3):  # of one configuration
+            learner.act(observations, actor)
+        learner.snapshot()
+        assert learner.compilations == 2
+        assert compiled == []
+
+    def test_eager_updates_are_refused(self, framework):
+        with pytest.raises(BadInput, match=r"backend\.compile=false has no meaning"):
+            framework.module("learner").make_learner(problem("iql"), 0, None, compile=False)

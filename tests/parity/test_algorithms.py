@@ -1,0 +1,92 @@
+"""Every algorithm, 20 updates of a chain of three from one state with the same batches and noise, on both backends."""
+
+import numpy as np
+import pytest
+
+from pogo.core.parity import ParityCase, drift, moved_apart, parity_case, run_updates
+from pogo.core.registry import ALGORITHMS, load_algorithm
+from pogo.core.w2 import W2Config
+from tests.parity.helpers import CHAINS, problem
+
+pytest.importorskip("torch")
+pytest.importorskip("jax")
+
+
+def assert_in_step(case: ParityCase) -> None:
+    for found in drift(case):
+        share, name = found.worst()
+        assert share <= 1.0, f"update {found.update}, {name}: {share:.3g} times its tolerance"
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)  # a new entry is covered the day it is registered
+def test_twenty_updates_agree(algorithm, chain):
+    assert_in_step(parity_case(problem(algorithm, "float64", CHAINS[chain]), seed=0))
+
+
+@pytest.mark.parametrize("chain", ["as published", "all stochastic"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_twenty_updates_agree_in_float32(algorithm, chain):
+    """A sanity check: a gradient near zero whose sign Adam turns into a full step is a property of float32."""
+    assert_in_step(parity_case(problem(algorithm, "float32", CHAINS[chain]), seed=0))
+
+
+@pytest.mark.parametrize("energy", ["loss", "advantage"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_other_energies_agree(algorithm, energy):
+    if energy not in load_algorithm(algorithm).ENERGIES:
+        pytest.skip(f"{algorithm} has no energy={energy}")
+    for chain in ("as published", "tanh_gaussian, gaussian, stochastic"):
+        assert_in_step(parity_case(problem(algorithm, actors=CHAINS[chain], energy=energy), seed=1, num_updates=6))
+
+
+@pytest.mark.parametrize(
+    "w2",
+    [
+        W2Config(solver="exact"),
+        W2Config(noise="independent"),
+        W2Config(exact_points=True),
+        W2Config(num_samples=3, blur=0.2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_distance_options_agree(algorithm, w2):
+    chain = ({"kind": "tanh_gaussian"}, {"kind": "stochastic"}, {"kind": "deterministic"}, {"kind": "gaussian"})
+    assert_in_step(parity_case(problem(algorithm, actors=chain, w2=w2, num_actors=4), seed=2, num_updates=6))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [
+        ("iql", {"deterministic": True}),
+        ("iql", {"actor_dropout": 0.3}),
+        ("iql", {"expectile": 0.9, "beta": 10.0, "cosine_updates": 7}),
+        ("rebrac", {"normalize_q": False, "policy_freq": 3}),
+        ("rebrac", {"actor_layer_norm": True, "critic_layer_norm": False}),
+    ],
+    ids=str,
+)
+def test_options_agree(algorithm, options):
+    case = parity_case(problem(algorithm, hyperparameters=options, actor_0_data_weight=0.5), seed=3, num_updates=10)
+    assert_in_step(case)
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_everything_trained_moves_and_keeps_its_type(algorithm, backend):
+    """A no-op would agree too."""
+    case = parity_case(problem(algorithm, "float32"), seed=4, num_updates=3)
+    *_, (end, _) = run_updates(backend, case)
+    for name, start in case.state.items():
+        assert end[name].dtype == start.dtype, f"{name}: silent upcast"
+        assert not np.array_equal(end[name], start), f"{name} never moved"
+
+
+def test_the_yardstick_is_movement():
+    start, ours = np.zeros(4), np.full(4, 1e-3)
+    assert (
+        moved_apart(start, ours, ours * (1 + 1e-9), "float64") < 1 < moved_apart(start, ours, ours * 1.001, "float64")
+    )
+    assert moved_apart(np.array(0), np.array(1), np.array(2), "float64") == np.inf
+    assert moved_apart(start, ours, ours.astype(np.float32), "float64") == np.inf

@@ -1,0 +1,56 @@
+"""A snapshot of one backend resumes on the other."""
+
+import numpy as np
+import pytest
+
+from pogo.core.parity import TOLERANCES, moved_apart, parity_case, run_updates
+from pogo.core.registry import ALGORITHMS, load_backend
+from tests.learner_checks import transitions, without_window
+from tests.parity.helpers import problem
+
+pytest.importorskip("torch")
+pytest.importorskip("jax")
+
+
+@pytest.mark.parametrize(("writer", "reader"), [("torch", "jax"), ("jax", "torch")])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_state_carries_over_exactly(algorithm, writer, reader):
+    spec = problem(algorithm, "float32")
+    make = {name: load_backend(name, "learner").make_learner for name in (writer, reader)}
+    wrote = make[writer](spec, 0, transitions(), device="cpu")
+    wrote.train(7, close_window=False)
+    arrays = wrote.snapshot()
+    read = make[reader](spec, 0, transitions(), device="cpu")
+    read.restore(arrays)
+    state = {name: value for name, value in read.snapshot().items() if not name.startswith(("stream/", "window/"))}
+    assert state.keys() == {name for name in arrays if not name.startswith(("stream/", "window/"))}
+    for name, value in state.items():
+        assert np.array_equal(value, arrays[name]), name
+        assert value.dtype == arrays[name].dtype
+    assert read.updates == 7
+    means = read.train(3)
+    assert means.keys() == wrote.train(3).keys()
+    # Streams restart from (seed, update): the same again.
+    again = make[reader](spec, 0, transitions(), device="cpu")
+    again.restore(arrays)
+    again.train(3)
+    first, second = without_window(read.snapshot()), without_window(again.snapshot())
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_changing_backends_halfway_changes_nothing(algorithm):
+    """Ten updates on one and ten on the other, with the same batches and noise, end where twenty on one do."""
+    case = parity_case(problem(algorithm), seed=5)
+    ends = {}
+    for first, second in (("torch", "torch"), ("torch", "jax"), ("jax", "torch")):
+        arrays = case.state
+        for backend, part in ((first, slice(0, 10)), (second, slice(10, 20))):
+            half = type(case)(case.spec, arrays, case.batches[part], case.noises[part])
+            *_, (arrays, _) = run_updates(backend, half)
+        ends[first, second] = arrays
+    reference = ends["torch", "torch"]
+    assert "float64" in TOLERANCES
+    for pair in (("torch", "jax"), ("jax", "torch")):
+        for name, start in case.state.items():
+            assert moved_apart(start, ends[pair][name], reference[name], "float64") <= 1.0, (pair, name)

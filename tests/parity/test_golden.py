@@ -1,0 +1,79 @@
+"""Recorded runs of the originals, replayed on both backends."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pogo.cli.golden import main
+from pogo.core.golden.recording import Recording
+from pogo.core.golden.replay import replay
+
+FOLDER = Path(__file__).resolve().parents[1] / "golden"
+FILES = sorted(path.name for path in FOLDER.glob("*.npz"))
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+@pytest.mark.parametrize("name", FILES)
+def test_recorded_run_is_followed(name, backend):
+    pytest.importorskip(backend)
+    recording = Recording(FOLDER / name)
+    comparison = replay(recording, backend)
+    assert comparison.failures() == []
+    assert sorted(comparison.errors) == recording.param_steps
+    for step in recording.param_steps:
+        assert comparison.errors[step].keys() == recording.params(step).keys()
+    assert len(comparison.metrics) == recording.steps
+    assert all(comparison.metrics.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("iql_f64.npz", "expectile_tau", 0.7001),
+        ("iql_f64.npz", "cosine_max_steps", 201),
+        ("rebrac_f64.npz", "policy_freq", 1),
+        ("rebrac_f64.npz", "critic_bc_coef", 0.0501),
+    ],
+)
+def test_a_slightly_wrong_coefficient_shows(name, option, value):
+    pytest.importorskip("torch")
+    recording = Recording(FOLDER / name)
+    recording.hyperparameters[option] = value
+    assert replay(recording, "torch").failures()
+
+
+def test_command(capsys):
+    pytest.importorskip("torch")
+    assert main([str(FOLDER / "iql_f64.npz"), "--backend", "torch", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"errors", "metrics"}
+    difference, movement, entries = found["errors"]["20"]["critic_1/dense_1/kernel"]
+    assert difference < 1e-8 * movement
+    assert entries == 32 * 32
+    assert set(found["metrics"]["1"]) == {"value_loss", "q_loss", "actor_loss"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"algorithm": "unheard_of"}, "is of unheard_of"),
+        ({"hyperparameters": {"novelty": 1}}, "hyperparameter novelty=1 is unknown"),
+    ],
+)
+def test_unknown_recordings_are_refused(tmp_path, capsys, change, message):
+    with np.load(FOLDER / "iql.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    arrays["meta"] = np.array(json.dumps(json.loads(str(arrays["meta"])) | change))
+    np.savez(tmp_path / "odd.npz", **arrays)
+    assert main([str(tmp_path / "odd.npz"), "--backend", "torch"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_nan_is_a_failure():
+    pytest.importorskip("torch")
+    comparison = replay(Recording(FOLDER / "iql_f64.npz"), "torch")
+    broken = dataclasses.replace(comparison, metrics={1: {"q_loss": (float("nan"), 1.0)}})
+    assert broken.failures()

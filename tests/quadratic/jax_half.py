@@ -1,0 +1,13 @@
+from pogo.jax_backend import algorithm
+
+
+class Algorithm(algorithm.Algorithm):
+    name = "quadratic"
+
+    def update(self, state, batch, noise):
+        return state._replace(updates=state.updates + 1), {}
+
+    def energy(self, state, actor, batch, noise):
+        hp = self.hyperparameters
+        actions = actor.action_in_box(batch["observations"], noise.get("energy"))
+        return 0.5 * hp.curvature * ((actions - hp.centre) ** 2).sum(-1).mean()

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from tests.learner_checks import LearnerChecks, transitions
+from tests.parity.helpers import problem
+
+
+class TestLearner(LearnerChecks):
+    backend = "torch"
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("algorithm", ["iql", "rebrac"])
+    def test_compiled_updates_are_the_same(self, framework, algorithm):
+        """torch.compile: the same numbers to 1e-5 of how far each tensor moved, and no recompilation."""
+        import torch
+
+        spec = problem(algorithm, "float32", ({"kind": "stochastic"}, {"kind": "tanh_gaussian"}, {"kind": "gaussian"}))
+        make = framework.module("learner").make_learner
+        plain = make(spec, 0, transitions(), device="cpu")
+        compiled = make(spec, 0, transitions(), device="cpu", compile=True)
+        start = plain.snapshot()
+        plain.train(4)
+        compiled.train(4)
+        torch._dynamo.utils.counters.clear()
+        seconds = compiled.compile_seconds
+        plain.train(16)
+        compiled.train(16)
+        assert compiled.compile_seconds == seconds > 0
+        assert not torch._dynamo.utils.counters["recompiles"]
+        ends = plain.snapshot(), compiled.snapshot()
+        for name, value in start.items():
+            if value.dtype == np.float32:
+                moved = np.linalg.norm(ends[0][name] - value)
+                floor = 1e-6 * np.sqrt(value.size)
+                assert np.linalg.norm(ends[0][name] - ends[1][name]) <= 1e-3 * moved + floor, name
