@@ -1,6 +1,8 @@
 """What every command does alike: help, version, messages and exit codes."""
 
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -19,10 +21,19 @@ def run_command(name: str, help_text: str, command: Callable[[Sequence[str]], in
     logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
     logging.getLogger("pogo").setLevel(logging.INFO)
     try:
-        return command(arguments)
+        code = command(arguments)
+        sys.stdout.flush()
+        return code
     except BadInput as error:
         print(f"{name}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except RunFailed as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        if not error.reported:
+            print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:  # before a run has begun, or in a command that keeps nothing
+        print(f"{name}: interrupted.", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader of the output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own flush at its end
         return EXIT_FAILED

@@ -1,5 +1,6 @@
 """Actor kinds and their configuration: what both backends build an actor from."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
@@ -58,6 +59,8 @@ class ActorConfig:
 
     def __post_init__(self) -> None:
         check_name("actor kind", self.kind, ACTOR_KINDS)
+        for field in fields(self):
+            _check_type(f"{self.kind} actor's {field.name}", getattr(self, field.name), field.type)
         object.__setattr__(self, "hidden_sizes", tuple(int(size) for size in self.hidden_sizes))
         for field, known in _CHOICES.items():
             check_name(f"{self.kind} actor's {field}", getattr(self, field), known)
@@ -108,6 +111,23 @@ class ActorConfig:
         return action_size * (2 if self.has_density and self.log_std == "head" else 1)
 
 
+def _check_type(name: str, value: Any, kind: Any) -> None:
+    """Refuse what is not of the field's type: entries of `chain.actors` come as they were typed."""
+    if kind is bool:
+        fits, wanted = isinstance(value, bool), "true or false"
+    elif kind is float:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        fits, wanted = is_number and math.isfinite(value), "a finite number"
+    elif kind is str:
+        fits, wanted = isinstance(value, str), "a name"
+    else:
+        is_list = isinstance(value, Sequence) and not isinstance(value, str)
+        fits = is_list and all(isinstance(size, int) and not isinstance(size, bool) for size in value)
+        wanted = "a list of whole numbers"
+    if not fits:
+        raise BadInput(f"{name}={value!r} is not {wanted}.")
+
+
 def resolve_actors(
     entries: Sequence[Mapping[str, Any]], num_actors: int, default: ActorConfig
 ) -> tuple[ActorConfig, ...]:
@@ -132,6 +152,7 @@ def resolve_actors(
         for key in options:
             check_name(f"chain.actors[{index}] option", key, known)
         kind = options.get("kind", default.kind)
+        check_name(f"chain.actors[{index}] kind", kind, ACTOR_KINDS)
         if kind == default.kind:
             base = default
         else:
@@ -145,7 +166,7 @@ def resolve_actors(
             )
         try:
             configs.append(replace(base, **options))
-        except TypeError as error:  # a list where a number belongs, say
-            raise BadInput(f"chain.actors[{index}] has a value of the wrong type: {error}.") from error
+        except BadInput as error:
+            raise BadInput(f"chain.actors[{index}]: {error}") from error
     configs += [configs[-1]] * (num_actors - len(configs))
     return tuple(configs)

@@ -44,7 +44,7 @@ DEFAULT_KEEP = 3
 
 _STEP_NAME = re.compile("[0-9]{9}")
 _SCRATCH_NAME = re.compile("[0-9]{9}[.](new|old)-[0-9a-f]{8}")
-_LARGEST_STEP = 999_999_999
+LARGEST_STEP = 999_999_999
 _LARGEST_MANIFEST = 65_536  # bytes; a real one has about 400
 _DTYPES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split())
 _NON_FINITE = "$float"  # {"$float": "nan"} stands for a NaN in records.json, which stays strict JSON
@@ -112,8 +112,8 @@ class CheckpointStore:
             ValueError: the step, an array's name or a record's key cannot be stored.
         """
         step = operator.index(step)
-        if not 0 <= step <= _LARGEST_STEP:
-            raise ValueError(f"checkpoint step must be 0 to {_LARGEST_STEP}, got {step}.")
+        if not 0 <= step <= LARGEST_STEP:
+            raise ValueError(f"checkpoint step must be 0 to {LARGEST_STEP}, got {step}.")
         contents = {ARRAYS: _array_bytes(arrays), RECORDS: _record_bytes(records)}
         contents[MANIFEST] = _manifest_bytes(step, contents)
         target = self.folder / _name(step)

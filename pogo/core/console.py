@@ -116,6 +116,10 @@ class RunConsole:
         finally:
             self._started += self._clock() - began
 
+    def leave_out(self, seconds: float) -> None:
+        """Leave these seconds, which have just passed, out of the speed: compilation inside an update."""
+        self._started += seconds
+
     def advance(self, update: int) -> None:
         """Show that `update` updates are done, if it is time to."""
         self._update = update

@@ -14,3 +14,5 @@ class BadInput(ValueError):  # noqa: N818 - reads as what it is where it is rais
 
 class RunFailed(RuntimeError):  # noqa: N818
     """A run that had started could not go on: exit code 1. The message names the cause."""
+
+    reported = False  # whether the message has been shown already

@@ -14,6 +14,7 @@ from pogo.core.console import RunConsole
 from pogo.core.evaluation import Evaluator
 from pogo.core.interface import Learner
 from pogo.core.logs import RunLog
+from pogo.core.metrics import check_parameters
 from pogo.core.run import SUMMARY, run_record
 from pogo.core.signals import StopRequest
 from pogo.core.summary import write_json_atomically
@@ -67,7 +68,7 @@ class TrainingLoop:
             Whether the run is finished.
 
         Raises:
-            RunFailed: a metric is not finite, or a log or checkpoint cannot be written.
+            RunFailed: a metric or a parameter is not finite, or a log or checkpoint cannot be written.
         """
         evaluator = self._make_evaluator()
         try:
@@ -100,6 +101,7 @@ class TrainingLoop:
         self._compile_seconds += compiled
         self._window = (self._window[0], self._window[1] + seconds)
         self._chunk = max(1, min(int(count / seconds * CALL_SECONDS), 2 * count))
+        self._console.leave_out(compiled)
         self._console.advance(self._learner.updates)
         if closes:
             first, seconds = self._window
@@ -153,7 +155,9 @@ class TrainingLoop:
                     "owes_evaluation": self._owes_evaluation,
                 },
             }
-            self._store.save(self._learner.updates, self._learner.snapshot(), records)
+            arrays = self._learner.snapshot()
+            check_parameters(self._learner.updates, arrays)
+            self._store.save(self._learner.updates, arrays, records)
         self._saved_at = self._learner.updates
 
     def _make_evaluator(self) -> Evaluator | None:

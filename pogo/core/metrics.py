@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from pogo.core.errors import RunFailed
+from pogo.core.snapshots import WINDOW_PREFIX
 
 ACTOR_PREFIX = "actor_"
+_MEND = "the last good checkpoint is kept. Lower the learning rates, or look at the rewards' scale."
 
 
 def window_means(sums: Mapping[str, float], num_updates: int, num_actor_updates: int) -> dict[str, float]:
@@ -30,7 +34,23 @@ def check_finite(first_bad: Mapping[str, int]) -> None:
     if bad:
         first = min(bad.values())
         names = ", ".join(sorted(name for name, update in bad.items() if update == first))
-        raise RunFailed(
-            f"update {first}: {names} is not finite; the last good checkpoint is kept. "
-            "Lower the learning rates, or look at the rewards' scale."
-        )
+        raise RunFailed(f"update {first}: {names} is not finite; {_MEND}")
+
+
+def check_parameters(update: int, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse to save a state with a parameter or moment that is not finite.
+
+    A step can overflow whose losses were finite: they are computed before it. Saved, it would be the checkpoint that
+    every resume starts from.
+
+    Raises:
+        RunFailed: naming the update and the arrays.
+    """
+    bad = [
+        name
+        for name, array in sorted(arrays.items())
+        if not name.startswith(WINDOW_PREFIX) and array.dtype.kind == "f" and not np.isfinite(array).all()
+    ]
+    if bad:
+        names = ", ".join(bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
+        raise RunFailed(f"update {update}: {names} is not finite after it; {_MEND}")

@@ -24,7 +24,7 @@ def check_name(kind: str, name: str, known: Collection[str]) -> None:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         names = sorted(known)
         if len(names) > LISTED_NAMES:  # hundreds of datasets: those that look alike, or the first
-            names = [*(near or names[:LISTED_NAMES]), "..."]
+            names = [*(near or names[:LISTED_NAMES]), "and others"]
         raise BadInput(f"{kind}={name} is unknown.{hint} Known: {', '.join(names)}.")
 
 

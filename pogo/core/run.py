@@ -1,20 +1,89 @@
 """A run's folder: starting it, resuming it, and what a checkpoint records beside the learner's arrays."""
 
+import fcntl
 import importlib.metadata
+import json
+import logging
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from pogo.core.checkpoint import Checkpoint, CheckpointStore
 from pogo.core.config.plan import Plan
+from pogo.core.durable import make_folder
 from pogo.core.errors import BadInput
+
+logger = logging.getLogger("pogo")
 
 SUMMARY = "summary.json"
 CONFIG = "config.json"
 # What a resumed run may change: where it runs and how it is watched; train.updates may grow.
 _FREE_SECTIONS = ("backend", "run", "resume")
+# Where the data is found: its name and digest are compared instead.
+_FREE_KEYS = ("train.updates", "dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir")
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "flax", "optax", "ott-jax")}
+
+
+class RunLock:
+    """Lets one process train in a run folder at a time.
+
+    The lock is on the folder itself, so that it leaves no file, and the system frees it when the process ends, however
+    it ends.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._descriptor: int | None = None
+
+    def acquire(self, make: bool) -> bool:
+        """Lock the folder, made if need be and `make` says so; returns whether it was unlocked and is locked now.
+
+        Raises:
+            BadInput: it cannot be made or opened, or another process trains in it.
+        """
+        if self._descriptor is not None:
+            return False
+        try:
+            self._check_is_folder()
+            if make:
+                make_folder(self._run_dir)
+            elif not self._run_dir.exists():
+                return False
+            self._descriptor = os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise BadInput(
+                f"run.dir={self._run_dir} cannot be used: {error}; name a folder that can be written."
+            ) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise BadInput(
+                f"{self._run_dir} is in use: another process is training in it; let it end, or use another run.dir."
+            ) from None
+        except OSError as error:  # some network file systems lock no folders
+            logger.warning("%s cannot be locked (%s): start no second run in it.", self._run_dir, error.strerror)
+        return True
+
+    def release(self) -> None:
+        """Free the folder."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _check_is_folder(self) -> None:
+        nearest = next(path for path in (self._run_dir, *self._run_dir.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            raise BadInput(f"run.dir={self._run_dir}: {nearest} is a file; name a folder.")
 
 
 @dataclass(frozen=True)
@@ -32,8 +101,6 @@ def find_start(plan: Plan, store: CheckpointStore) -> Start:
         BadInput: `resume` contradicts the folder, no checkpoint is good, or the config has changed.
     """
     mode = plan.resolved["resume"]
-    if plan.run_dir.exists() and not plan.run_dir.is_dir():
-        raise BadInput(f"run.dir={plan.run_dir} is a file; name a folder.")
     committed = store.steps()
     if mode == "never" and committed:
         raise BadInput(
@@ -46,8 +113,17 @@ def find_start(plan: Plan, store: CheckpointStore) -> Start:
     if checkpoint is None:
         return Start(None)
     _check_unchanged(plan, checkpoint)
-    finished = checkpoint.step >= plan.updates and (plan.run_dir / SUMMARY).is_file()
-    return Start(checkpoint, finished)
+    return Start(checkpoint, finished=checkpoint.step >= plan.updates and _is_summed_up(plan, checkpoint))
+
+
+def _is_summed_up(plan: Plan, checkpoint: Checkpoint) -> bool:
+    """Whether the summary is of this checkpoint's state: a shorter run may have left one, before it was extended."""
+    if checkpoint.records["progress"]["owes_evaluation"]:
+        return False
+    try:
+        return json.loads((plan.run_dir / SUMMARY).read_bytes())["updates"] == checkpoint.step
+    except (OSError, ValueError, LookupError, TypeError):  # missing or torn: it is written anew
+        return False
 
 
 def run_record(plan: Plan) -> dict[str, Any]:
@@ -93,6 +169,8 @@ def _check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
     ]
     if plan.updates < updates_before:
         changes.append(f"train.updates: {updates_before} -> {plan.updates}")
+    if recorded["dataset"]["name"] != plan.dataset.name:
+        changes.append(f"the dataset's name: {recorded['dataset']['name']!r} -> {plan.dataset.name!r}")
     if recorded["dataset"]["sha256"] != plan.dataset.sha256:
         changes.append("the dataset's contents")
     if changes:
@@ -111,5 +189,16 @@ def _comparable(asked: Mapping[str, Any]) -> dict[str, Any]:
             flat |= {f"{section}.{key}": entry for key, entry in value.items()}
         else:
             flat[section] = value
-    flat.pop("train.updates", None)
-    return flat
+    return {key: value for key, value in flat.items() if key not in _FREE_KEYS}
+
+
+def warn_of_other_bits(plan: Plan, checkpoint: Checkpoint) -> None:
+    """Say what differs from where the checkpoint was written and may change the last bits of what follows."""
+    recorded = checkpoint.records["run"]
+    before = {"threads": recorded["resolved"]["threads"], **recorded["versions"]}
+    now = {"threads": plan.resolved["threads"], **versions(plan.backend)}
+    if recorded["resolved"]["backend"]["name"] != plan.backend:
+        return  # its streams start anew: other bits are expected
+    changes = [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]
+    if changes:
+        logger.warning("resumed elsewhere (%s): results may differ in the last bits.", ", ".join(changes))

@@ -11,10 +11,10 @@ from pogo.core.config.plan import Plan, make_plan, spec_of_run
 from pogo.core.console import RunConsole
 from pogo.core.data.sources import Dataset
 from pogo.core.data.transitions import Transitions
-from pogo.core.errors import EXIT_DONE, RunFailed
+from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
 from pogo.core.logs import RunLog
 from pogo.core.loop import TrainingLoop
-from pogo.core.run import CONFIG, adopt_schedule, find_start
+from pogo.core.run import CONFIG, RunLock, adopt_schedule, find_start, warn_of_other_bits
 from pogo.core.signals import StopRequest
 from pogo.core.summary import write_json_atomically
 
@@ -30,19 +30,28 @@ def train(asked: Mapping[str, Any]) -> int:
     """
     with StopRequest() as stop:
         plan = make_plan(asked)
-        store = CheckpointStore(plan.run_dir, plan.resolved["checkpoint"]["keep"])
-        start = find_start(plan, store)
-        if start.finished:
-            logger.info("%s is finished at update %d; nothing to do.", plan.run_dir, plan.updates)
-            return EXIT_DONE
-        if start.checkpoint is not None:
-            plan = _with_schedule(plan, adopt_schedule(plan, start.checkpoint))
-        learner = plan.make_learner()
-        if start.checkpoint is not None:
-            learner.restore(start.checkpoint.arrays)
-        # The learner holds its own copy of the data.
-        plan = dataclasses.replace(plan, dataset=_without_rows(plan.dataset))
-        return _run(plan, store, start.checkpoint, learner, stop)
+        with RunLock(plan.run_dir) as lock:
+            return _train(plan, lock, stop)
+
+
+def _train(plan: Plan, lock: RunLock, stop: StopRequest) -> int:
+    lock.acquire(make=False)  # a folder that is not there yet is made when nothing can be refused any more
+    store = CheckpointStore(plan.run_dir, plan.resolved["checkpoint"]["keep"])
+    start = find_start(plan, store)
+    if start.finished:
+        logger.info("%s is finished at update %d; nothing to do.", plan.run_dir, plan.updates)
+        return EXIT_DONE
+    if start.checkpoint is not None:
+        plan = _with_schedule(plan, adopt_schedule(plan, start.checkpoint))
+    learner = plan.make_learner()
+    if start.checkpoint is not None:
+        learner.restore(start.checkpoint.arrays)
+        warn_of_other_bits(plan, start.checkpoint)
+    if lock.acquire(make=True) and store.steps():
+        raise BadInput(f"{plan.run_dir} was begun by another process meanwhile; start again to go on from there.")
+    # The learner holds its own copy of the data.
+    plan = dataclasses.replace(plan, dataset=_without_rows(plan.dataset))
+    return _run(plan, store, start.checkpoint, learner, stop)
 
 
 def _run(plan: Plan, store: CheckpointStore, checkpoint: Any, learner: Any, stop: StopRequest) -> int:
@@ -61,6 +70,7 @@ def _run(plan: Plan, store: CheckpointStore, checkpoint: Any, learner: Any, stop
                 finished = TrainingLoop(plan, learner, store, log, console, stop, checkpoint).run()
         except RunFailed as error:
             logger.error("%s", error)
+            error.reported = True
             raise
         except Exception as error:
             logger.error("the run failed at update %d:\n%s", learner.updates, traceback.format_exc())
@@ -78,7 +88,7 @@ def _without_rows(dataset: Dataset) -> Dataset:
     """The dataset with nothing left of its rows but their shapes."""
     transitions = dataset.transitions
     arrays = {entry.name: getattr(transitions, entry.name) for entry in dataclasses.fields(transitions)}
-    empty = {name: None if array is None else array[:0].copy() for name, array in arrays.items()}
+    empty: dict[str, Any] = {name: None if array is None else array[:0].copy() for name, array in arrays.items()}
     return dataclasses.replace(dataset, transitions=Transitions(**empty))
 
 

@@ -1,5 +1,6 @@
 """The JAX learner: data, noise and updates in one compiled loop. Twin: pogo/torch_backend/learner.py."""
 
+import contextlib
 import os
 import time
 import zlib
@@ -216,16 +217,24 @@ class JaxLearner(Learner):
 
 def _limit_threads(threads: int) -> None:
     """XLA sizes its CPU pool by the processors that the process may use, once, when its client is made."""
-    allowed = sorted(os.sched_getaffinity(0))
-    if threads < len(allowed):
-        os.sched_setaffinity(0, allowed[:threads])
+    allowed = os.sched_getaffinity(0)
+    if threads >= len(allowed):
+        return
+    os.sched_setaffinity(0, sorted(allowed)[:threads])
+    try:
+        jax.devices()  # makes the client
+    finally:
+        # The pool keeps its size, and may run anywhere: two runs of one thread each shall not share a processor.
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(OSError):  # a thread that has ended
+                os.sched_setaffinity(int(thread), allowed)
 
 
 def _device(name: str) -> jax.Device:
     if name == "auto":
         return jax.devices()[0]
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or not (index == "" or index.isdigit()):
+    if kind not in ("cpu", "cuda") or not (index == "" or (kind == "cuda" and index.isdecimal())):
         raise BadInput(f"device={name} is unknown; use auto, cpu, cuda or cuda:<n>.")
     try:
         devices = jax.devices(kind)

@@ -6,7 +6,7 @@ import numpy as np
 
 from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.hyperparameters import check_between, check_positive
+from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, keep_mask, normal
 from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters, stack_members
@@ -43,6 +43,7 @@ class Hyperparameters:
         check_between("algorithm.expectile", self.expectile, 0.0, 1.0)
         check_between("algorithm.discount", self.discount, 0.0, 1.0)
         check_between("algorithm.tau", self.tau, 0.0, 1.0)
+        check_not_negative("algorithm.beta", self.beta)
         for name in ("actor_learning_rate", "critic_learning_rate", "value_learning_rate", "max_advantage_weight"):
             check_positive(f"algorithm.{name}", getattr(self, name))
         if self.cosine_updates is not None:

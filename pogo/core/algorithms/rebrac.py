@@ -28,6 +28,7 @@ INITIALISERS = ACTOR_INITIALISERS
 TARGETS = {"target_critic": "critic", "target_actor": "actor_0"}
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals", "next_actions")
+_DEPTHS = ("actor_num_hidden", "critic_num_hidden")
 UPDATES_PER_EPOCH = 1000  # the delay counts from 0 within an epoch of the original
 
 
@@ -56,7 +57,7 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         check_between("algorithm.discount", self.discount, 0.0, 1.0)
         check_between("algorithm.tau", self.tau, 0.0, 1.0)
-        for name in ("actor_bc_coef", "critic_bc_coef", "policy_noise", "noise_clip"):
+        for name in ("actor_bc_coef", "critic_bc_coef", "policy_noise", "noise_clip", *_DEPTHS):
             check_not_negative(f"algorithm.{name}", getattr(self, name))
         for name in ("actor_learning_rate", "critic_learning_rate", "policy_freq", "hidden_size"):
             check_positive(f"algorithm.{name}", getattr(self, name))

@@ -20,6 +20,7 @@ from pogo.core.errors import BadInput
 from pogo.core.registry import ALGORITHMS, BACKENDS, check_name
 
 PACKAGE = Path(__file__).resolve().parents[2]
+DEFAULT_ALGORITHM = "iql"  # of conf/config.yaml
 
 
 def config_folder() -> Path:
@@ -41,6 +42,9 @@ def compose_config(arguments: Sequence[str]) -> dict[str, Any]:
         BadInput: an override that cannot be read, an unknown key or option, a value of the wrong type.
     """
     register()
+    for argument in arguments:
+        if argument.startswith("-"):
+            raise BadInput(f"{argument}: no such option; options are key=value, --cfg, --help and --version.")
     overrides = _parse(arguments)
     _check_choices(overrides)
     arguments = list(arguments)
@@ -50,9 +54,9 @@ def compose_config(arguments: Sequence[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3", job_name="pogo"):
             composed = compose("config", arguments)
+        return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value] - the root is a mapping
     except (HydraException, OmegaConfBaseException) as error:
-        raise BadInput(_explain(error)) from error
-    return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value] - the root is a mapping
+        raise BadInput(_explain(error, str(_value(overrides, "algorithm") or DEFAULT_ALGORITHM))) from error
 
 
 def _parse(arguments: Sequence[str]) -> list[Override]:
@@ -70,14 +74,24 @@ def _check_choices(overrides: Sequence[Override]) -> None:
         "backend": tuple(BACKENDS),
         "algorithm": ALGORITHMS,
         "dataset": (*BUNDLED, CUSTOM, *d4rl.D4RL_DATASETS),
+        "algorithm_dataset": sorted(path.stem for path in (config_folder() / "algorithm_dataset").glob("*.yaml")),
     }
     for override in overrides:
+        if not override.key_or_group:
+            raise BadInput(f"{override.input_line}: nothing is named before the =; write key=value.")
         if override.is_add() or override.is_force_add() or override.is_delete():
             raise BadInput(f"{override.input_line}: keys can be set, not added or removed; write key=value.")
-        if override.key_or_group.split(".")[0] == "hydra":
+        if re.split("[./]", override.key_or_group)[0] == "hydra":
             raise BadInput(f"{override.input_line}: pogo keeps its own run folder; set run.dir or run.root.")
+        if _names_target(override.key_or_group.split(".")) or _names_target(override.value()):
+            raise BadInput(
+                f"{override.input_line}: _target_ has no place here; a config names what pogo has registered."
+            )
         if override.is_sweep_override():
-            raise BadInput(f"{override.input_line}: a list of choices needs pogo-train -m, one run per choice.")
+            raise BadInput(f"{override.input_line}: one run takes one value; start pogo-train once for each.")
+        if override.key_or_group in ("backend.name", "algorithm.name"):
+            group = override.key_or_group.split(".")[0]
+            raise BadInput(f"{override.input_line}: write {group}={override.value()}, which brings its settings too.")
         if override.key_or_group in known:
             choice = str(override.value())
             if override.key_or_group == "dataset" and choice.endswith((".hdf5", ".h5", ".npz")):
@@ -85,11 +99,17 @@ def _check_choices(overrides: Sequence[Override]) -> None:
             check_name(override.key_or_group, choice, known[override.key_or_group])
 
 
+def _names_target(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "_target_" in value or any(_names_target(entry) for entry in value.values())
+    return isinstance(value, list) and any(entry == "_target_" or _names_target(entry) for entry in value)
+
+
 def _value(overrides: Sequence[Override], key: str) -> Any:
     return next((override.value() for override in overrides if override.key_or_group == key), None)
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, algorithm: str) -> str:
     """One line for an error of Hydra's or OmegaConf's, with the nearest key where the key is unknown."""
     text = " ".join(_one_line(part) for part in (error, error.__cause__) if part is not None)
     unknown = re.search(r"Could not override '([^']+)'", text)
@@ -97,26 +117,25 @@ def _explain(error: Exception) -> str:
         key = unknown.group(1)
         section = key.rsplit(".", 1)[0] if "." in key else "the config"
         nested = re.search(r"Key '([^']+)'", text)
-        return _unknown_key(key, section) if nested or "not in struct" in text else text
+        if nested and nested.group(1) != key.rsplit(".", 1)[-1]:  # the key of a mapping given for a section
+            key, section = f"{key}.{nested.group(1)}", key
+        return _unknown_key(key, section, algorithm) if nested or "not in struct" in text else text
+    merged = str(error).removeprefix("Error merging override ")
+    if merged != str(error) and error.__cause__ is not None:
+        text = f"{merged}: {_one_line(error.__cause__)}"
+    if "converted to Integer" in text:
+        text += " Write a whole number in digits."
     return text
 
 
-def _unknown_key(key: str, section: str) -> str:
+def _unknown_key(key: str, section: str, algorithm: str) -> str:
+    with initialize_config_dir(str(config_folder()), version_base="1.3", job_name="pogo"):
+        composed = compose("config", [f"algorithm={algorithm}"])
     try:
-        check_name("config key", key, _known_keys(key))
+        check_name(f"with algorithm={algorithm}, config key", key, _flat_keys(composed))
     except BadInput as error:
-        return f"{str(error).split(' Known:')[0]} See pogo-train --cfg for the keys of {section}."
+        return f"{str(error).split(' Known:')[0]} pogo-train --cfg prints the keys of {section}."
     return f"config key {key} cannot be set here."
-
-
-def _known_keys(key: str) -> list[str]:
-    """All keys of the default config, and those of the section that `key` names under every algorithm."""
-    keys: list[str] = []
-    for algorithm in ALGORITHMS:
-        with initialize_config_dir(str(config_folder()), version_base="1.3", job_name="pogo"):
-            composed = compose("config", [f"algorithm={algorithm}"])
-        keys += _flat_keys(composed)
-    return sorted(set(keys))
 
 
 def _flat_keys(config: DictConfig, prefix: str = "") -> list[str]:

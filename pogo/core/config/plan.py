@@ -9,6 +9,7 @@ from typing import Any
 
 from pogo.core.actors import resolve_actors
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
+from pogo.core.checkpoint import LARGEST_STEP
 from pogo.core.data.sources import Dataset, DatasetConfig, check_config, dataset_name, load_dataset
 from pogo.core.errors import BadInput
 from pogo.core.interface import Learner, TrainSpec
@@ -84,13 +85,15 @@ def make_plan(asked: Mapping[str, Any]) -> Plan:
     check_name(f"chain.energy for {spec.algorithm}", spec.chain.energy, algorithm.ENERGIES)
     check_backend(resolved["backend"]["name"])
     config = DatasetConfig(**resolved["dataset"])
+    if config.path == "":
+        raise BadInput("dataset.path= is empty; give a file, or drop it.")
     check_config(config)
     name = dataset_name(config)
     dataset = load_dataset(config, algorithm.preprocessing(spec.hyperparameters, name), resolved["env"])
     if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != "none":
         raise BadInput(f"dataset {name} names no environment; give one with env=ID, or train without: env=none.")
     spec = replace(spec, observation_size=dataset.observation_size, action_size=dataset.action_size)
-    run_dir = Path(resolved["run"]["dir"] or default_run_dir(resolved, name))
+    run_dir = Path(resolved["run"]["dir"] or default_run_dir(resolved, name)).expanduser()
     resolved["run"]["dir"] = str(run_dir)
     return Plan(dict(asked), resolved, spec, dataset, run_dir)
 
@@ -112,15 +115,7 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
         train["updates"] = algorithm.PUBLISHED_UPDATES
     if train["batch_size"] is None:
         train["batch_size"] = algorithm.PUBLISHED_BATCH_SIZE
-    for section, key, least in _LEAST:
-        value = resolved[section][key]
-        if value < least:
-            raise BadInput(f"{section}.{key}={value} is too small; use a whole number of at least {least}.")
-    available = len(os.sched_getaffinity(0))
-    if resolved["threads"] is None:
-        resolved["threads"] = available
-    if resolved["threads"] < 1:
-        raise BadInput(f"threads={resolved['threads']} is too few; use at least 1, or null for all {available}.")
+    _fill_and_check_numbers(resolved)
     hyperparameters = algorithm.for_run(_hyperparameters(resolved), train["updates"])
     resolved["algorithm"] |= {
         field.name: _plain(getattr(hyperparameters, field.name)) for field in fields(hyperparameters)
@@ -130,6 +125,23 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
     if resolved["chain"]["w2_weights"] is None:
         resolved["chain"]["w2_weights"] = [DEFAULT_W2_WEIGHT] * (resolved["chain"]["num_actors"] - 1)
     return resolved
+
+
+def _fill_and_check_numbers(resolved: dict[str, Any]) -> None:
+    for section, key, least in _LEAST:
+        value = resolved[section][key]
+        if value < least:
+            raise BadInput(f"{section}.{key}={value} is too small; use a whole number of at least {least}.")
+        if value > LARGEST_STEP:
+            raise BadInput(f"{section}.{key}={value} is too large; use a whole number of at most {LARGEST_STEP}.")
+    available = len(os.sched_getaffinity(0))
+    if resolved["threads"] is None:
+        resolved["threads"] = available
+    if not 1 <= resolved["threads"] <= available:
+        raise BadInput(
+            f"threads={resolved['threads']} is out of range; this process may use {available} CPUs: "
+            f"use 1 to {available}, or null for all."
+        )
 
 
 def default_run_dir(resolved: Mapping[str, Any], dataset: str) -> Path:
@@ -163,8 +175,8 @@ def spec_of_run(resolved: Mapping[str, Any], observation_size: int, action_size:
 
 def _chain_config(resolved: Mapping[str, Any]) -> ChainConfig:
     """The chain without its actors, which are resolved with the algorithm's own."""
-    options = {key: value for key, value in resolved["chain"].items() if key != "actors"}
-    return ChainConfig(**options | {"w2_weights": tuple(options["w2_weights"])})
+    options: dict[str, Any] = {key: value for key, value in resolved["chain"].items() if key != "actors"}
+    return ChainConfig(**{**options, "w2_weights": tuple(options["w2_weights"])})
 
 
 def _hyperparameters(resolved: Mapping[str, Any]) -> Any:

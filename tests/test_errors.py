@@ -1,0 +1,411 @@
+"""Whatever is wrong with what the user asks for: one line that says what, where and the mend, code 2, and no folder."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pogo.cli import evaluate, golden, parity
+from tests.run_helpers import BACKENDS, PENDULUM, arguments, call, run_command, train
+
+
+def refused(tmp_path: Path, *fragments: str, more: tuple[str, ...] = (), **changes: object) -> str:
+    """The message of a refused pogo-train, after all checks that hold of every refusal."""
+    run_dir = tmp_path / "run"
+    outcome = train(*arguments(run_dir, **changes), *more)  # type: ignore[arg-type]
+    outcome.assert_code(2)
+    assert outcome.output.count("\n") == 1, outcome.output
+    assert outcome.output.startswith("pogo-train: ")
+    assert outcome.output.endswith((".\n", "?\n"))
+    for fragment in fragments:
+        assert fragment in outcome.output
+    assert not run_dir.exists()
+    return outcome.output
+
+
+NAMES = {
+    "backend": ({"backend": "troch"}, "backend=troch is unknown. Did you mean 'torch'? Known: jax, torch."),
+    "algorithm": (
+        {"more": ("algorithm=rebrack",), "algorithm__hidden_sizes": None},
+        "algorithm=rebrack is unknown. Did you mean 'rebrac'? Known: iql, rebrac.",
+    ),
+    "no algorithm": (
+        {"more": ("algorithm=null",), "algorithm__hidden_sizes": None},
+        "algorithm=None is unknown. Known: iql, rebrac.",
+    ),
+    "dataset": ({"dataset": "hoper-medium-v2"}, "Did you mean 'hopper-medium-v2'?"),
+    "actor kind": (
+        {"chain__actors": "[{},{kind: gausian}]"},
+        "chain.actors[1] kind=gausian is unknown. Did you mean 'gaussian'? Known: deterministic, gaussian, stochastic",
+    ),
+    "actor option": ({"chain__actors": "[{hiden_sizes: [8]}]"}, "chain.actors[0] option=hiden_sizes is unknown."),
+    "solver": ({"w2__solver": "sinkhorn"}, "w2.solver=sinkhorn is unknown. Known: exact, fused, library."),
+    "noise": ({"w2__noise": "comon"}, "w2.noise=comon is unknown. Did you mean 'common'?"),
+    "energy": ({"chain__energy": "vale"}, "chain.energy=vale is unknown. Did you mean 'value'?"),
+    "init": ({"chain__init": "copied"}, "chain.init=copied is unknown. Did you mean 'copy'?"),
+    "resume": ({"resume": "maybe"}, "resume=maybe is unknown. Known: auto, must, never."),
+    "dtype": ({"dtype": "float16"}, "dtype=float16 is unknown.", "float32, float64"),
+    "view": ({"dataset__view": "fulll"}, "dataset.view=fulll is unknown. Did you mean 'full'?"),
+    "published settings": ({"algorithm_dataset": "iql_hopper"}, "algorithm_dataset=iql_hopper is unknown."),
+    "environment": ({"env": "Pendulm-v1"}, "env=Pendulm-v1 cannot be made", "'Pendulum-v1'"),
+}
+
+VALUES = {
+    "few weights": (
+        {"chain__w2_weights": "[1]"},
+        "chain.w2_weights has 1 entries for chain.num_actors=3; give one per actor after the first, 2 in all.",
+    ),
+    "many weights": ({"chain__w2_weights": "[1,2,3]"}, "chain.w2_weights has 3 entries"),
+    "weights of one actor": ({"chain__w2_weights": "[1]", "chain__num_actors": 1}, "0 in all"),
+    "negative weight": ({"chain__w2_weights": "[1,-2]"}, "chain.w2_weights[1]=-2.0", "finite number >= 0"),
+    "no weight": ({"chain__w2_weights": "[nan,1]"}, "chain.w2_weights[0]=nan"),
+    "infinite weight": ({"chain__w2_weights": "[inf,1]"}, "chain.w2_weights[0]=inf"),
+    "many actors": (
+        {"chain__actors": "[{},{},{},{}]"},
+        "chain.actors has 4 entries for chain.num_actors=3; drop some or raise num_actors.",
+    ),
+    "no actors": ({"chain__num_actors": 0}, "chain.num_actors=0 is too few"),
+    "chain rate": ({"chain__learning_rate": -1}, "chain.learning_rate=-1.0", "null for actor 0's"),
+    "one sample": ({"w2__num_samples": 1}, "w2.num_samples=1", "at least 2"),
+    "no blur": ({"w2__blur": 0}, "w2.blur=0.0"),
+    "negative blur": ({"w2__blur": -0.05}, "w2.blur=-0.05"),
+    "blur is nan": ({"w2__blur": "nan"}, "w2.blur=nan"),
+    "negative seed": ({"seed": -1}, "seed=-1 is out of range", "from 0 to 2^63 - 1"),
+    "long seed": ({"seed": 2**63}, "is out of range"),
+    "no updates": ({"train__updates": 0}, "train.updates=0 is too small"),
+    "more updates than have names": ({"train__updates": 10**9}, "train.updates=1000000000 is too large"),
+    "no batch": ({"train__batch_size": 0}, "train.batch_size=0 is too small"),
+    "evaluation interval": ({"eval__every": -1}, "eval.every=-1 is too small"),
+    "episodes": ({"eval__episodes": -1}, "eval.episodes=-1 is too small"),
+    "log interval": ({"log__every": 0}, "log.every=0 is too small"),
+    "checkpoint interval": ({"checkpoint__every": -5}, "checkpoint.every=-5 is too small"),
+    "nothing kept": ({"checkpoint__keep": 0}, "checkpoint.keep=0 is too small"),
+    "no threads": ({"threads": 0}, "threads=0 is out of range"),
+    "more threads than processors": ({"threads": 100_000}, "threads=100000 is out of range; this process may use"),
+    "discount": ({"algorithm__discount": 1.5}, "algorithm.discount=1.5", "from 0 to 1"),
+    "rate": ({"algorithm__actor_learning_rate": 0}, "algorithm.actor_learning_rate=0.0"),
+    "beta": ({"algorithm__beta": "inf"}, "algorithm.beta=inf"),
+    "cosine": ({"algorithm__cosine_updates": 0}, "algorithm.cosine_updates=0"),
+    "hidden size": ({"algorithm__hidden_sizes": "[0]"}, "hidden_sizes=(0,) is out of range"),
+    "dropout": ({"chain__actors": "[{dropout: 1.0}]"}, "dropout=1.0 is out of range"),
+    "actor's number": ({"chain__actors": "[{dropout: much}]"}, "chain.actors[0]", "dropout='much' is not a finite"),
+    "actor's nan": ({"chain__actors": "[{log_std_init: nan}]"}, "log_std_init=nan is not a finite number"),
+    "actor's switch": ({"chain__actors": "[{layer_norm: yesno}]"}, "layer_norm='yesno' is not true or false"),
+    "actor's sizes": ({"chain__actors": "[{hidden_sizes: 3}]"}, "hidden_sizes=3 is not a list of whole numbers"),
+    "actor's fractions": ({"chain__actors": "[{hidden_sizes: [3.5]}]"}, "is not a list of whole numbers"),
+    "actor's name": ({"chain__actors": "[{kind: [gaussian]}]"}, "chain.actors[0] kind=['gaussian'] is unknown"),
+    "digest": ({"dataset__sha256": "abc"}, "dataset.sha256=abc is not a SHA-256"),
+    "other digest": ({"dataset__sha256": "0" * 64, "dataset__path": PENDULUM, "env": "Pendulum-v1"}, "SHA-256"),
+    "size limit": ({"dataset__max_gib": 1e-9}, "dataset.max_gib=1e-09"),
+    "mirror": ({"dataset__mirrors": "['ftp://host']"}, "dataset.mirrors: 'ftp://host'"),
+}
+
+TYPES = {
+    "word for a whole number": ({"seed": "x"}, "seed=x: Value 'x'", "Write a whole number in digits."),
+    "fraction for a whole number": ({"seed": 1.5}, "seed=1.5"),
+    "exponent": ({"train__updates": "1e3"}, "train.updates=1e3", "in digits"),
+    "switch for a whole number": ({"seed": "true"}, "seed=true"),
+    "word for a number": ({"algorithm__beta": "abc"}, "algorithm.beta=abc"),
+    "nothing for a number": ({"algorithm__beta": "null"}, "algorithm.beta=null"),
+    "number for a list": ({"algorithm__hidden_sizes": 32}, "algorithm.hidden_sizes=32"),
+    "words in a list": ({"algorithm__hidden_sizes": "[a]"}, "algorithm.hidden_sizes=[a]"),
+    "number for weights": ({"chain__w2_weights": 3}, "chain.w2_weights=3"),
+    "word for actors": ({"chain__actors": "gaussian"}, "chain.actors=gaussian"),
+    "words for actors": ({"chain__actors": "[gaussian]"}, "chain.actors=[gaussian]"),
+    "one actor for actors": ({"chain__actors": "{kind: gaussian}"}, "chain.actors={kind: gaussian}"),
+    "nothing for an actor": ({"chain__actors": "[null]"}, "chain.actors=[null]"),
+    "numbers for keys": ({"chain__actors": "[{1: 2}]"}, "chain.actors=[{1: 2}]"),
+    "no switch": ({"backend__compile": "maybe"}, "backend.compile=maybe"),
+    "no device": ({"device": "null"}, "device=null"),
+    "word for a section": ({"logger": "x"}, "logger=x"),
+}
+
+SYNTAX = {
+    "unknown key": ({"sede": 1}, "config key=sede is unknown. Did you mean 'seed'?"),
+    "unknown section": ({"trian__updates": 1}, "Did you mean 'train.updates'?"),
+    "another algorithm's": ({"algorithm__actor_bc_coef": 1}, "with algorithm=iql, config key=algorithm.actor_bc_coef"),
+    "unknown in a section": (
+        {"train": "{upates: 1}"},
+        "config key=train.upates is unknown. Did you mean 'train.updates'",
+    ),
+    "added": ({"more": ("+x=1",)}, "+x=1: keys can be set, not added or removed"),
+    "forced": ({"more": ("++seed=1",)}, "++seed=1: keys can be set"),
+    "removed": ({"more": ("~seed",)}, "~seed: keys can be set"),
+    "hydra": ({"more": ("hydra.run.dir=x",)}, "hydra.run.dir=x: pogo keeps its own run folder; set run.dir"),
+    "hydra group": ({"more": ("hydra/launcher=x",)}, "hydra/launcher=x: pogo keeps its own run folder"),
+    "hydra chdir": ({"more": ("hydra.job.chdir=true",)}, "hydra.job.chdir=true"),
+    "choices": ({"seed": "1,2"}, "seed=1,2: one run takes one value"),
+    "range": ({"seed": "range(1,3)"}, "one run takes one value"),
+    "groups": ({"more": ("algorithm=iql,rebrac",)}, "one run takes one value"),
+    "part of a group": ({"more": ("backend.name=jax",)}, "backend.name=jax: write backend=jax"),
+    "part of an algorithm": ({"more": ("algorithm.name=rebrac",)}, "write algorithm=rebrac"),
+    "multirun": ({"more": ("-m",)}, "-m: no such option; options are key=value"),
+    "config folder": ({"more": ("--config-dir=/tmp",)}, "--config-dir=/tmp: no such option"),
+    "no value": ({"more": ("seed",)}, "seed"),
+    "no key": ({"more": ("=1",)}, "=1: nothing is named before the ="),
+    "neither": ({"more": ("=",)}, "nothing is named before the ="),
+    "nothing": ({"more": ("",)}, "Overrides are written key=value"),
+    "open list": ({"seed": "[1"}, "Overrides are written key=value"),
+    "control character": ({"seed": "\x01"}, "Overrides are written key=value"),
+    "interpolation of another type": ({"seed": "${oc.env:PATH}"}, "could not be converted to Integer"),
+    "interpolation of nothing": ({"run__root": "${oc.env:POGO_NOWHERE}"}, "POGO_NOWHERE"),
+    "interpolation of itself": ({"algorithm__beta": "${algorithm.beta}"}, "Recursive"),
+    "package": ({"more": ("algorithm@x=iql",)}, "algorithm@x"),
+}
+
+TARGETS = {
+    "at the root": ({"_target_": "os.system"}, "_target_=os.system: _target_ has no place here"),
+    "in a section": ({"algorithm___target_": "os.system"}, "algorithm._target_=os.system: _target_ has no place"),
+    "added": ({"more": ("+train._target_=os.system",)}, "keys can be set, not added"),
+    "in an actor": ({"chain__actors": "[{_target_: os.system}]"}, "_target_ has no place"),
+    "inside an actor": ({"chain__actors": "[{kind: {_target_: os.system}}]"}, "_target_ has no place"),
+    "as a dataset": ({"dataset": "{_target_: os.system}"}, "_target_ has no place"),
+    "as a section": ({"train": "{_target_: os.system}"}, "_target_ has no place"),
+    "as a seed": ({"seed": "{_target_: os.system}"}, "_target_ has no place"),
+}
+
+PLACES = {
+    "parent as dataset": ({"dataset": "../x"}, "dataset=../x is unknown"),
+    "root as dataset": ({"dataset": "/etc/passwd"}, "dataset=/etc/passwd is unknown"),
+    "file as dataset": ({"dataset": "x.hdf5"}, "dataset=x.hdf5 is a file, not a name; use dataset.path=x.hdf5."),
+    "name with a separator": ({"dataset__path": PENDULUM, "dataset__name": "a/b"}, "without path separators"),
+    "name that leaves": ({"dataset__path": PENDULUM, "dataset__name": ".."}, "without path separators"),
+    "no path": ({"dataset__path": ""}, "dataset.path= is empty"),
+    "missing file": ({"dataset__path": "/nowhere.hdf5", "env": "Pendulum-v1"}, "/nowhere.hdf5: no such file"),
+    "folder": ({"dataset__path": "/tmp", "env": "Pendulum-v1"}, "/tmp: cannot be read"),
+    "custom without a file": ({"dataset": "custom"}, "needs a file: dataset.path=FILE.hdf5"),
+    "not there, offline": (
+        {"dataset": "hopper-medium-v2", "dataset__offline": "true", "dataset__cache_dir": "/nowhere"},
+        "dataset hopper-medium-v2 is not at /nowhere/hopper_medium-v2.hdf5",
+        "dataset.path=FILE",
+    ),
+    "discrete environment": ({"env": "CartPole-v1"}, "env=CartPole-v1 has actions Discrete(2)"),
+    "environment of other sizes": (
+        {"env": "MountainCarContinuous-v0"},
+        "those of env=MountainCarContinuous-v0",
+        "name the environment that the data is from",
+    ),
+    "no environment": ({"env": ""}, "env= cannot be made"),
+}
+
+
+def cases(*tables: dict) -> list:
+    return [pytest.param(*entry, id=name) for table in tables for name, entry in _rows(table)]
+
+
+def _rows(table: dict) -> list:
+    return [(name, (changes, fragments)) for name, (changes, *fragments) in table.items()]
+
+
+@pytest.mark.parametrize(("changes", "fragments"), cases(NAMES, VALUES, TYPES, SYNTAX, TARGETS, PLACES))
+def test_bad_input_is_refused(tmp_path: Path, changes: dict, fragments: list[str]) -> None:
+    refused(tmp_path, *fragments, **changes)
+
+
+def test_advantage_needs_an_algorithm_with_a_value(tmp_path: Path) -> None:
+    message = "chain.energy for rebrac=advantage is unknown. Known: loss, value."
+    refused(tmp_path, message, algorithm="rebrac", chain__energy="advantage")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "cpu:7", "cuda:x", "cuda:-1", "meta"])
+def test_devices_that_are_not_there(tmp_path: Path, backend: str, device: str) -> None:
+    pytest.importorskip(backend)
+    refused(tmp_path, f"device={device}", "use ", backend=backend, device=device)
+
+
+def test_jax_is_compiled_throughout(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    refused(tmp_path, "backend.compile=false has no meaning", backend="jax", backend__compile="false")
+
+
+@pytest.mark.parametrize("name", ["", "/below", "/far/below"])
+def test_a_file_is_no_run_folder(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    outcome = train(*arguments(Path(f"{file}{name}"), train__updates=1))
+    outcome.assert_code(2)
+    assert f"{file} is a file; name a folder." in outcome.output
+    assert file.read_text() == "mine"
+
+
+def test_a_name_that_no_folder_can_have() -> None:
+    outcome = train(*arguments(Path("x" * 300), train__updates=1))
+    outcome.assert_code(2)
+    assert "File name too long" in outcome.output
+    assert outcome.output.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    outcome = train(*arguments(tmp_path / "run", train__updates=1))
+    tmp_path.chmod(0o700)
+    outcome.assert_code(2)
+    assert "cannot be used" in outcome.output
+
+
+def pendulum_with(path: Path, change: str) -> Path:
+    """The shipped file with one thing wrong."""
+    with h5py.File(PENDULUM) as source, h5py.File(path, "w") as target:
+        for key in source:
+            source.copy(key, target)
+        DAMAGE[change](target)
+    return path
+
+
+def _replace(key: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[h5py.File], None]:
+    def damage(file: h5py.File) -> None:
+        values = change(file[key][()])  # type: ignore[index]
+        del file[key]
+        file[key] = values
+
+    return damage
+
+
+def _set(key: str, row: tuple[int, ...], value: float) -> Callable[[h5py.File], None]:
+    def damage(file: h5py.File) -> None:
+        file[key][row] = value  # type: ignore[index]
+
+    return damage
+
+
+def _empty(file: h5py.File) -> None:
+    for key in ("observations", "actions", "rewards", "terminals", "timeouts", "next_observations"):
+        if key in file:
+            _replace(key, lambda values: values[:0])(file)
+
+
+def _link(file: h5py.File) -> None:
+    del file["rewards"]
+    file["rewards"] = h5py.ExternalLink("/etc/passwd", "x")
+
+
+DAMAGE: dict[str, Callable[[h5py.File], None]] = {
+    "nan": _set("observations", (7, 1), np.nan),
+    "infinite": _set("rewards", (3,), np.inf),
+    "bounds": _set("actions", (5, 0), 2.5),
+    "missing": lambda file: file.__delitem__("rewards"),
+    "lengths": _replace("actions", lambda values: values[:-1]),
+    "empty": _empty,
+    "flags": _replace("terminals", lambda values: values.astype(np.float32) + 0.5),
+    "text": _replace("rewards", lambda values: np.array([b"x"] * len(values))),
+    "link": _link,
+}
+FILES = {
+    "nan": "observations holds nan at row 7 (1 such values); drop or repair",
+    "infinite": "rewards holds inf at row 3",
+    "bounds": "actions[5, 0] = 2.5 is outside the environment's bounds [-2, 2]",
+    "missing": "no rewards",
+    "lengths": "lengths must be equal",
+    "empty": "no rows",
+    "flags": "terminals holds",
+    "text": "rewards has type",
+    "link": "rewards is a link",
+}
+
+
+@pytest.mark.parametrize("change", FILES)
+def test_files_with_something_wrong(tmp_path: Path, change: str) -> None:
+    path = pendulum_with(tmp_path / "mine.hdf5", change)
+    refused(tmp_path, f"{path}: ", FILES[change], dataset__path=path, env="Pendulum-v1")
+
+
+def test_a_truncated_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.hdf5"
+    path.write_bytes(PENDULUM.read_bytes()[:100_000])
+    refused(tmp_path, f"{path}: ", "truncated", dataset__path=path, env="Pendulum-v1")
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "mine.hdf5"
+    path.write_bytes(b"\x80\x04\x95 a pickle, say")
+    refused(tmp_path, f"{path}: not a readable HDF5 file", dataset__path=path, env="Pendulum-v1")
+
+
+def test_a_pickle_in_an_npz(tmp_path: Path) -> None:
+    path = tmp_path / "mine.npz"
+    objects = np.array([{"a": 1}] * 4, dtype=object)
+    np.savez(path, observations=objects, actions=objects, rewards=objects, terminals=objects)
+    refused(tmp_path, f"{path}: ", dataset__path=path, env="Pendulum-v1")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_backend_that_is_not_installed(tmp_path: Path, backend: str) -> None:
+    hide = f"import sys, tests.conftest as c; sys.meta_path.insert(0, c.Hidden(c.FRAMEWORKS[{backend!r}]))"
+    (tmp_path / "hiding.py").write_text(f"{hide}\nfrom pogo.cli.train import main\n")
+    repository = Path(__file__).resolve().parents[1]
+    outcome = run_command(
+        *arguments(tmp_path / "run", backend=backend),
+        module="hiding",
+        PYTHONPATH=f"{tmp_path}{os.pathsep}{repository}",
+    )
+    outcome.assert_code(2)
+    assert outcome.output == (
+        f"pogo-train: backend={backend} needs {backend}, not installed here: pip install 'pogo[{backend}]'.\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+EVAL = {
+    "no folder": (("/nowhere",), "/nowhere is no folder; give a run's own folder"),
+    "no run": (("/tmp",), "/tmp holds no checkpoints"),
+    "nothing": ((), "pogo-eval --help"),
+    "unknown option": (("/tmp", "--foo"), "--foo", "pogo-eval --help"),
+    "word for a number": (("/tmp", "--actor", "x"), "pogo-eval --help"),
+}
+
+
+@pytest.mark.parametrize(("given", "fragments"), [(given, rest) for given, *rest in EVAL.values()], ids=EVAL.keys())
+def test_eval_refuses(given: tuple[str, ...], fragments: list[str]) -> None:
+    outcome = call(evaluate.main, *given)
+    outcome.assert_code(2)
+    assert outcome.output.count("\n") == 1
+    for fragment in fragments:
+        assert fragment in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("given", "fragment"),
+    [
+        (("/nowhere.npz",), "/nowhere.npz"),
+        (("/etc/passwd",), "/etc/passwd"),
+        (("/tmp",), "/tmp"),
+        (("/nowhere.npz", "--backend", "troch"), "Did you mean 'torch'?"),
+        ((), "pogo-golden --help"),
+    ],
+)
+def test_golden_refuses(given: tuple[str, ...], fragment: str) -> None:
+    outcome = call(golden.main, *given)
+    outcome.assert_code(2)
+    assert fragment in outcome.output
+    assert outcome.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "fragment"),
+    [(("algorithm=rebrack",), "Did you mean 'rebrac'?"), (("w2.blur=0",), "w2.blur=0.0"), (("-x",), "-x")],
+)
+def test_parity_refuses(given: tuple[str, ...], fragment: str) -> None:
+    for backend in BACKENDS:
+        pytest.importorskip(backend)
+    outcome = call(parity.main, *given)
+    outcome.assert_code(2)
+    assert fragment in outcome.output
+    assert outcome.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("module", ["train", "evaluate", "parity", "golden"])
+def test_help_and_version_are_never_refused(module: str) -> None:
+    import importlib
+
+    main = importlib.import_module(f"pogo.cli.{module}").main
+    shown = call(main, "seed=x", "--help")
+    shown.assert_code(0)
+    assert "Exit codes:" in shown.output
+    shown = call(main, "--version")
+    shown.assert_code(0)
+    assert shown.output.startswith("pogo ")
