@@ -16,9 +16,10 @@ W2Noise = Literal["common", "independent"]
 MAX_PERMUTED_SAMPLES = 5  # K! permutations are enumerated up to here: 120 of them
 
 # Measured on the worst of many adversarial states: see docs/decisions.md.
-_STEPS_FROM_ASSIGNMENT = 5  # Newton steps at epsilon; 4 reach float32's floor
-_STEPS_FROM_ANNEALING = 6  # the same after annealing; 4 meet the bounds
-_FOLLOWING_STEPS = {8: 1, 16: 2, 64: 3}  # Newton steps per halving of the temperature, by the largest K they do for
+_STEPS_FROM_ASSIGNMENT = {4: 5, 5: 6}  # Newton steps at epsilon, by the largest K that they do for
+_STEPS_FROM_ANNEALING = {8: 6, 64: 8}  # the same after annealing
+_FOLLOWING_STEPS = {8: 1, 64: 3}  # Newton steps per halving of the temperature
+_STEPS_BEYOND = 10  # of either, for more samples than were measured
 _SELF_UPDATES = 7  # each divides the error by at least eight
 
 
@@ -88,11 +89,15 @@ def sinkhorn_schedule(num_samples: int, action_size: int, blur: float, max_actio
     return SinkhornSchedule(
         epsilon=epsilon,
         halvings=max(0, math.ceil(math.log2(action_size * side))),
-        following_steps=next((steps for largest, steps in _FOLLOWING_STEPS.items() if num_samples <= largest), 4),
-        newton_steps=_STEPS_FROM_ASSIGNMENT if from_assignment else _STEPS_FROM_ANNEALING,
+        following_steps=0 if from_assignment else _steps(_FOLLOWING_STEPS, num_samples),
+        newton_steps=_steps(_STEPS_FROM_ASSIGNMENT if from_assignment else _STEPS_FROM_ANNEALING, num_samples),
         self_updates=_SELF_UPDATES,
         largest_potential=8 * num_samples * action_size * side,
     )
+
+
+def _steps(by_largest: dict[int, int], num_samples: int) -> int:
+    return next((steps for largest, steps in by_largest.items() if num_samples <= largest), _STEPS_BEYOND)
 
 
 def library_decay(num_samples: int) -> float:

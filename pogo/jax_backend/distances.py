@@ -159,6 +159,7 @@ def _divergence_backward(
 _divergence.defvjp(_divergence_forward, _divergence_backward)
 
 
+@functools.partial(jax.jit, static_argnames=("blur", "max_action"))
 def _assignment(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
     """W2^2 between the clouds, [B], and its gradient in `samples`: the cheapest pairing, averaged over its pairs."""
     num_samples = samples.shape[1]

@@ -1,5 +1,6 @@
 """The Sinkhorn divergence by OTT, set to converge. Twin: pogo/torch_backend/libraries.py, by GeomLoss."""
 
+import functools
 import math
 
 import jax
@@ -13,6 +14,7 @@ _UPDATES_AT_EPSILON = 1000
 _SELF_UPDATES = 40  # each halves the error
 
 
+@functools.partial(jax.jit, static_argnames=("blur", "max_action"))
 def library_divergence(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
     """Debiased Sinkhorn divergence between clouds, [B], and its gradient in `samples`, [B, K, A].
 

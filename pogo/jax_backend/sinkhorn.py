@@ -4,6 +4,7 @@ Inside, the batch is the trailing axis, so that every loop runs along it. Costs 
 current temperature, which falls by powers of two, so that changing units is exact.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -25,6 +26,8 @@ _FARTHEST = 80.0  # in units of epsilon; exp(-80) is still a normal float32, and
 _MAX_BROADCAST = 8  # of K: above, a product of matrices beats the K^3 terms written out
 
 
+# Compiled here so that calls outside a compiled function do not trace the loops anew.
+@functools.partial(jax.jit, static_argnames=("blur", "max_action"))
 def fused_divergence(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
     """Debiased Sinkhorn divergence between clouds, [B], and its gradient in `samples`, [B, K, A].
 
