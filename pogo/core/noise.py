@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from pogo.core.actors import ActorConfig
+
 Distribution = Literal["normal", "uniform01", "uniform11", "bernoulli"]
 
 
@@ -39,6 +41,16 @@ def uniform11(*shape: int) -> Draw:
 def keep_mask(keep_probability: float, *shape: int) -> Draw:
     """1 with `keep_probability`, else 0; the update divides what it keeps by that probability."""
     return Draw("bernoulli", shape, keep_probability)
+
+
+def dropout_masks(actor: ActorConfig, batch_size: int) -> dict[str, Draw]:
+    """Keep-masks of an actor's hidden layers, `actor_dropout_<layer>`; none without dropout."""
+    if actor.dropout == 0:
+        return {}
+    keep = 1.0 - actor.dropout
+    return {
+        f"actor_dropout_{layer}": keep_mask(keep, batch_size, size) for layer, size in enumerate(actor.hidden_sizes)
+    }
 
 
 def draw_with_numpy(spec: NoiseSpec, generator: np.random.Generator, dtype: str) -> dict[str, np.ndarray]:

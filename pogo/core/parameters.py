@@ -24,6 +24,12 @@ def torch_default(rng: np.random.Generator, fan_in: int, fan_out: int, shape: tu
     return rng.uniform(-bound, bound, shape)
 
 
+def fan_out_bound(rng: np.random.Generator, fan_in: int, fan_out: int, shape: tuple[int, ...]) -> np.ndarray:
+    """U(-1/sqrt(fan_out), 1/sqrt(fan_out)): a routine for [out, in] kernels that was handed [in, out] ones."""
+    bound = 1.0 / np.sqrt(fan_out)
+    return rng.uniform(-bound, bound, shape)
+
+
 def uniform(bound: float) -> Initialiser:
     """U(-bound, bound)."""
     return lambda rng, fan_in, fan_out, shape: rng.uniform(-bound, bound, shape)

@@ -1,7 +1,7 @@
 """Operations whose gradients at ties and bounds are fixed by convention. Twin: pogo/torch_backend/gradients.py.
 
 One convention on both backends: a minimum over members passes its gradient to the first of the smallest; a clip
-passes 1 inside and at its bounds, 0 outside.
+passes 1 inside and at its bounds, 0 outside; a norm has slope 0 at 0.
 """
 
 import jax.numpy as jnp
@@ -22,3 +22,11 @@ def clip(values: Array, low: float, high: float) -> Array:
     """Clip to [low, high]; the gradient is 1 inside and at the bounds, 0 outside."""
     # jnp.clip passes half of the gradient exactly at a bound.
     return jnp.where((values >= low) & (values <= high), values, stop_gradient(jnp.clip(values, low, high)))
+
+
+def norm(vectors: Array) -> Array:
+    """2-norm over the last axis; its gradient at 0 is 0."""
+    squared = jnp.square(vectors).sum(axis=-1)
+    is_zero = squared == 0
+    # Twice where: the branch that is not taken would make the gradient NaN.
+    return jnp.where(is_zero, 0.0, jnp.sqrt(jnp.where(is_zero, 1.0, squared)))

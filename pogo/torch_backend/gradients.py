@@ -1,7 +1,7 @@
 """Operations whose gradients at ties and bounds are fixed by convention. Twin: pogo/jax_backend/gradients.py.
 
 One convention on both backends: a minimum over members passes its gradient to the first of the smallest; a clip
-passes 1 inside and at its bounds, 0 outside.
+passes 1 inside and at its bounds, 0 outside; a norm has slope 0 at 0.
 """
 
 import torch
@@ -18,3 +18,8 @@ def min_over_members(q: Tensor) -> Tensor:
 def clip(values: Tensor, low: float, high: float) -> Tensor:
     """Clip to [low, high]; the gradient is 1 inside and at the bounds, 0 outside."""
     return values.clamp(low, high)
+
+
+def norm(vectors: Tensor) -> Tensor:
+    """2-norm over the last axis; its gradient at 0 is 0."""
+    return torch.linalg.vector_norm(vectors, dim=-1)

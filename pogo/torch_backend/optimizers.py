@@ -61,7 +61,8 @@ def _adam_step(params: Params, gradients: Params, optimizer: AdamState, learning
     with torch.no_grad():
         adam(
             list(params.values()),
-            list(gradients.values()),
+            # The fused kernel walks memory in order: a gradient that autograd left transposed would be misread.
+            [gradient.contiguous() for gradient in gradients.values()],
             list(optimizer.mu.values()),
             list(optimizer.nu.values()),
             [],

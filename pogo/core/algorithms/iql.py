@@ -8,7 +8,7 @@ from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, keep_mask, normal
+from pogo.core.noise import Draw, dropout_masks, normal
 from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters, stack_members
 
 PUBLISHED_UPDATES = 1_000_000
@@ -67,10 +67,7 @@ def default_actor(hp: Hyperparameters) -> ActorConfig:
 def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
     """Dropout masks where actor 0 has dropout, and a sample where it has no density to be weighted."""
     actor = spec.actors[0]
-    draws: dict[str, Draw] = {}
-    if actor.dropout > 0:
-        for index, size in enumerate(actor.hidden_sizes):
-            draws[f"actor_dropout_{index}"] = keep_mask(1.0 - actor.dropout, spec.batch_size, size)
+    draws = dropout_masks(actor, spec.batch_size)
     if actor.samples_for_loss:
         draws["policy_action"] = normal(spec.batch_size, spec.action_size)
     return draws

@@ -8,7 +8,7 @@ from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, keep_mask, normal
+from pogo.core.noise import Draw, dropout_masks, normal
 from pogo.core.parameters import (
     LayerInitialisers,
     Params,
@@ -81,12 +81,9 @@ def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
     """Target smoothing; samples of actor 0 and its target where its kind needs them; dropout masks."""
     actor = spec.actors[0]
     action = normal(spec.batch_size, spec.action_size)
-    draws = {"target_policy": action}
+    draws = {"target_policy": action} | dropout_masks(actor, spec.batch_size)
     if actor.samples_for_loss:
         draws |= {"target_action": action, "policy_action": action}
-    if actor.dropout > 0:
-        for index, size in enumerate(actor.hidden_sizes):
-            draws[f"actor_dropout_{index}"] = keep_mask(1.0 - actor.dropout, spec.batch_size, size)
     return draws
 
 

@@ -18,7 +18,7 @@ class Adapter:
     """One algorithm's recordings in pogo's terms."""
 
     places: Mapping[str, NetworkPlace]  # recorded network -> canonical one
-    hyperparameters: Mapping[str, str | None]  # recorded name -> pogo's; None: implied by the arrays
+    hyperparameters: Mapping[str, str | tuple[str, ...] | None]  # recorded name -> pogo's; None: implied by the arrays
     metrics: Mapping[str, str]  # recorded name -> pogo's
     name_draws: Callable[[list[np.ndarray], Recording], dict[str, np.ndarray]]
 
@@ -31,7 +31,39 @@ def _rebrac_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np
     return {"target_policy": draws[0]}  # a second one serves a logged number only
 
 
+def _awac_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
+    return {"next_action": draws[0], "value_action": draws[1]}
+
+
+def _sac_n_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
+    return {"alpha_action": draws[0], "policy_action": draws[1], "next_action": draws[2]}  # the fourth is for a log
+
+
 _TWIN_CRITICS = {"critic_1": NetworkPlace("critic", 0), "critic_2": NetworkPlace("critic", 1)}
+
+_SAC_N = Adapter(
+    places={
+        "actor": NetworkPlace("actor_0"),
+        "critic": NetworkPlace("critic"),
+        "log_alpha": NetworkPlace("temperature"),
+    },
+    hyperparameters={
+        "actor_lr": "actor_learning_rate",
+        "alpha_lr": "temperature_learning_rate",
+        "critic_lr": "critic_learning_rate",
+        "discount": "discount",
+        "num_critics": "num_critics",
+        "polyak_tau": "tau",
+    },
+    metrics={
+        "alpha": "alpha",
+        "alpha_loss": "temperature_loss",
+        "batch_entropy": "entropy",
+        "critic_loss": "critic_loss",
+        "actor_loss": "actor_0/loss",
+    },
+    name_draws=_sac_n_draws,
+)
 
 ADAPTERS: dict[str, Adapter] = {
     "iql": Adapter(
@@ -80,6 +112,34 @@ ADAPTERS: dict[str, Adapter] = {
         },
         name_draws=_rebrac_draws,
     ),
+    "td3_bc": Adapter(
+        places={"actor": NetworkPlace("actor_0"), **_TWIN_CRITICS},
+        hyperparameters={
+            "alpha": "alpha",
+            "discount": "discount",
+            "lr": ("actor_learning_rate", "critic_learning_rate"),
+            "noise_clip": "noise_clip",
+            "policy_freq": "policy_freq",
+            "policy_noise": "policy_noise",
+            "polyak_tau": "tau",
+        },
+        metrics={"critic_loss": "critic_loss", "actor_loss": "actor_0/loss"},
+        name_draws=_rebrac_draws,
+    ),
+    "awac": Adapter(
+        places={"actor": NetworkPlace("actor_0"), **_TWIN_CRITICS},
+        hyperparameters={
+            "awac_lambda": "advantage_temperature",
+            "discount": "discount",
+            "exp_adv_max": "max_advantage_weight",
+            "lr": ("actor_learning_rate", "critic_learning_rate"),
+            "polyak_tau": "tau",
+        },
+        metrics={"critic_loss": "critic_loss", "actor_loss": "actor_0/loss"},
+        name_draws=_awac_draws,
+    ),
+    "sac_n": _SAC_N,
+    "edac": replace(_SAC_N, hyperparameters={**_SAC_N.hyperparameters, "eta": "eta"}),
 }
 
 
@@ -112,7 +172,8 @@ def read_hyperparameters(recording: Recording) -> Any:
             continue
         if isinstance(value, str):  # infinities are written as words
             value = float(value)
-        options[ours] = type(getattr(defaults, ours))() if value is None else value
+        for option in (ours,) if isinstance(ours, str) else ours:
+            options[option] = type(getattr(defaults, option))() if value is None else value
     return replace(defaults, **options)
 
 

@@ -1,0 +1,104 @@
+"""SAC-N in JAX. Twin: pogo/torch_backend/algorithms/sac_n.py.
+
+An et al. 2021, arXiv:2110.01548, in the order of CORL's code.
+"""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jax import Array
+from jax.lax import stop_gradient
+
+from pogo.core.algorithms.sac_n import Hyperparameters
+from pogo.core.interface import TrainState
+from pogo.jax_backend import algorithm
+from pogo.jax_backend.actors import Actor
+from pogo.jax_backend.gradients import min_over_members
+from pogo.jax_backend.networks import Params, q_values
+from pogo.jax_backend.optimizers import minimise, move_target
+
+Arrays = Mapping[str, Array]
+
+
+def td_target(
+    actor: Actor, target_critic: Params, alpha: Array, batch: Arrays, noise: Arrays, hp: Hyperparameters
+) -> Array:
+    """Soft target, the minimum over the ensemble at one sample of the actor, [B]."""
+    next_actions, log_probs = actor.sample_and_log_prob(batch["next_observations"], noise["next_action"])
+    next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions)) - alpha * log_probs
+    return stop_gradient(batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q)
+
+
+def critic_loss(critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
+    """Squared TD error, averaged over the batch, summed over the ensemble, and the mean Q."""
+    q = q_values(critic, batch["observations"], batch["actions"])
+    return jnp.square(q - target).mean(axis=1).sum(), q.mean()
+
+
+def temperature_loss(temperature: Params, log_probs: Array, target_entropy: float) -> tuple[Array, None]:
+    """-log alpha (log pi + target entropy), scalar; it drives the policy's entropy to its target."""
+    return (-temperature["log_alpha"] * (log_probs + target_entropy)).mean(), None
+
+
+def actor_loss(critic: Params, alpha: Array, actor: Actor, observations: Array, noise: Array) -> tuple[Array, Array]:
+    """Give alpha log pi - min Q at one reparametrised sample, scalar, and the policy's entropy estimate."""
+    actions, log_probs = actor.sample_and_log_prob(observations, noise)
+    q = min_over_members(q_values(critic, observations, actions))
+    return (alpha * log_probs - q).mean(), -log_probs.mean()
+
+
+class Algorithm(algorithm.Algorithm):
+    """SAC-N: soft actor-critic with the minimum over an ensemble."""
+
+    name = "sac_n"
+
+    def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
+        """Temperature, actor, critics with the updated actor and temperature, targets."""
+        hp = self.hyperparameters
+        metrics: dict[str, Array] = {}
+        if self.spec.actors[0].has_density:  # without one there is no entropy to tune by: alpha stays at its start
+            actor = self.actor(0, state.networks["actor_0"])
+            _, log_probs = actor.sample_and_log_prob(batch["observations"], noise["alpha_action"])
+            target_entropy = -float(self.spec.action_size)
+            rate = hp.temperature_learning_rate
+            state, metrics["temperature_loss"], _ = minimise(
+                temperature_loss, state, "temperature", rate, log_probs, target_entropy
+            )
+        alpha = jnp.exp(state.networks["temperature"]["log_alpha"])
+        critic = state.networks["critic"]
+        rate = hp.actor_learning_rate
+        state, loss_pi, entropy = minimise(self._actor_0_loss, state, "actor_0", rate, critic, alpha, batch, noise)
+        actor = self.actor(0, state.networks["actor_0"])
+        target = td_target(actor, state.networks["target_critic"], alpha, batch, noise, hp)
+        state, loss_q, mean_q = minimise(self.critic_objective, state, "critic", hp.critic_learning_rate, batch, target)
+        state = move_target(state, "target_critic", state.networks["critic"], hp.tau)
+        metrics |= {
+            "critic_loss": loss_q,
+            "q": mean_q,
+            "td_target": target.mean(),
+            "alpha": alpha.sum(),
+            "entropy": entropy,
+            "actor_0/loss": loss_pi,
+        }
+        return state._replace(updates=state.updates + 1), metrics
+
+    def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Array:
+        """Give alpha log pi - min Q at the actor's sample: SAC-N's own actor loss."""
+        alpha = jnp.exp(state.networks["temperature"]["log_alpha"])
+        observations = batch["observations"]
+        if actor.config.is_stochastic:
+            return actor_loss(state.networks["critic"], alpha, actor, observations, noise["energy"])[0]
+        actions = actor.deterministic_actions(observations)
+        return -min_over_members(q_values(state.networks["critic"], observations, actions)).mean()
+
+    def critic_objective(self, critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
+        """What the critics minimise; EDAC adds to it."""
+        return critic_loss(critic, batch, target)
+
+    def _actor_0_loss(
+        self, params: Params, critic: Params, alpha: Array, batch: Arrays, noise: Arrays
+    ) -> tuple[Array, Array]:
+        actor = self.actor(0, params, noise)
+        sample = noise["policy_action"]
+        loss, entropy = actor_loss(critic, alpha, actor, batch["observations"], sample)
+        return loss + self.data_term(actor, batch, sample), entropy

@@ -1,0 +1,100 @@
+"""AWAC in torch. Twin: pogo/jax_backend/algorithms/awac.py.
+
+Nair et al. 2020, arXiv:2006.09359, in the order of CORL's code.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pogo.core.algorithms.awac import Hyperparameters
+from pogo.core.interface import TrainState
+from pogo.torch_backend import algorithm
+from pogo.torch_backend.actors import Actor
+from pogo.torch_backend.gradients import min_over_members
+from pogo.torch_backend.networks import Params, q_values
+from pogo.torch_backend.optimizers import minimise, move_target
+
+Arrays = Mapping[str, Tensor]
+
+
+def td_target(actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays, hp: Hyperparameters) -> Tensor:
+    """Double-Q target at one clipped sample of the online actor, [B]."""
+    next_actions = actor.action_in_box(batch["next_observations"], noise.get("next_action"))
+    next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
+    return (batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q).detach()
+
+
+def critic_loss(critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared TD error, averaged over the batch, summed over the members, and the mean Q."""
+    q = q_values(critic, batch["observations"], batch["actions"])
+    return torch.square(q - target).mean(dim=1).sum(), q.mean().detach()
+
+
+def advantage_weights(critic: Params, batch: Arrays, policy_actions: Tensor, hp: Hyperparameters) -> Tensor:
+    """min(exp((Q(s, a) - Q(s, pi)) / lambda), limit), [B], without gradient. AWAC, equation 13."""
+    q = min_over_members(q_values(critic, batch["observations"], batch["actions"]))
+    v = min_over_members(q_values(critic, batch["observations"], policy_actions))
+    return torch.exp((q - v) / hp.advantage_temperature).clamp(max=hp.max_advantage_weight).detach()
+
+
+def actor_loss(actor: Actor, batch: Arrays, weights: Tensor, noise: Tensor | None) -> Tensor:
+    """Weighted -log pi(a|s), or the summed squared error of a kind without a density; scalar. AWAC, equation 13."""
+    if actor.config.has_density:
+        losses = -actor.log_prob_actions(batch["observations"], batch["actions"])
+    else:
+        losses = torch.square(actor.action_for_loss(batch["observations"], noise) - batch["actions"]).sum(dim=-1)
+    return (losses * weights).mean()
+
+
+class Algorithm(algorithm.Algorithm):
+    """AWAC: TD critics, advantage-weighted actor."""
+
+    name = "awac"
+
+    def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
+        """Critics, then the actor with the updated critics, then their targets."""
+        hp = self.hyperparameters
+        with torch.no_grad():
+            actor = self.actor(0, state.networks["actor_0"])
+            target = td_target(actor, state.networks["target_critic"], batch, noise, hp)
+        state, loss_q, mean_q = minimise(critic_loss, state, "critic", hp.critic_learning_rate, batch, target)
+        with torch.no_grad():
+            policy_actions = actor.action_in_box(batch["observations"], noise.get("value_action"))
+            weights = advantage_weights(state.networks["critic"], batch, policy_actions, hp)
+        rate = hp.actor_learning_rate
+        state, loss_pi, _ = minimise(self._actor_0_loss, state, "actor_0", rate, batch, weights, noise)
+        state = move_target(state, "target_critic", state.networks["critic"], hp.tau)
+        metrics = {
+            "critic_loss": loss_q,
+            "q": mean_q,
+            "td_target": target.mean(),
+            "actor_0/loss": loss_pi,
+            "actor_0/weight": weights.mean(),
+        }
+        return state._replace(updates=state.updates + 1), metrics
+
+    def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
+        """-min Q at the actor's sample; `advantage` subtracts that of actor 0; `loss` is AWAC's own."""
+        critic = state.networks["critic"]
+        observations = batch["observations"]
+        if self.spec.chain.energy == "loss":
+            with torch.no_grad():
+                baseline = self._baseline_actions(state, observations)
+                weights = advantage_weights(critic, batch, baseline, self.hyperparameters)
+            return actor_loss(actor, batch, weights, noise.get("energy"))
+        actions = actor.action_in_box(observations, noise.get("energy"))
+        q = min_over_members(q_values(critic, observations, actions))
+        if self.spec.chain.energy == "advantage":
+            q = q - min_over_members(q_values(critic, observations, self._baseline_actions(state, observations)))
+        return -q.mean()
+
+    def _baseline_actions(self, state: TrainState, observations: Tensor) -> Tensor:
+        """What an energy's V(s) is taken at, whichever actor it is of: actor 0's deterministic action."""
+        return self.actor(0, state.networks["actor_0"]).deterministic_actions(observations)
+
+    def _actor_0_loss(self, params: Params, batch: Arrays, weights: Tensor, noise: Arrays) -> tuple[Tensor, None]:
+        actor = self.actor(0, params, noise)
+        sample = noise.get("policy_action")
+        return actor_loss(actor, batch, weights, sample) + self.data_term(actor, batch, sample), None
