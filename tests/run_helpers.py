@@ -1,20 +1,25 @@
 """Runs as a user starts them, small enough for tests."""
 
+import atexit
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import safetensors.numpy
 
 from pogo.cli import train as train_command
@@ -23,8 +28,18 @@ BACKENDS = ("torch", "jax")
 ALGORITHMS = ("iql", "rebrac")
 REPOSITORY = Path(__file__).resolve().parents[1]
 PENDULUM = REPOSITORY / "pogo" / "data" / "pendulum-medium-replay.hdf5"
-NETWORKS = {"iql": {"algorithm.hidden_sizes": "[32,32]"}, "rebrac": {"algorithm.hidden_size": "32"}}
+NETWORKS = {
+    "iql": {"algorithm.hidden_sizes": "[32,32]"},
+    "rebrac": {"algorithm.hidden_size": "32", "algorithm.actor_num_hidden": "2", "algorithm.critic_num_hidden": "2"},
+}
 PATIENCE = 240.0  # seconds for whatever a subprocess is waited for
+
+
+# Equal programs are compiled once, for this process and those that it starts; before JAX is imported.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pogo-tests-jax-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -153,6 +168,19 @@ def assert_same_run(ours: Path, theirs: Path) -> None:
     assert array_bytes(ours) == array_bytes(theirs), "the arrays differ"
     for name in ("train.jsonl", "eval.jsonl"):
         assert lines(ours / name) == lines(theirs / name), name
+
+
+@contextlib.contextmanager
+def shared_folder(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A folder of the whole test session, used by one of its processes at a time."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / name
+    folder.mkdir(exist_ok=True)
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 def fingerprint(folder: Path) -> dict[str, tuple[str, int]]:

@@ -30,11 +30,11 @@ NAMES = {
     "backend": ({"backend": "troch"}, "backend=troch is unknown. Did you mean 'torch'? Known: jax, torch."),
     "algorithm": (
         {"more": ("algorithm=rebrack",), "algorithm__hidden_sizes": None},
-        "algorithm=rebrack is unknown. Did you mean 'rebrac'? Known: iql, rebrac.",
+        "algorithm=rebrack is unknown. Did you mean 'rebrac'? Known: ",
     ),
     "no algorithm": (
         {"more": ("algorithm=null",), "algorithm__hidden_sizes": None},
-        "algorithm=None is unknown. Known: iql, rebrac.",
+        "algorithm=None is unknown. Known: ",
     ),
     "dataset": ({"dataset": "hoper-medium-v2"}, "Did you mean 'hopper-medium-v2'?"),
     "actor kind": (
@@ -173,7 +173,7 @@ PLACES = {
     "file as dataset": ({"dataset": "x.hdf5"}, "dataset=x.hdf5 is a file, not a name; use dataset.path=x.hdf5."),
     "name with a separator": ({"dataset__path": PENDULUM, "dataset__name": "a/b"}, "without path separators"),
     "name that leaves": ({"dataset__path": PENDULUM, "dataset__name": ".."}, "without path separators"),
-    "no path": ({"dataset__path": ""}, "dataset.path= is empty"),
+    "no path": ({"dataset__path": ""}, "dataset.path= is empty; name a path"),
     "missing file": ({"dataset__path": "/nowhere.hdf5", "env": "Pendulum-v1"}, "/nowhere.hdf5: no such file"),
     "folder": ({"dataset__path": "/tmp", "env": "Pendulum-v1"}, "/tmp: cannot be read"),
     "custom without a file": ({"dataset": "custom"}, "needs a file: dataset.path=FILE.hdf5"),
@@ -206,7 +206,7 @@ def test_bad_input_is_refused(tmp_path: Path, changes: dict, fragments: list[str
 
 
 def test_advantage_needs_an_algorithm_with_a_value(tmp_path: Path) -> None:
-    message = "chain.energy for rebrac=advantage is unknown. Known: loss, value."
+    message = "chain.energy=advantage is not defined for algorithm=rebrac; use loss or value."
     refused(tmp_path, message, algorithm="rebrac", chain__energy="advantage")
 
 

@@ -67,3 +67,7 @@ def _evaluate(arguments: Sequence[str]) -> int:
     else:
         RunConsole(run.checkpoint.step, stream=sys.stdout, progress=False).evaluation_table(run.checkpoint.step, rows)
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

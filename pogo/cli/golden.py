@@ -56,3 +56,7 @@ def _golden(arguments: Sequence[str]) -> int:
         for line in failures:
             print(f"  {line}")
     return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

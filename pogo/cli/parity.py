@@ -50,3 +50,7 @@ def _parity(arguments: Sequence[str]) -> int:
         print(f"update {found.update:4d}  {share:9.2e}  {name}")
     print(f"worst {worst:.2e}: {'within tolerances' if worst <= 1 else 'PAST TOLERANCES'}")
     return 0 if worst <= 1 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

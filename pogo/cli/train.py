@@ -54,3 +54,7 @@ def _train(arguments: Sequence[str]) -> int:
         print(OmegaConf.to_yaml(config), end="")
         return 0
     return train(compose_config(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

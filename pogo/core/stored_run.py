@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from pogo.core.checkpoint import Checkpoint, CheckpointStore
 from pogo.core.config.plan import make_learner, spec_of_run
 from pogo.core.data.preprocessing import Normalisation
-from pogo.core.environment import EnvironmentSpec
+from pogo.core.environment import EnvironmentSpec, check_sizes
 from pogo.core.errors import BadInput
 from pogo.core.evaluation import ActorEvaluation, Evaluator
 from pogo.core.interface import Learner, TrainSpec
@@ -53,17 +55,30 @@ class StoredRun:
         """Evaluate every actor in both modes.
 
         Raises:
-            BadInput: the run names no environment.
+            BadInput: the run names no environment, or the one given has other sizes or bounds.
         """
+        normalisation = Normalisation.from_json(self._record["normalisation"])
+        if env is not None:
+            check_sizes(env, self.spec.observation_size, self.spec.action_size, "this run")
+            _check_bounds(env, normalisation)
         if env is None and self._record["environment"] is None:
             raise BadInput("this run was made without an environment; give one with --env ID.")
         references = self._record["reference_returns"]
         with Evaluator(
             self.spec.actors,
             env or EnvironmentSpec.from_json(self._record["environment"]),
-            Normalisation.from_json(self._record["normalisation"]),
+            normalisation,
             tuple(references) if references is not None else None,
             episodes,
             self.seed if seed is None else seed,
         ) as evaluator:
             return evaluator.evaluate(self.learner.act, self.checkpoint.step)
+
+
+def _check_bounds(env: EnvironmentSpec, normalisation: Normalisation) -> None:
+    low, high = normalisation.action_low, normalisation.action_high
+    if not (np.allclose(low, env.action_low) and np.allclose(high, env.action_high)):
+        raise BadInput(
+            f"this run's actions are bounded by {np.asarray(low).tolist()}, {np.asarray(high).tolist()}, those of "
+            f"env={env.env_id} by {list(env.action_low)}, {list(env.action_high)}; name one of the same robot."
+        )

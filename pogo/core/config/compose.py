@@ -20,6 +20,7 @@ from pogo.core.errors import BadInput
 from pogo.core.registry import ALGORITHMS, BACKENDS, check_name
 
 PACKAGE = Path(__file__).resolve().parents[2]
+_PATH_KEYS = ("run.dir", "run.root", "dataset.path", "dataset.cache_dir")
 DEFAULT_ALGORITHM = "iql"  # of conf/config.yaml
 
 
@@ -45,9 +46,9 @@ def compose_config(arguments: Sequence[str]) -> dict[str, Any]:
     for argument in arguments:
         if argument.startswith("-"):
             raise BadInput(f"{argument}: no such option; options are key=value, --cfg, --help and --version.")
+    arguments = [_quoted_path(argument) for argument in arguments]
     overrides = _parse(arguments)
     _check_choices(overrides)
-    arguments = list(arguments)
     if _value(overrides, "dataset") is None and any(override.key_or_group == "dataset.path" for override in overrides):
         arguments.append(f"dataset={CUSTOM}")
     GlobalHydra.instance().clear()
@@ -57,6 +58,16 @@ def compose_config(arguments: Sequence[str]) -> dict[str, Any]:
         return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value] - the root is a mapping
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(_explain(error, str(_value(overrides, "algorithm") or DEFAULT_ALGORITHM))) from error
+
+
+def _quoted_path(argument: str) -> str:
+    """A path as Hydra's grammar takes it, which knows no ~ and gives = and commas meanings of their own."""
+    key, separator, value = argument.partition("=")
+    if key not in _PATH_KEYS or not separator or value in ("", "null") or value[0] in "'\"":
+        return argument
+    backslashes = len(value) - len(value.rstrip("\\"))
+    quoted = value.replace("'", "\\'") + "\\" * backslashes
+    return f"{key}='{quoted}'"
 
 
 def _parse(arguments: Sequence[str]) -> list[Override]:

@@ -79,14 +79,19 @@ def make_plan(asked: Mapping[str, Any]) -> Plan:
     Raises:
         BadInput: anything that cannot be done, in one line.
     """
+    for section, key in (("dataset", "path"), ("run", "dir")):
+        if asked[section][key] == "":  # a shell variable that is not set
+            raise BadInput(f"{section}.{key}= is empty; name a path, or drop it.")
     resolved = resolve(asked)
     spec = spec_of_run(resolved, 0, 0)  # all that can be checked without the data
     algorithm = load_algorithm(spec.algorithm)
-    check_name(f"chain.energy for {spec.algorithm}", spec.chain.energy, algorithm.ENERGIES)
+    if spec.chain.energy not in algorithm.ENERGIES:
+        raise BadInput(
+            f"chain.energy={spec.chain.energy} is not defined for algorithm={spec.algorithm}; "
+            f"use {' or '.join(sorted(algorithm.ENERGIES))}."
+        )
     check_backend(resolved["backend"]["name"])
     config = DatasetConfig(**resolved["dataset"])
-    if config.path == "":
-        raise BadInput("dataset.path= is empty; give a file, or drop it.")
     check_config(config)
     name = dataset_name(config)
     dataset = load_dataset(config, algorithm.preprocessing(spec.hyperparameters, name), resolved["env"])

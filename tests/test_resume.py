@@ -1,0 +1,538 @@
+"""Nothing lost: a run that is stopped, killed or damaged goes on to the bits of one that was left alone."""
+
+import logging
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pogo.core.checkpoint import CheckpointStore
+from pogo.core.evaluation import Evaluator
+from pogo.core.logs import RunLog
+from pogo.core.loop import TrainingLoop
+from tests.run_helpers import (
+    ALGORITHMS,
+    BACKENDS,
+    array_bytes,
+    arrays,
+    assert_same_run,
+    fingerprint,
+    finish,
+    lines,
+    newest,
+    shared_folder,
+    start,
+    steps,
+    stop,
+    summary,
+    train,
+    wait_for,
+)
+from tests.run_helpers import arguments as small_arguments
+
+UPDATES = 40
+# A log window that is open at every checkpoint, and an evaluation that falls on one.
+INTERVALS = {"log__every": 7, "eval__every": 20, "checkpoint__every": 5, "eval__episodes": 1}
+# JAX compiles for longer than these tests run; `make test-slow` has them too.
+TORCH_QUICKLY = ["torch", pytest.param("jax", marks=pytest.mark.slow)]
+SIGNALS = [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+
+
+def arguments(run_dir: Path, backend: str = "torch", algorithm: str = "iql", **changes: Any) -> list[str]:
+    return small_arguments(run_dir, backend, algorithm, **{"train__updates": UPDATES, **INTERVALS, **changes})
+
+
+@pytest.fixture
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """An uninterrupted run per backend and algorithm."""
+
+    def make(backend: str, algorithm: str = "iql") -> Path:
+        pytest.importorskip(backend)
+        with shared_folder(tmp_path_factory, f"whole_{algorithm}_{backend}") as folder:
+            run_dir = folder / "run"
+            if not run_dir.exists():
+                train(*arguments(run_dir, backend, algorithm)).assert_code(0)
+            return run_dir
+
+    return make
+
+
+@contextmanager
+def signalled(owner: type, method: str, number: signal.Signals, when: Callable[..., bool]) -> Iterator[None]:
+    """Send this process a signal inside the first call of a method for which `when` holds."""
+    original, sent = getattr(owner, method), []
+
+    def interrupted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not sent and when(self, *args, **kwargs):
+            sent.append(True)
+            os.kill(os.getpid(), number)
+        return original(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, method, interrupted)
+        yield
+    assert sent, "the moment never came"
+
+
+def at_update(number: int) -> Callable[..., bool]:
+    return lambda loop, *_: loop._learner.updates >= number
+
+
+MOMENTS: dict[str, tuple[type, str, Callable[..., bool]]] = {
+    "update": (TrainingLoop, "_advance", at_update(23)),
+    "evaluation": (Evaluator, "_evaluate_mode", lambda _, act, actor, mode, update: actor == 1),
+    "last evaluation": (Evaluator, "_evaluate_mode", lambda _, act, actor, mode, update: update == UPDATES),
+    "save": (CheckpointStore, "save", lambda _, step, *rest: step == 25),
+}
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_signal_saves_and_the_resume_gives_the_same_bits(
+    whole: Callable, tmp_path: Path, backend: str, moment: str, number: signal.Signals, code: int
+) -> None:
+    if backend == "jax" and (number == signal.SIGINT or moment == "last evaluation"):
+        pytest.skip("it differs in core only")
+    reference, run_dir = whole(backend), tmp_path / "run"
+    owner, method, when = MOMENTS[moment]
+    with signalled(owner, method, number, when):
+        train(*arguments(run_dir, backend)).assert_code(code)
+    assert not (run_dir / "summary.json").exists()
+    assert "stopped by a signal" in (run_dir / "run.log").read_text()
+    train(*arguments(run_dir, backend)).assert_code(0)
+    assert_same_run(run_dir, reference)
+    assert summary(run_dir)["actors"] == summary(reference)["actors"]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("backend", TORCH_QUICKLY)
+def test_many_restarts_give_the_same_bits(whole: Callable, tmp_path: Path, backend: str, algorithm: str) -> None:
+    reference, run_dir = whole(backend, algorithm), tmp_path / "run"
+    for update in (1, 8, 20, 33):
+        with signalled(TrainingLoop, "_advance", signal.SIGTERM, at_update(update)):
+            train(*arguments(run_dir, backend, algorithm)).assert_code(143)
+    train(*arguments(run_dir, backend, algorithm)).assert_code(0)
+    assert_same_run(run_dir, reference)
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    # An update that takes for ever.
+    (tmp_path / "slow.py").write_text(
+        "import time, pogo.core.loop as loop\n"
+        "loop.TrainingLoop._advance = lambda self: (print('here', flush=True), time.sleep(1000))\n"
+        "from pogo.cli.train import main\n"
+    )
+    repository = Path(__file__).resolve().parents[1]
+    process = start(*arguments(tmp_path / "run"), module="slow", PYTHONPATH=f"{tmp_path}{os.pathsep}{repository}")
+    assert process.stdout is not None
+    while "here" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert process.poll() is None
+    began = time.monotonic()
+    stop(process, signal.SIGTERM).assert_code(143)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGTERM", "SIGINT"])
+def test_a_process_ends_with_the_signals_code(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    pytest.importorskip("torch")
+    process = start(*arguments(tmp_path / "run", train__updates=10**6, eval__every=0))
+    wait_for(lambda: bool(steps(tmp_path / "run")), process)
+    outcome = stop(process, number)
+    outcome.assert_code(code)
+    assert "saved. The same command goes on." in outcome.output
+
+
+def kill_again_and_again(run_dir: Path, given: list[str], kills: int, rng: random.Random) -> int:
+    """Start and kill -9 a run, each time after it came further; returns how many kills fell into a write."""
+    writing = 0
+    for _ in range(kills):
+        before = steps(run_dir)[-1:]
+        process = start(*given)
+        wait_for(lambda before=before: steps(run_dir)[-1:] > before, process)
+        time.sleep(rng.uniform(0.0, 0.2))
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it was through before the kill: give it more updates"
+        writing += any((run_dir / "partial").glob("*")) if (run_dir / "partial").exists() else 0
+        assert not (run_dir / "damaged").exists()
+    return writing
+
+
+def assert_kills_lose_nothing(tmp_path: Path, backend: str, kills: int, updates: int) -> None:
+    pytest.importorskip(backend)
+    changes: dict[str, Any] = {
+        "train__updates": updates,
+        "checkpoint__every": 2,
+        "eval__every": updates // 2,
+        "log__every": 7,
+    }
+    train(*arguments(tmp_path / "whole", backend, **changes)).assert_code(0)
+    run_dir = tmp_path / "run"
+    given = arguments(run_dir, backend, **changes)
+    writing = kill_again_and_again(run_dir, given, kills, random.Random(backend))
+    finish(start(*given)).assert_code(0)
+    assert_same_run(run_dir, tmp_path / "whole")
+    assert not (run_dir / "damaged").exists()
+    assert not (run_dir / "partial").exists()
+    print(f"{backend}: {kills} kills, {writing} of them during a write")  # noqa: T201 - what pytest -s is asked for
+
+
+@pytest.mark.parametrize("backend", TORCH_QUICKLY)
+def test_kill_9_loses_nothing(tmp_path: Path, backend: str) -> None:
+    assert_kills_lose_nothing(tmp_path, backend, kills=2, updates=300)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_twenty_kills_lose_nothing(tmp_path: Path, backend: str) -> None:
+    assert_kills_lose_nothing(tmp_path, backend, kills=20, updates=2000)
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again(whole: Callable, tmp_path: Path) -> None:
+    reference, run_dir = whole("torch"), tmp_path / "run"
+    changes: dict[str, Any] = {"checkpoint__every": 0}
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CheckpointStore, "save", kill)
+        with pytest.raises(Killed):
+            train(*arguments(run_dir, **changes))
+    assert lines(run_dir / "train.jsonl")
+    train(*arguments(run_dir, resume="must", **changes)).assert_code(2)
+    train(*arguments(run_dir, **changes)).assert_code(0)
+    assert_same_run(run_dir, reference)
+    assert (run_dir / "run.log").read_text().count("starting from update 0") == 2
+
+
+def stopped_at(run_dir: Path, update: int, backend: str = "torch", **changes: Any) -> Path:
+    """A run that was stopped when it had made so many updates."""
+    with signalled(TrainingLoop, "_advance", signal.SIGTERM, at_update(update)):
+        train(*arguments(run_dir, backend, **changes)).assert_code(143)
+    return run_dir
+
+
+def flip(path: Path, share: float) -> None:
+    data = bytearray(path.read_bytes())
+    data[min(int(share * len(data)), len(data) - 1)] ^= 0x01
+    path.write_bytes(data)
+
+
+def cut(path: Path, share: float) -> None:
+    os.truncate(path, int(share * path.stat().st_size))
+
+
+@pytest.mark.parametrize("damage", [flip, cut])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+@pytest.mark.parametrize("name", ["arrays.safetensors", "records.json", "manifest.json"])
+def test_a_damaged_checkpoint_is_set_aside(
+    whole: Callable,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    share: float,
+    damage: Callable[[Path, float], None],
+) -> None:
+    reference = whole("torch")
+    run_dir = stopped_at(tmp_path / "run", 25)
+    damaged = newest(run_dir).name
+    damage(newest(run_dir) / name, share)
+    caplog.clear()
+    train(*arguments(run_dir)).assert_code(0)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert damaged in warnings[0]
+    assert "damaged" in warnings[0]
+    assert [path.name for path in (run_dir / "damaged").iterdir()] == [damaged]
+    assert_same_run(run_dir, reference)
+
+
+def test_jax_goes_on_from_the_checkpoint_before_a_damaged_one(whole: Callable, tmp_path: Path) -> None:
+    reference = whole("jax")
+    run_dir = stopped_at(tmp_path / "run", 25, "jax")
+    flip(newest(run_dir) / "arrays.safetensors", 0.7)
+    train(*arguments(run_dir, "jax")).assert_code(0)
+    assert_same_run(run_dir, reference)
+
+
+def test_without_a_good_checkpoint_nothing_is_begun_anew(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    run_dir = stopped_at(tmp_path / "run", 25)
+    for path in (run_dir / "checkpoints").iterdir():
+        flip(path / "arrays.safetensors", 0.5)
+    for _ in range(2):  # also when an earlier try has set them all aside
+        outcome = train(*arguments(run_dir))
+        outcome.assert_code(2)
+        assert "none is good" in outcome.output
+        assert outcome.output.count("\n") == 1
+    assert steps(run_dir) == []
+
+
+@pytest.mark.parametrize("mode", ["auto", "must"])
+def test_a_finished_run_is_left_alone(whole: Callable, mode: str) -> None:
+    run_dir = whole("torch")
+    before = fingerprint(run_dir)
+    train(*arguments(run_dir, resume=mode)).assert_code(0)
+    assert fingerprint(run_dir) == before
+
+
+def test_resume_never_and_must(whole: Callable, tmp_path: Path) -> None:
+    run_dir = whole("torch")
+    before = fingerprint(run_dir)
+    outcome = train(*arguments(run_dir, resume="never"))
+    outcome.assert_code(2)
+    assert f"resume=never, but {run_dir} holds checkpoints up to update {UPDATES}" in outcome.output
+    assert fingerprint(run_dir) == before
+    outcome = train(*arguments(tmp_path / "run", resume="must"))
+    outcome.assert_code(2)
+    assert "holds no checkpoint" in outcome.output
+    assert not (tmp_path / "run").exists()
+
+
+CHANGES = {
+    "algorithm.beta: 3.0 -> 4.0": {"algorithm__beta": 4},
+    "train.batch_size: 32 -> 16": {"train__batch_size": 16},
+    "seed: 0 -> 1": {"seed": 1},
+    "chain.w2_weights: None -> [1.0, 2.0]": {"chain__w2_weights": "[1,2]"},
+    "w2.blur: 0.05 -> 0.1": {"w2__blur": 0.1},
+    "dtype: 'float32' -> 'float64'": {"dtype": "float64"},
+    "eval.every: 20 -> 10": {"eval__every": 10},
+    "train.updates: 40 -> 39": {"train__updates": 39},
+    "dataset.view: 'd4rl' -> 'full'": {"dataset__view": "full"},
+}
+
+
+@pytest.mark.parametrize("difference", CHANGES)
+def test_a_changed_config_is_listed(whole: Callable, difference: str) -> None:
+    run_dir = whole("torch")
+    before = fingerprint(run_dir)
+    outcome = train(*arguments(run_dir, **CHANGES[difference]))
+    outcome.assert_code(2)
+    assert f"({difference});" in outcome.output
+    assert "only a larger train.updates may change" in outcome.output
+    assert outcome.output.count("\n") == 1
+    assert fingerprint(run_dir) == before
+
+
+def test_every_difference_is_listed(whole: Callable) -> None:
+    outcome = train(*arguments(whole("torch"), "torch", "rebrac"))
+    outcome.assert_code(2)
+    assert "algorithm.name: 'iql' -> 'rebrac'" in outcome.output
+    assert "algorithm.expectile: 0.7 -> None" in outcome.output
+
+
+def test_other_data_is_a_change(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    import h5py
+
+    from tests.run_helpers import PENDULUM
+
+    data = tmp_path / "mine.hdf5"
+    shutil.copy(PENDULUM, data)
+    given = arguments(tmp_path / "run", dataset__path=data, env="Pendulum-v1", eval__episodes=0)
+    train(*given).assert_code(0)
+    moved = tmp_path / "elsewhere" / "mine.hdf5"  # the same data may lie elsewhere
+    moved.parent.mkdir()
+    shutil.move(data, moved)
+    given = arguments(tmp_path / "run", dataset__path=moved, env="Pendulum-v1", eval__episodes=0)
+    train(*given).assert_code(0)
+    with h5py.File(moved, "a") as file:
+        file["rewards"][0] += 1.0  # type: ignore[index]
+    outcome = train(*given)
+    outcome.assert_code(2)
+    assert "the dataset's contents" in outcome.output
+
+
+@pytest.mark.parametrize("backend", TORCH_QUICKLY)
+def test_a_longer_run_goes_on(whole: Callable, tmp_path: Path, backend: str) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(whole(backend), run_dir)
+    train(*arguments(run_dir, backend, train__updates=60)).assert_code(0)
+    assert steps(run_dir)[-1] == 60
+    assert summary(run_dir)["updates"] == 60
+    # It keeps the cosine's length; a run that had it from its start gives the same bits.
+    whole_dir = tmp_path / "whole"
+    train(*arguments(whole_dir, backend, train__updates=60, algorithm__cosine_updates=UPDATES)).assert_code(0)
+    assert array_bytes(run_dir) == array_bytes(whole_dir)
+    outcome = train(*arguments(run_dir, backend, train__updates=UPDATES))
+    outcome.assert_code(2)
+    assert "train.updates: 60 -> 40" in outcome.output
+
+
+def test_a_summary_of_a_shorter_run_does_not_finish_the_longer_one(whole: Callable, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(whole("torch"), run_dir)
+    last = (Evaluator, "_evaluate_mode", signal.SIGTERM, lambda _, act, actor, mode, update: update == 60)
+    with signalled(*last):
+        train(*arguments(run_dir, train__updates=60)).assert_code(143)
+    assert summary(run_dir)["updates"] == UPDATES
+    train(*arguments(run_dir, train__updates=60)).assert_code(0)
+    assert summary(run_dir)["updates"] == 60
+    assert [line["update"] for line in lines(run_dir / "eval.jsonl")] == [20, 40, 60]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("backend", TORCH_QUICKLY)
+def test_the_other_backend_takes_over(whole: Callable, tmp_path: Path, backend: str, algorithm: str) -> None:
+    other = next(name for name in BACKENDS if name != backend)
+    pytest.importorskip(other)
+    run_dir = tmp_path / "run"
+    shutil.copytree(whole(backend, algorithm), run_dir)
+    before = arrays(run_dir)
+    with signalled(TrainingLoop, "_advance", signal.SIGTERM, lambda *_: True):
+        train(*arguments(run_dir, other, algorithm, train__updates=60)).assert_code(143)
+    after = arrays(run_dir)
+    own = {name for name in before if not name.startswith(("stream/", "window/"))}
+    assert own == {name for name in after if not name.startswith(("stream/", "window/"))}
+    assert f"stream/{other}" in after
+    assert after["updates"] > UPDATES
+    train(*arguments(run_dir, other, algorithm, train__updates=60)).assert_code(0)
+    assert summary(run_dir)["backend"] == other
+    train(*arguments(run_dir, backend, algorithm, train__updates=70)).assert_code(0)
+    assert summary(run_dir)["backend"] == backend
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_the_other_backend_takes_over_is_exact(whole: Callable, backend: str) -> None:
+    from pogo.core.stored_run import StoredRun
+
+    other = next(name for name in BACKENDS if name != backend)
+    pytest.importorskip(other)
+    run = StoredRun(whole(backend), backend=other)
+    taken = run.learner.snapshot()
+    for name, value in arrays(whole(backend)).items():
+        if not name.startswith(("stream/", "window/")):
+            assert taken[name].dtype == value.dtype
+            np.testing.assert_array_equal(taken[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("call", ["write_new_file", "sync_folder"])
+def test_a_failed_save_ends_the_run_with_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    pytest.importorskip("torch")
+    run_dir = stopped_at(tmp_path / "run", 10)
+    before = array_bytes(run_dir)
+
+    def full(path: Path, *_: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"pogo.core.checkpoint.{call}", full)
+        outcome = train(*arguments(run_dir))
+    outcome.assert_code(1)
+    log = (run_dir / "run.log").read_text()
+    assert "could not be written" in log
+    assert "No space left on device" in log
+    assert str(run_dir / "checkpoints" / "000000015") in log
+    assert array_bytes(run_dir) == before
+    train(*arguments(run_dir)).assert_code(0)
+
+
+def test_a_log_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    (run_dir / "train.jsonl").symlink_to("/dev/full")
+    outcome = train(*arguments(run_dir))
+    outcome.assert_code(1)
+    (run_dir / "train.jsonl").unlink()
+
+    def full(self: RunLog, update: int, *_: object) -> None:
+        from pogo.core.errors import RunFailed
+
+        raise RunFailed(f"log {run_dir}/train.jsonl could not be written: No space left on device.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunLog, "train", full)
+        train(*arguments(run_dir)).assert_code(1)
+    assert "train.jsonl could not be written" in (run_dir / "run.log").read_text()
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    run_dir = tmp_path / "run"
+    process = start(*arguments(run_dir, train__updates=10**6, eval__every=0))
+    wait_for(lambda: bool(steps(run_dir)), process)
+    outcome = train(*arguments(run_dir, train__updates=10**6, eval__every=0))
+    process.kill()
+    process.communicate()
+    outcome.assert_code(2)
+    assert f"{run_dir} is in use: another process is training in it" in outcome.output
+    with signalled(TrainingLoop, "_advance", signal.SIGTERM, lambda *_: True):
+        train(*arguments(run_dir, train__updates=10**6, eval__every=0)).assert_code(143)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path, backend: str) -> None:
+    pytest.importorskip(backend)
+    # Grows by a factor at every update, and overflows after some.
+    changes: dict[str, Any] = {"algorithm__critic_learning_rate": 1e9, "chain__num_actors": 1, "eval__every": 0}
+    run_dir = tmp_path / "run"
+    outcome = train(*arguments(run_dir, backend, **changes))
+    outcome.assert_code(1)
+    log = (run_dir / "run.log").read_text()
+    message = next(line for line in log.splitlines() if " ERROR " in line)
+    assert "is not finite" in message
+    assert "the last good checkpoint is kept" in message
+    named = int(message.split("update ", 1)[1].split(":")[0])
+    # One update per call finds the same one.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pogo.core.loop.CALL_SECONDS", 0.0)
+        train(*arguments(tmp_path / "single", backend, **changes)).assert_code(1)
+    single = (tmp_path / "single" / "run.log").read_text()
+    assert f"update {named}:" in single
+    for folder in (run_dir, tmp_path / "single"):
+        for step in steps(folder):
+            assert step < named
+        if steps(folder):
+            kept = arrays(folder)
+            assert all(np.isfinite(value).all() for value in kept.values() if value.dtype.kind == "f")
+
+
+FAILING = """
+import gymnasium
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
+
+class Failing(PendulumEnv):
+    steps = 0
+    def step(self, action):
+        Failing.steps += 1
+        if Failing.steps > 250:
+            raise RuntimeError("the simulator broke")
+        return super().step(action)
+
+gymnasium.register("Failing-v0", entry_point=Failing, max_episode_steps=200)
+"""
+
+
+def test_a_failing_evaluation_is_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "failing_pendulum.py").write_text(FAILING)
+    monkeypatch.syspath_prepend(tmp_path)
+    run_dir = tmp_path / "run"
+    train(*arguments(run_dir, env="failing_pendulum:Failing-v0")).assert_code(0)
+    assert [line["update"] for line in lines(run_dir / "train.jsonl")][-1] == UPDATES
+    for line in lines(run_dir / "eval.jsonl"):
+        assert line == {"update": line["update"], "failed": "RuntimeError: the simulator broke"}
+    found = summary(run_dir)
+    assert found["evaluation_failed"] == "RuntimeError: the simulator broke"
+    assert [actor["deterministic"] for actor in found["actors"]] == [None] * 3
+    log = (run_dir / "run.log").read_text()
+    assert "Traceback" in log
+    assert "evaluation at update 20 failed" in log
