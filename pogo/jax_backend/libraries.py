@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from pogo.core.w2 import SinkhornSchedule, library_decay, sinkhorn_schedule
-from pogo.jax_backend.sinkhorn import absorb, divergence, dual_value_and_plan
+from pogo.jax_backend.sinkhorn import absorb, divergence, dual_shares_and_plan
 
 _UPDATES_AT_EPSILON = 2000
 _OVER_RELAXED = 1.8  # speeds the slowest modes up nine times
@@ -21,7 +21,7 @@ def library_divergence(samples: Array, ref_samples: Array, blur: float, max_acti
 
     OTT takes the full cost and epsilon itself. It cools by a fixed ratio with one update per temperature, so it
     converges only where it cools slowly. What float32 potentials of the size of the costs leave unsolved, a second call
-    solves on costs that have absorbed them; the value is taken there too.
+    solves on costs that have absorbed them; the cost is taken there too.
     """
     schedule = sinkhorn_schedule(samples.shape[1], samples.shape[2], blur, max_action)
     return divergence(samples, ref_samples, schedule, _transport, _self_transport)
@@ -34,15 +34,15 @@ def _transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:
     potentials = _column_potentials(costs, jnp.zeros_like(costs[0]), start, decay, cooling)
     absorbed, costs, potentials = absorb(costs, potentials, schedule)
     potentials = _column_potentials(costs, potentials, 1.0, 1.0, _UPDATES_AT_EPSILON, _OVER_RELAXED)
-    value, plan = dual_value_and_plan(costs, potentials)
-    return absorbed + value, plan
+    shares, plan = dual_shares_and_plan(costs, potentials)
+    return absorbed + shares, plan
 
 
 def _self_transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:
     def solve(costs: Array) -> Array:
         return _column_potentials(costs, jnp.zeros_like(costs[0]), 1.0, 1.0, _SELF_UPDATES, 0.5, symmetric=True)
 
-    return dual_value_and_plan(costs, jax.vmap(solve, in_axes=2, out_axes=1)(costs))
+    return dual_shares_and_plan(costs, jax.vmap(solve, in_axes=2, out_axes=1)(costs))
 
 
 def _column_potentials(

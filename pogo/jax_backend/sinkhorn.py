@@ -23,6 +23,7 @@ Transport = Callable[[Array, SinkhornSchedule], tuple[Array, Array]]
 _RIDGE = 1e-7
 _TINY = 1e-20
 _FARTHEST = 80.0  # in units of epsilon; exp(-80) is still a normal float32, and nothing beside 1
+_MAX_WRITTEN_OUT = 32  # of terms
 _MAX_BROADCAST = 8  # of K: above, a product of matrices beats the K^3 terms written out
 
 
@@ -54,8 +55,8 @@ def divergence(
         samples: x, [B, K, A], in action units.
         ref_samples: y, [B, K, A].
         schedule: holds epsilon.
-        transport: (costs in units of epsilon [K, K, B], schedule) -> entropic cost without its constant log K, [B],
-            and K times the optimal plan, [K, K, B].
+        transport: (costs in units of epsilon [K, K, B], schedule) -> shares [K, B] whose mean is the entropic cost but
+            for its constant log K, and K times the optimal plan, [K, K, B].
         self_transport: the same for clouds against themselves, [K, K, 2, B].
     """
     epsilon, num_samples = schedule.epsilon, samples.shape[1]
@@ -63,15 +64,17 @@ def divergence(
     cross = points[:, None] - ref_points  # [K, K, A, B]
     shift = (points - ref_points).mean(axis=0)
     # |x - y|^2 is the shift of the means and the centred clouds: nothing large cancels for tight clouds far apart.
-    costs = jnp.square(cross - shift).sum(axis=2) / epsilon
+    costs = _total(jnp.square(cross - shift), 2) / epsilon
     both = jnp.stack([points, ref_points], axis=2)  # [K, A, 2, B]
     within = both[:, None] - both
-    self_costs = jnp.square(within).sum(axis=2) / epsilon  # [K, K, 2, B]
+    self_costs = _total(jnp.square(within), 2) / epsilon  # [K, K, 2, B]
 
-    cross_cost, plan = transport(costs, schedule)
-    self_cost, self_plans = self_transport(self_costs, schedule)
-    values = jnp.square(shift).sum(axis=0) + epsilon * (cross_cost - self_cost.mean(axis=0))
-    gradient = (plan[:, :, None] * cross).sum(axis=1) - (self_plans[:, :, :1] * within[:, :, :, 0]).sum(axis=1)
+    cross_shares, plan = transport(costs, schedule)
+    self_shares, self_plans = self_transport(self_costs, schedule)
+    # Subtracted before they are averaged: for near clouds little of them is left, to the last digits of float32.
+    shares = cross_shares - self_shares.mean(axis=1)
+    values = jnp.square(shift).sum(axis=0) + epsilon * shares.mean(axis=0)
+    gradient = _total(plan[:, :, None] * cross - self_plans[:, :, :1] * within[:, :, :, 0], 1)
     gradient = (2 / num_samples) * gradient.transpose(2, 0, 1)
     # Equal clouds are at distance 0, to the last bit: an optimizer that divides by its own moments would make a step
     # of rounding.
@@ -96,8 +99,8 @@ def _transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:
     start = (costs * 2.0**-schedule.halvings, jnp.zeros_like(costs[0]))
     _, potentials = jax.lax.fori_loop(0, schedule.halvings, anneal, start)
     absorbed, costs, potentials = absorb(costs, potentials, schedule)
-    value, plan = dual_value_and_plan(costs, _newton_steps(costs, potentials, schedule.newton_steps))
-    return absorbed + value, plan
+    shares, plan = dual_shares_and_plan(costs, _newton_steps(costs, potentials, schedule.newton_steps))
+    return absorbed + shares, plan
 
 
 def _transport_from_assignment(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:
@@ -114,18 +117,18 @@ def _transport_from_assignment(costs: Array, schedule: SinkhornSchedule) -> tupl
     direct = paired - pair_costs[:, None]
     detours = direct
     for _ in range(math.ceil(math.log2(num_samples - 1))):
-        detours = (detours[:, :, None] + detours).min(axis=1)
+        detours = -_largest(-(detours[:, :, None] + detours), 1)
     columns = (detours - detours.transpose(1, 0, 2)).mean(axis=0) / 2
     # What is left once these potentials are absorbed is of the size of epsilon where a plan has mass, so that float32
     # resolves the plan and the value however large the costs are.
     reduced = direct + (columns[:, None] - columns)
     potentials = _newton_steps(reduced, jnp.zeros_like(columns), schedule.newton_steps)
-    value, plan = dual_value_and_plan(reduced, potentials)
-    return pair_costs.mean(axis=0) + value, jnp.take_along_axis(plan, partners[:, None], axis=0)
+    shares, plan = dual_shares_and_plan(reduced, potentials)
+    return pair_costs.mean(axis=0) + shares, jnp.take_along_axis(plan, partners[:, None], axis=0)
 
 
 def absorb(costs: Array, potentials: Array, schedule: SinkhornSchedule) -> tuple[Array, Array, Array]:
-    """Take potentials out of costs [K, K, B]: their value [B], the reduced costs and what is left of the potentials.
+    """Take potentials out of costs [K, K, B]: their value [B], the costs that are left and the potentials left.
 
     They are rounded to a grid on which their sums are exact, and what is left is of the size of epsilon, so that
     float32 resolves the plan and the value however large the costs are.
@@ -137,10 +140,16 @@ def absorb(costs: Array, potentials: Array, schedule: SinkhornSchedule) -> tuple
     return value, costs - (rows[:, None] + columns), potentials - columns
 
 
-def dual_value_and_plan(costs: Array, potentials: Array) -> tuple[Array, Array]:
-    """Dual value and plan of column potentials once the rows are updated: exact row marginals, errors squared."""
+def dual_shares_and_plan(costs: Array, potentials: Array) -> tuple[Array, Array]:
+    """The dual value as shares [K, B], and the plan, of column potentials once the rows are updated.
+
+    The row marginals are exact, and the value's error is the square of the potentials'.
+    """
     logits = potentials - costs
-    return (potentials - jax.nn.logsumexp(logits, axis=1)).mean(axis=0), jax.nn.softmax(logits, axis=1)
+    top = _largest(logits, 1)
+    weights = jnp.exp(logits - top[:, None])
+    totals = _total(weights, 1)
+    return potentials - (top + jnp.log(totals)), weights / totals[:, None]
 
 
 def _newton_steps(costs: Array, potentials: Array, count: int) -> Array:
@@ -155,22 +164,22 @@ def _newton_step(costs: Array, potentials: Array) -> Array:
     weak couplings keep their digits in float32.
     """
     num_samples = costs.shape[0]
-    plan = jax.nn.softmax(potentials - costs, axis=1)
+    _, plan = dual_shares_and_plan(costs, potentials)
     # Row j - 1 belongs to column j: its residual, its conductance to column 0, and those to columns 1, 2, ...
-    residual = 1 - plan[:, 1:].sum(axis=0)
+    residual = 1 - _total(plan[:, 1:], 0)
     if num_samples <= _MAX_BROADCAST:
-        conductances = (plan[:, 1:, None] * plan[:, None]).sum(axis=0)
+        conductances = _total(plan[:, 1:, None] * plan[:, None], 0)
         system = jnp.concatenate([residual[:, None], conductances[:, :1] + _RIDGE, conductances[:, 1:]], axis=1)
         for node in range(num_samples - 2, -1, -1):
             row = system[node, : node + 2]
-            solved = row / row[1:].sum(axis=0)
+            solved = row / _total(row[1:], 0)
             system = (system[:, : node + 2] + system[:, node + 2][:, None] * solved).at[node].set(solved)
     else:
         conductances = jnp.einsum("ijb,ikb->jkb", plan[:, 1:], plan, precision="highest")
         system = jnp.concatenate([residual[:, None], conductances[:, :1] + _RIDGE, conductances[:, 1:]], axis=1)
         system = jax.lax.fori_loop(0, num_samples - 1, _eliminate, system)
     step = jnp.concatenate([jnp.zeros_like(potentials[:1]), system[:, 0]])
-    half_range = jnp.maximum((step.max(axis=0) - step.min(axis=0)) / 2, _TINY)
+    half_range = jnp.maximum((_largest(step, 0) + _largest(-step, 0)) / 2, _TINY)
     return potentials + step * (jnp.arcsinh(half_range) / half_range)  # whole near the optimum, logarithmic far off
 
 
@@ -192,13 +201,13 @@ def _self_transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Ar
     kernel = jnp.exp(-jnp.minimum(costs, _FARTHEST))
 
     def update(_: int, scalings: Array) -> Array:
-        scalings = 1 / (kernel * scalings).sum(axis=1)
-        return jnp.sqrt(scalings / (kernel * scalings).sum(axis=1))
+        scalings = 1 / _total(kernel * scalings, 1)
+        return jnp.sqrt(scalings / _total(kernel * scalings, 1))
 
     scalings = jax.lax.fori_loop(0, schedule.self_updates, update, jnp.ones_like(costs[0]))
     weighted = kernel * scalings
-    totals = weighted.sum(axis=1)
-    return jnp.log(scalings / totals).mean(axis=0), weighted / totals[:, None]
+    totals = _total(weighted, 1)
+    return jnp.log(scalings / totals), weighted / totals[:, None]
 
 
 def best_assignment(costs: Array) -> tuple[Array, Array]:
@@ -218,3 +227,20 @@ def _permutations(num_samples: int) -> tuple[np.ndarray, Array, Array]:
     columns = np.array(list(itertools.permutations(range(num_samples))))
     entries = columns + num_samples * np.arange(num_samples)
     return entries, jnp.asarray(columns.T), jnp.asarray(columns.argsort(axis=1).T)
+
+
+def _total(array: Array, axis: int) -> Array:
+    """Sum over a short leading axis, written out: XLA reduces such an axis ten times more slowly on a CPU."""
+    if array.shape[axis] > _MAX_WRITTEN_OUT:
+        return array.sum(axis=axis)
+    return functools.reduce(
+        jnp.add, (jax.lax.index_in_dim(array, index, axis, keepdims=False) for index in range(array.shape[axis]))
+    )
+
+
+def _largest(array: Array, axis: int) -> Array:
+    if array.shape[axis] > _MAX_WRITTEN_OUT:
+        return array.max(axis=axis)
+    return functools.reduce(
+        jnp.maximum, (jax.lax.index_in_dim(array, index, axis, keepdims=False) for index in range(array.shape[axis]))
+    )

@@ -50,8 +50,8 @@ def divergence(
         samples: x, [B, K, A], in action units.
         ref_samples: y, [B, K, A].
         schedule: holds epsilon.
-        transport: (costs in units of epsilon [K, K, B], schedule) -> entropic cost without its constant log K, [B],
-            and K times the optimal plan, [K, K, B].
+        transport: (costs in units of epsilon [K, K, B], schedule) -> shares [K, B] whose mean is the entropic cost but
+            for its constant log K, and K times the optimal plan, [K, K, B].
         self_transport: the same for clouds against themselves, [K, K, 2, B].
     """
     epsilon, num_samples = schedule.epsilon, samples.shape[1]
@@ -64,9 +64,11 @@ def divergence(
     within = both.unsqueeze(1) - both
     self_costs = within.square().sum(dim=2) / epsilon  # [K, K, 2, B]
 
-    cross_cost, plan = transport(costs, schedule)
-    self_cost, self_plans = self_transport(self_costs, schedule)
-    values = shift.square().sum(dim=0) + epsilon * (cross_cost - self_cost.mean(dim=0))
+    cross_shares, plan = transport(costs, schedule)
+    self_shares, self_plans = self_transport(self_costs, schedule)
+    # Subtracted before they are averaged: for near clouds little of them is left, to the last digits of float32.
+    shares = cross_shares - self_shares.mean(dim=1)
+    values = shift.square().sum(dim=0) + epsilon * shares.mean(dim=0)
     gradient = (plan.unsqueeze(2) * cross).sum(dim=1) - (self_plans[:, :, :1] * within[:, :, :, 0]).sum(dim=1)
     gradient = (2 / num_samples) * gradient.permute(2, 0, 1)
     # Equal clouds are at distance 0, to the last bit: an optimizer that divides by its own moments would make a step
@@ -93,8 +95,8 @@ def _transport(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tenso
     absorbed, costs, potentials = absorb(costs, potentials, schedule)
     for _ in range(schedule.newton_steps):
         _newton_step(costs, potentials)
-    value, plan = dual_value_and_plan(costs, potentials)
-    return absorbed + value, plan
+    shares, plan = dual_shares_and_plan(costs, potentials)
+    return absorbed + shares, plan
 
 
 def _transport_from_assignment(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tensor]:
@@ -119,12 +121,12 @@ def _transport_from_assignment(costs: Tensor, schedule: SinkhornSchedule) -> tup
     potentials = torch.zeros_like(columns)
     for _ in range(schedule.newton_steps):
         _newton_step(reduced, potentials)
-    value, plan = dual_value_and_plan(reduced, potentials)
-    return pair_costs.mean(dim=0) + value, plan.gather(0, partners.unsqueeze(1).expand_as(plan))
+    shares, plan = dual_shares_and_plan(reduced, potentials)
+    return pair_costs.mean(dim=0) + shares, plan.gather(0, partners.unsqueeze(1).expand_as(plan))
 
 
 def absorb(costs: Tensor, potentials: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tensor, Tensor]:
-    """Take potentials out of costs [K, K, B]: their value [B], the reduced costs and what is left of the potentials.
+    """Take potentials out of costs [K, K, B]: their value [B], the costs that are left and the potentials left.
 
     They are rounded to a grid on which their sums are exact, and what is left is of the size of epsilon, so that
     float32 resolves the plan and the value however large the costs are.
@@ -136,10 +138,13 @@ def absorb(costs: Tensor, potentials: Tensor, schedule: SinkhornSchedule) -> tup
     return value, costs - (rows.unsqueeze(1) + columns), potentials - columns
 
 
-def dual_value_and_plan(costs: Tensor, potentials: Tensor) -> tuple[Tensor, Tensor]:
-    """Dual value and plan of column potentials once the rows are updated: exact row marginals, errors squared."""
+def dual_shares_and_plan(costs: Tensor, potentials: Tensor) -> tuple[Tensor, Tensor]:
+    """The dual value as shares [K, B], and the plan, of column potentials once the rows are updated.
+
+    The row marginals are exact, and the value's error is the square of the potentials'.
+    """
     logits = potentials - costs
-    return (potentials - torch.logsumexp(logits, dim=1)).mean(dim=0), torch.softmax(logits, dim=1)
+    return potentials - torch.logsumexp(logits, dim=1), torch.softmax(logits, dim=1)
 
 
 def _newton_step(costs: Tensor, potentials: Tensor) -> None:
@@ -186,7 +191,7 @@ def _self_transport(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, 
         scalings = (scalings / (kernel * scalings).sum(dim=1)).sqrt()
     weighted = kernel * scalings
     totals = weighted.sum(dim=1)
-    return torch.log(scalings / totals).mean(dim=0), weighted / totals.unsqueeze(1)
+    return torch.log(scalings / totals), weighted / totals.unsqueeze(1)
 
 
 def best_assignment(costs: Tensor) -> tuple[Tensor, Tensor]:
