@@ -27,7 +27,7 @@ def initial_state(seed: int, spec: TrainSpec) -> dict[str, np.ndarray]:
                 rng, config, spec.observation_size, spec.action_size, algorithm.INITIALISERS
             )
     trained = list(networks)
-    networks |= {target: networks[source] for target, source in algorithm.TARGETS.items()}
+    networks |= {target: networks[source] for target, source in algorithm.targets(spec).items()}
     dtype = np.dtype(spec.dtype)
     flat = {name: np.array(value, dtype=dtype) for name, value in flatten(networks).items()}
     for name in trained:

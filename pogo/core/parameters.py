@@ -35,6 +35,23 @@ def uniform(bound: float) -> Initialiser:
     return lambda rng, fan_in, fan_out, shape: rng.uniform(-bound, bound, shape)
 
 
+def xavier(gain: float) -> Initialiser:
+    """Give U(-b, b), b = gain sqrt(6 / (fan_in + fan_out)): Glorot's, and flax's variance scaling by fan_avg."""
+    return lambda rng, fan_in, fan_out, shape: rng.uniform(-1.0, 1.0, shape) * gain * np.sqrt(6.0 / (fan_in + fan_out))
+
+
+def orthogonal(gain: float) -> Initialiser:
+    """A uniformly random matrix with orthonormal rows or columns, whichever are fewer, times `gain`."""
+
+    def draw(rng: np.random.Generator, fan_in: int, fan_out: int, shape: tuple[int, ...]) -> np.ndarray:
+        tall = rng.standard_normal((max(shape), min(shape)))
+        q, r = np.linalg.qr(tall)
+        q *= np.sign(np.diag(r))  # without this the law is not uniform
+        return gain * (q if shape[0] >= shape[1] else q.T)
+
+    return draw
+
+
 def constant(value: float) -> Initialiser:
     """The same value everywhere; draws nothing."""
     return lambda rng, fan_in, fan_out, shape: np.full(shape, value)

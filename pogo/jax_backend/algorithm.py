@@ -30,6 +30,10 @@ class Algorithm(AlgorithmInterface[Array, Actor]):
             masks = tuple(noise[f"actor_dropout_{layer}"] for layer in range(len(config.hidden_sizes)))
         return make_actor(config, params, masks)
 
+    def after_chain(self, state: TrainState) -> TrainState:
+        """What the original does once all actors have moved; nothing, in most."""
+        return state
+
     def data_term(self, actor: Actor, batch: Mapping[str, Array], noise: Array | None) -> Array | float:
         """`chain.actor_0_data_weight` times the mean summed squared distance of actor 0's action to the data's."""
         weight = self.spec.chain.actor_0_data_weight

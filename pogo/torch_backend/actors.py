@@ -80,21 +80,37 @@ class Actor(ABC):
             return self.deterministic_actions(observations)
         return self.sample_in_box(observations, _given(noise, self.kind)[:, None, :])[:, 0]
 
+    def samples_and_log_probs(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """K samples [B, K, A] from noise [B, K, A], inside the action box, and their log-densities [B, K]."""
+        batch, samples, size = noise.shape
+        if self.config.is_stochastic:
+            actions = self.sample_in_box(observations, noise)
+        else:
+            actions = self.sample_actions(observations, noise)
+        if not self.config.has_density:
+            return actions, actions.new_zeros(batch, samples)
+        rows = observations.repeat_interleave(samples, dim=0)
+        return actions, self.log_prob_actions(rows, actions.reshape(batch * samples, size)).reshape(batch, samples)
+
     def sample_and_log_prob(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """One sample [B, A] from noise [B, A], inside the action box, and its log-density [B]."""
-        actions = self.action_in_box(observations, noise)
-        return actions, self.log_prob_actions(observations, actions)
+        actions, log_probs = self.samples_and_log_probs(observations, noise[:, None, :])
+        return actions[:, 0], log_probs[:, 0]
+
+    def unclipped_action(self, observations: Tensor, noise: Tensor | None) -> Tensor:
+        """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
+        return self.action_for_loss(observations, noise)
 
     def _network(self, inputs: Tensor) -> Tensor:
         keep_probability = 1.0 - self.config.dropout
         return mlp(self.params, inputs, self.config.activation, self.dropout_masks, keep_probability)
 
-    def _bounded(self, outputs: Tensor) -> Tensor:
+    def _bounded(self, outputs: Tensor, clipped: bool = True) -> Tensor:
         """The head as an action of a deterministic or stochastic kind."""
         limit = self.config.max_action
         if self.config.output == "tanh":
             return limit * torch.tanh(outputs)
-        return clip(outputs, -limit, limit)
+        return clip(outputs, -limit, limit) if clipped else outputs
 
     def _mean_std(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Head and standard deviation, [B, A] each, before any squashing."""
@@ -175,9 +191,9 @@ class TanhGaussianMLP(Actor):
         """One sample, [B, A], from noise [B, A]."""
         return self.sample_actions(observations, _given(noise, self.kind)[:, None, :])[:, 0]
 
-    def sample_and_log_prob(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """One sample and its log-density from the value before the tanh, by the configured `density` formula."""
-        mean, std = self.mean_std(observations)
+    def samples_and_log_probs(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """K samples and their log-densities from the values before the tanh, by the configured `density` formula."""
+        mean, std = (part[:, None, :] for part in self.mean_std(observations))
         pre_tanh = mean + std * noise
         log_probs = _normal_log_prob(noise, std) - self._log_slope(pre_tanh, self.config.density)
         return self.config.max_action * torch.tanh(pre_tanh), log_probs
@@ -214,8 +230,12 @@ class StochasticMLP(Actor):
         """One sample, [B, A], from noise [B, A]."""
         return self._map(observations, _given(noise, self.kind))
 
-    def _map(self, observations: Tensor, latents: Tensor) -> Tensor:
-        return self._bounded(self._network(torch.cat([observations, latents], dim=-1)))
+    def unclipped_action(self, observations: Tensor, noise: Tensor | None) -> Tensor:
+        """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
+        return self._map(observations, _given(noise, self.kind), clipped=False)
+
+    def _map(self, observations: Tensor, latents: Tensor, clipped: bool = True) -> Tensor:
+        return self._bounded(self._network(torch.cat([observations, latents], dim=-1)), clipped)
 
 
 class DeterministicMLP(Actor):

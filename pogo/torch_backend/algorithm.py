@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pogo.core.interface import AlgorithmInterface, TrainSpec
+from pogo.core.interface import AlgorithmInterface, TrainSpec, TrainState
 from pogo.core.registry import load_algorithm
 from pogo.torch_backend.actors import Actor, make_actor
 from pogo.torch_backend.networks import Params
@@ -28,6 +28,10 @@ class Algorithm(AlgorithmInterface[Tensor, Actor]):
         if noise is not None and config.dropout > 0:
             masks = tuple(noise[f"actor_dropout_{layer}"] for layer in range(len(config.hidden_sizes)))
         return make_actor(config, params, masks)
+
+    def after_chain(self, state: TrainState) -> TrainState:
+        """What the original does once all actors have moved; nothing, in most."""
+        return state
 
     def data_term(self, actor: Actor, batch: Mapping[str, Tensor], noise: Tensor | None) -> Tensor | float:
         """`chain.actor_0_data_weight` times the mean summed squared distance of actor 0's action to the data's."""

@@ -78,7 +78,7 @@ def move_chain(
             _objective, state, name, learning_rate, algorithm, index, state, batch, actor_noise(noise, index)
         )
         metrics |= {f"{name}/loss": loss, f"{name}/energy": energy, f"{name}/w2_squared": distance}
-    return state, metrics
+    return algorithm.after_chain(state), metrics
 
 
 def _objective(

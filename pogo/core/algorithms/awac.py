@@ -15,7 +15,6 @@ PUBLISHED_UPDATES = 1_000_000
 PUBLISHED_BATCH_SIZE = 256
 NUM_CRITICS = 2
 INITIALISERS = LayerInitialisers()
-TARGETS = {"target_critic": "critic"}
 ENERGIES = ("value", "loss", "advantage")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
 
@@ -39,6 +38,11 @@ class Hyperparameters:
         check_between("algorithm.tau", self.tau, 0.0, 1.0)
         for name in ("advantage_temperature", "max_advantage_weight", "actor_learning_rate", "critic_learning_rate"):
             check_positive(f"algorithm.{name}", getattr(self, name))
+
+
+def targets(spec: TrainSpec) -> dict[str, str]:
+    """Slow copies and what they follow."""
+    return {"target_critic": "critic"}
 
 
 def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:

@@ -9,7 +9,6 @@ from pogo.core.algorithms.sac_n import (
     INITIALISERS,
     PUBLISHED_BATCH_SIZE,
     PUBLISHED_UPDATES,
-    TARGETS,
     actors_due,
     default_actor,
     for_run,
@@ -17,6 +16,7 @@ from pogo.core.algorithms.sac_n import (
     learning_rates,
     noise_spec,
     preprocessing,
+    targets,
 )
 from pogo.core.hyperparameters import check_not_negative
 
@@ -26,7 +26,6 @@ __all__ = [
     "INITIALISERS",
     "PUBLISHED_BATCH_SIZE",
     "PUBLISHED_UPDATES",
-    "TARGETS",
     "Hyperparameters",
     "actors_due",
     "default_actor",
@@ -35,6 +34,7 @@ __all__ = [
     "learning_rates",
     "noise_spec",
     "preprocessing",
+    "targets",
 ]
 
 

@@ -15,7 +15,6 @@ PUBLISHED_UPDATES = 1_000_000
 PUBLISHED_BATCH_SIZE = 256
 NUM_CRITICS = 2
 INITIALISERS = LayerInitialisers()
-TARGETS = {"target_critic": "critic"}
 ENERGIES = ("value", "loss", "advantage")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
 
@@ -48,6 +47,11 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
         if self.cosine_updates is not None:
             check_positive("algorithm.cosine_updates", self.cosine_updates)
+
+
+def targets(spec: TrainSpec) -> dict[str, str]:
+    """Slow copies and what they follow."""
+    return {"target_critic": "critic"}
 
 
 def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:

@@ -25,7 +25,6 @@ NUM_CRITICS = 2
 ACTOR_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(1e-3), uniform(1e-3))
 CRITIC_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(3e-3), uniform(3e-3))
 INITIALISERS = ACTOR_INITIALISERS
-TARGETS = {"target_critic": "critic", "target_actor": "actor_0"}
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals", "next_actions")
 _DEPTHS = ("actor_num_hidden", "critic_num_hidden")
@@ -61,6 +60,11 @@ class Hyperparameters:
             check_not_negative(f"algorithm.{name}", getattr(self, name))
         for name in ("actor_learning_rate", "critic_learning_rate", "policy_freq", "hidden_size"):
             check_positive(f"algorithm.{name}", getattr(self, name))
+
+
+def targets(spec: TrainSpec) -> dict[str, str]:
+    """Slow copies and what they follow."""
+    return {"target_critic": "critic", "target_actor": "actor_0"}
 
 
 def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:

@@ -26,7 +26,6 @@ MAX_CRITICS = 10_000
 INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(1e-3), uniform(1e-3))
 # The original's routine takes a kernel's second axis as its fan-in, which is the layer's width out.
 CRITIC_INITIALISERS = LayerInitialisers(fan_out_bound, constant(0.1), uniform(3e-3), uniform(3e-3))
-TARGETS = {"target_critic": "critic"}
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
 
@@ -52,6 +51,11 @@ class Hyperparameters:
         check_between("algorithm.num_critics", self.num_critics, 2, MAX_CRITICS)
         for name in ("actor_learning_rate", "critic_learning_rate", "temperature_learning_rate", "initial_temperature"):
             check_positive(f"algorithm.{name}", getattr(self, name))
+
+
+def targets(spec: TrainSpec) -> dict[str, str]:
+    """Slow copies and what they follow."""
+    return {"target_critic": "critic"}
 
 
 def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:

@@ -15,7 +15,6 @@ PUBLISHED_UPDATES = 1_000_000
 PUBLISHED_BATCH_SIZE = 256
 NUM_CRITICS = 2
 INITIALISERS = LayerInitialisers()
-TARGETS = {"target_critic": "critic", "target_actor": "actor_0"}
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
 
@@ -43,6 +42,11 @@ class Hyperparameters:
             check_not_negative(f"algorithm.{name}", getattr(self, name))
         for name in ("actor_learning_rate", "critic_learning_rate", "policy_freq"):
             check_positive(f"algorithm.{name}", getattr(self, name))
+
+
+def targets(spec: TrainSpec) -> dict[str, str]:
+    """Slow copies and what they follow."""
+    return {"target_critic": "critic", "target_actor": "actor_0"}
 
 
 def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:

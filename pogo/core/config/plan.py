@@ -127,6 +127,8 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
     if resolved["chain"]["num_actors"] < 1:
         raise BadInput(f"chain.num_actors={resolved['chain']['num_actors']} is too few; actor 0 alone is 1.")
+    if resolved["chain"]["init"] is None:
+        resolved["chain"]["init"] = getattr(algorithm, "CHAIN_INIT", "copy")
     if resolved["chain"]["w2_weights"] is None:
         resolved["chain"]["w2_weights"] = [DEFAULT_W2_WEIGHT] * (resolved["chain"]["num_actors"] - 1)
     return resolved

@@ -71,7 +71,7 @@ class ChainSection:
     w2_weights: list[float] | None = None  # of actors 1, 2, ...; none: 10 for each
     actors: list[dict[str, Any]] = field(default_factory=list)  # kind and options, from actor 0; the last repeats
     energy: str = "value"
-    init: str = "copy"
+    init: str | None = None  # copy | independent; none: the algorithm's own, copy for all but pogo
     learning_rate: float | None = None  # none: actor 0's base rate
     actor_0_data_weight: float = 0.0
 

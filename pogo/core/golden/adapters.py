@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from pogo.core.actors import ActorConfig
+from pogo.core.chain import ChainConfig
 from pogo.core.errors import BadInput
 from pogo.core.golden.names import NetworkPlace
 from pogo.core.golden.recording import Recording
 from pogo.core.registry import load_algorithm
+
+MAX_RECORDED_ACTORS = 16
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Adapter:
     hyperparameters: Mapping[str, str | tuple[str, ...] | None]  # recorded name -> pogo's; None: implied by the arrays
     metrics: Mapping[str, str]  # recorded name -> pogo's
     name_draws: Callable[[list[np.ndarray], Recording], dict[str, np.ndarray]]
+    chain: Callable[[Recording], ChainConfig] = lambda recording: ChainConfig(1, ())
+    fixed: Callable[[Recording], dict[str, Any]] = lambda recording: {}  # hyperparameters under other forms
 
 
 def _iql_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
@@ -37,6 +42,35 @@ def _awac_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.n
 
 def _sac_n_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
     return {"alpha_action": draws[0], "policy_action": draws[1], "next_action": draws[2]}  # the fourth is for a log
+
+
+def _cql_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
+    names = ["policy_action", "next_action", "uniform_actions", "current_actions", "cql_next_actions"]
+    if len(draws) > len(names):  # the BC phase draws a second sample after the first
+        names.insert(1, "bc_action")
+    named = dict(zip(names, draws, strict=True))
+    return {"bc_action": named["policy_action"]} | named  # unused outside the BC phase, but part of the noise
+
+
+def _fql_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
+    return dict(zip(("next_action", "flow_x0", "flow_t", "distill"), draws, strict=False))  # the fifth is for a log
+
+
+def _pogo_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
+    names = ["target_action"] + (["target_policy"] if recording.hyperparameters["noise_shaping"] else [])
+    names.append("policy_action")
+    for index in range(1, len(recording.hyperparameters["w2_weights"])):
+        names += [f"actor_{index}/energy", f"actor_{index}/w2", f"actor_{index}/w2_reference"]
+    named = dict(zip(names, draws, strict=False))  # updates without the actors draw the first two only
+    shape = draws[0].shape
+    filled = {name: np.zeros(shape if name.count("w2") == 0 else (shape[0], 4, shape[1])) for name in names}
+    return {name: named.get(name, filled[name].astype(recording.dtype)) for name in names}
+
+
+def _pogo_chain(recording: Recording) -> ChainConfig:
+    weights = recording.hyperparameters["w2_weights"]
+    # Published for GeomLoss's cost |x - y|^2 / 2: halved on pogo's scale.
+    return ChainConfig(len(weights), tuple(weight / 2 for weight in weights[1:]), init="independent")
 
 
 _TWIN_CRITICS = {"critic_1": NetworkPlace("critic", 0), "critic_2": NetworkPlace("critic", 1)}
@@ -138,6 +172,100 @@ ADAPTERS: dict[str, Adapter] = {
         metrics={"critic_loss": "critic_loss", "actor_loss": "actor_0/loss"},
         name_draws=_awac_draws,
     ),
+    "cql": Adapter(
+        places={
+            "actor": NetworkPlace("actor_0"),
+            "critic_1": NetworkPlace("critic_1"),
+            "critic_2": NetworkPlace("critic_2"),
+            "log_alpha": NetworkPlace("temperature"),
+            "log_alpha_prime": NetworkPlace("multiplier"),
+        },
+        hyperparameters={
+            "alpha_multiplier": "alpha_multiplier",
+            "backup_entropy": "backup_entropy",
+            "bc_steps": "bc_updates",
+            "cql_alpha": "cql_alpha",
+            "cql_clip_diff_max": "clip_diff_max",
+            "cql_clip_diff_min": "clip_diff_min",
+            "cql_importance_sample": "importance_sample",
+            "cql_lagrange": "lagrange",
+            "cql_max_target_backup": "max_target_backup",
+            "cql_n_actions": "num_cql_actions",
+            "cql_target_action_gap": "target_action_gap",
+            "cql_temp": "temperature",
+            "discount": "discount",
+            "orthogonal_init": "orthogonal_init",
+            "policy_log_std_multiplier": "log_std_multiplier",
+            "policy_lr": "actor_learning_rate",
+            "polyak_tau": "tau",
+            "q_n_hidden_layers": None,
+            "qf_lr": "critic_learning_rate",
+            "target_entropy": None,
+            "target_update_period": "target_update_period",
+            "use_automatic_entropy_tuning": "tune_temperature",
+        },
+        metrics={
+            "policy_loss": "actor_0/loss",
+            "alpha_loss": "temperature_loss",
+            "qf1_loss": "critic_1/td",
+            "qf2_loss": "critic_2/td",
+            "average_qf1": "critic_1/q",
+            "average_qf2": "critic_2/q",
+            "cql_min_qf1_loss": "critic_1/conservative",
+            "cql_min_qf2_loss": "critic_2/conservative",
+            "alpha_prime_loss": "multiplier_loss",
+            "alpha_prime": "alpha_prime",
+        },
+        name_draws=_cql_draws,
+    ),
+    "fql": Adapter(
+        places={
+            "critic": NetworkPlace("critic"),
+            "actor_onestep_flow": NetworkPlace("actor_0"),
+            "actor_bc_flow": NetworkPlace("flow"),
+        },
+        hyperparameters={
+            "actor_hidden_dims": None,
+            "actor_layer_norm": "actor_layer_norm",
+            "alpha": "alpha",
+            "critic_layer_norm": "critic_layer_norm",
+            "discount": "discount",
+            "flow_steps": "flow_steps",
+            "lr": "learning_rate",
+            "normalize_q_loss": "normalize_q_loss",
+            "polyak_tau": "tau",
+            "q_agg": "q_agg",
+            "value_hidden_dims": None,
+        },
+        metrics={
+            "critic/critic_loss": "critic_loss",
+            "critic/q_mean": "q",
+            "actor/bc_flow_loss": "flow_loss",
+            "actor/distill_loss": "actor_0/distillation",
+            "actor/q_loss": "actor_0/q_loss",
+        },
+        name_draws=_fql_draws,
+    ),
+    "pogo": Adapter(
+        places={f"actor_{index}": NetworkPlace(f"actor_{index}") for index in range(MAX_RECORDED_ACTORS)}
+        | _TWIN_CRITICS,
+        hyperparameters={
+            "discount": "discount",
+            "lr": ("actor_learning_rate", "critic_learning_rate"),
+            "noise_clip": "noise_clip",
+            "noise_shaping": "noise_shaping",
+            "normalize_q": "normalize_q",
+            "policy_freq": "policy_freq",
+            "policy_noise": "policy_noise",
+            "polyak_tau": "tau",
+            "w2_weights": None,
+        },
+        metrics={"critic_loss": "critic_loss", "w2_0_distance": "actor_0/mean_squared_error"}
+        | {f"actor_{index}_loss": f"actor_{index}/loss" for index in range(MAX_RECORDED_ACTORS)},
+        name_draws=_pogo_draws,
+        chain=_pogo_chain,
+        fixed=lambda recording: {"w2_data": recording.hyperparameters["w2_weights"][0]},
+    ),
     "sac_n": _SAC_N,
     "edac": replace(_SAC_N, hyperparameters={**_SAC_N.hyperparameters, "eta": "eta"}),
 }
@@ -170,11 +298,11 @@ def read_hyperparameters(recording: Recording) -> Any:
         ours = adapter.hyperparameters[name]
         if ours is None:
             continue
-        if isinstance(value, str):  # infinities are written as words
+        if value in ("inf", "-inf"):  # JSON has no infinities
             value = float(value)
         for option in (ours,) if isinstance(ours, str) else ours:
             options[option] = type(getattr(defaults, option))() if value is None else value
-    return replace(defaults, **options)
+    return replace(defaults, **options | adapter.fixed(recording))
 
 
 def actor_as_recorded(config: ActorConfig, arrays: Mapping[str, np.ndarray], network: str) -> ActorConfig:

@@ -1,0 +1,114 @@
+"""FQL: what both backends share. Park et al. 2025, arXiv:2502.02538; code of its authors."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from pogo.core.actors import ActorConfig
+from pogo.core.data.preprocessing import Preprocessing
+from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
+from pogo.core.interface import TrainSpec
+from pogo.core.noise import Draw, dropout_masks, normal, uniform01
+from pogo.core.parameters import LayerInitialisers, Params, constant, mlp_parameters, stack_members, xavier
+from pogo.core.registry import check_name
+
+QAggregate = Literal["mean", "min"]
+
+PUBLISHED_UPDATES = 1_000_000
+PUBLISHED_BATCH_SIZE = 256
+NUM_CRITICS = 2
+ACTION_CLIP = 1.0 - 1e-5  # of the dataset's actions
+INITIALISERS = LayerInitialisers(xavier(1.0), constant(0.0), xavier(1.0), constant(0.0))
+ENERGIES = ("value", "loss")
+BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Published defaults."""
+
+    alpha: float = 10.0  # weight of distillation against Q
+    flow_steps: int = 10  # of Euler's method
+    q_agg: str = "mean"  # of the target and of energies: mean | min
+    normalize_q_loss: bool = False
+    discount: float = 0.99
+    tau: float = 0.005
+    learning_rate: float = 3e-4  # of every network
+    critic_hidden_sizes: tuple[int, ...] = (512, 512, 512, 512)
+    actor_hidden_sizes: tuple[int, ...] = (512, 512, 512, 512)  # of the one-step actor and of the flow
+    critic_layer_norm: bool = True
+    actor_layer_norm: bool = False
+    normalize_states: bool = False
+    normalize_rewards: bool = False
+
+    def __post_init__(self) -> None:
+        check_name("algorithm.q_agg", self.q_agg, get_args(QAggregate))
+        check_between("algorithm.discount", self.discount, 0.0, 1.0)
+        check_between("algorithm.tau", self.tau, 0.0, 1.0)
+        check_not_negative("algorithm.alpha", self.alpha)
+        for name in ("flow_steps", "learning_rate"):
+            check_positive(f"algorithm.{name}", getattr(self, name))
+
+
+def targets(spec: TrainSpec) -> dict[str, str]:
+    """Slow copies and what they follow."""
+    return {"target_critic": "critic"}
+
+
+def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
+    """The hyperparameters of a run of `updates`: none of them depends on its length."""
+    return hp
+
+
+def default_actor(hp: Hyperparameters) -> ActorConfig:
+    """The published one-step actor: a map of observation and latent with a linear head, clipped where it acts."""
+    return ActorConfig(
+        kind="stochastic",
+        hidden_sizes=hp.actor_hidden_sizes,
+        activation="gelu_tanh",
+        layer_norm=hp.actor_layer_norm,
+        output="clipped",
+    )
+
+
+def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
+    """Latents of the TD target, of the flow's start and time, and those that distillation and Q share."""
+    action = normal(spec.batch_size, spec.action_size)
+    draws = {"flow_x0": action, "flow_t": uniform01(spec.batch_size, 1), "distill": action}
+    if spec.actors[0].is_stochastic:
+        draws |= {"next_action": action}
+    return draws | dropout_masks(spec.actors[0], spec.batch_size)
+
+
+def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
+    """Critics and the flow; actors are the chain's."""
+    hp, observation, action = spec.hyperparameters, spec.observation_size, spec.action_size
+    sizes = (observation + action, *hp.critic_hidden_sizes, 1)
+    members = [mlp_parameters(rng, sizes, INITIALISERS, hp.critic_layer_norm) for _ in range(NUM_CRITICS)]
+    flow_sizes = (observation + action + 1, *hp.actor_hidden_sizes, action)
+    return {
+        "critic": stack_members(members),
+        "flow": mlp_parameters(rng, flow_sizes, INITIALISERS, hp.actor_layer_norm),
+    }
+
+
+def learning_rates(hp: Hyperparameters) -> dict[str, float]:
+    """The trained networks and their base rates."""
+    return dict.fromkeys(("actor_0", "critic", "flow"), hp.learning_rate)
+
+
+def actors_due(update: int, hp: Hyperparameters) -> bool:
+    """Whether update number `update` (from 0) moves the actors: always."""
+    return True
+
+
+def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
+    """States as they are; rewards minus 1 on AntMaze; actions clipped just inside the box."""
+    is_antmaze = dataset.startswith("antmaze")
+    return Preprocessing(
+        normalize_states=hp.normalize_states,
+        reward_scaling="return_range" if hp.normalize_rewards and not is_antmaze else "none",
+        reward_shift=-1.0 if is_antmaze else 0.0,
+        action_clip=ACTION_CLIP,
+    )

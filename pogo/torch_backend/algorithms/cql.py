@@ -1,0 +1,213 @@
+"""CQL in torch. Twin: pogo/jax_backend/algorithms/cql.py.
+
+Kumar et al. 2020, arXiv:2006.04779, in the order of CORL's code: every loss sees the parameters from before the update.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pogo.core.algorithms.cql import CRITICS, MAX_ALPHA_PRIME, Hyperparameters
+from pogo.core.interface import TrainState
+from pogo.torch_backend import algorithm
+from pogo.torch_backend.actors import Actor
+from pogo.torch_backend.gradients import clip
+from pogo.torch_backend.networks import Params, mlp
+from pogo.torch_backend.optimizers import minimise, move_target
+
+Arrays = Mapping[str, Tensor]
+
+
+class Proposals(NamedTuple):
+    """Actions of the conservative term, all judged at the batch's observations, and their log-densities; detached."""
+
+    actions: Tensor  # [B, 3 n, A]: uniform, of the actor at the next observations, of the actor at the observations
+    log_probs: Tensor  # [B, 3 n]
+
+
+def q_value(critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
+    """One critic's values, [B] of actions [B, A], or [B, n] of actions [B, n, A]."""
+    if actions.ndim == 3:
+        observations = observations[:, None, :].expand(-1, actions.shape[1], -1)
+    return mlp(critic, torch.cat([observations, actions], dim=-1))[..., 0]
+
+
+def min_q(critics: list[Params], observations: Tensor, actions: Tensor) -> Tensor:
+    """The smaller of both critics' values, shaped as `q_value`; at a tie the gradient goes to the first."""
+    first, second = (q_value(critic, observations, actions) for critic in critics)
+    return torch.where(first <= second, first, second)
+
+
+def td_target(
+    actor: Actor, target_critics: list[Params], alpha: Tensor, batch: Arrays, noise: Arrays, hp: Hyperparameters
+) -> Tensor:
+    """Double-Q target at a sample of the actor, or at the best of n (`max_target_backup`), [B]."""
+    observations = batch["next_observations"]
+    if hp.max_target_backup:
+        actions, log_probs = actor.samples_and_log_probs(observations, noise["next_action"])
+        values = min_q(target_critics, observations, actions)
+        best = values.argmax(dim=1)
+        next_q, log_probs = (array.gather(1, best[:, None])[:, 0] for array in (values, log_probs))
+    else:
+        actions, log_probs = actor.sample_and_log_prob(observations, noise["next_action"])
+        next_q = min_q(target_critics, observations, actions)
+    if hp.backup_entropy:
+        next_q = next_q - alpha * log_probs
+    return (batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q).detach()
+
+
+def propose(actor: Actor, batch: Arrays, noise: Arrays) -> Proposals:
+    """The conservative term's actions: uniform ones, and the actor's at next and at present observations."""
+    uniform = noise["uniform_actions"]
+    ahead, ahead_log_probs = actor.samples_and_log_probs(batch["next_observations"], noise["cql_next_actions"])
+    here, here_log_probs = actor.samples_and_log_probs(batch["observations"], noise["current_actions"])
+    density = -uniform.shape[-1] * math.log(2.0)  # of the uniform law on [-1, 1]^A
+    uniform_log_probs = torch.full_like(ahead_log_probs, density)
+    return Proposals(
+        torch.cat([uniform, ahead, here], dim=1),
+        torch.cat([uniform_log_probs, ahead_log_probs, here_log_probs], dim=1),
+    )
+
+
+def conservative_term(
+    critic: Params, batch: Arrays, q_data: Tensor, proposals: Proposals, hp: Hyperparameters
+) -> Tensor:
+    """Soft maximum of Q over the proposals minus Q of the data, clamped row by row, then averaged. CQL, equation 4."""
+    columns = q_value(critic, batch["observations"], proposals.actions)
+    if hp.importance_sample:
+        columns = columns - proposals.log_probs
+    else:
+        columns = torch.cat([columns, q_data[:, None]], dim=1)
+    soft_maximum = hp.temperature * torch.logsumexp(columns / hp.temperature, dim=1)
+    return clip(soft_maximum - q_data, hp.clip_diff_min, hp.clip_diff_max).mean()
+
+
+def critic_loss(
+    critic: Params, batch: Arrays, target: Tensor, proposals: Proposals, weight: Tensor | float, hp: Hyperparameters
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """TD error and `weight` times the conservative term (less the gap, with a Lagrange multiplier), of one critic."""
+    q = q_value(critic, batch["observations"], batch["actions"])
+    td = torch.square(q - target).mean()
+    gap = conservative_term(critic, batch, q, proposals, hp)
+    offset = hp.target_action_gap if hp.lagrange else 0.0
+    conservative = weight * (gap - offset)
+    about = {"td": td, "gap": gap, "q": q.mean(), "conservative": conservative}
+    return td + conservative, {key: value.detach() for key, value in about.items()}
+
+
+def multiplier_loss(multiplier: Params, gaps: Tensor, hp: Hyperparameters) -> tuple[Tensor, None]:
+    """-(C_1 + C_2) / 2, scalar: the Lagrange multiplier grows while a gap is above its target."""
+    return -(_alpha_prime(multiplier) * hp.cql_alpha * (gaps - hp.target_action_gap)).sum() / len(CRITICS), None
+
+
+def temperature_loss(temperature: Params, log_probs: Tensor, target_entropy: float) -> tuple[Tensor, None]:
+    """-log alpha (log pi + target entropy), scalar."""
+    return -(temperature["log_alpha"] * (log_probs + target_entropy)).mean(), None
+
+
+def cloning_loss(actor: Actor, batch: Arrays, sample: Tensor | None) -> Tensor:
+    """What stands for -min Q in the BC phase of actors 1+: -log pi(a), or |pi(s) - a|^2 without a density; [B]."""
+    if actor.config.has_density:
+        return -actor.log_prob_actions(batch["observations"], batch["actions"])
+    return torch.square(actor.action_in_box(batch["observations"], sample) - batch["actions"]).sum(dim=-1)
+
+
+class Algorithm(algorithm.Algorithm):
+    """CQL: soft actor-critic whose critics are pushed down where the data is not."""
+
+    name = "cql"
+
+    def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
+        """Temperature, actor, multiplier and critics, each on the others' old values; then the targets."""
+        hp = self.hyperparameters
+        networks = state.networks
+        critics = [networks[name] for name in CRITICS]
+        alpha = self.alpha(state)
+        actor = self.actor(0, networks["actor_0"])
+        with torch.no_grad():
+            _, log_probs = actor.sample_and_log_prob(batch["observations"], noise["policy_action"])
+            target_critics = [networks[f"target_{name}"] for name in CRITICS]
+            target = td_target(actor, target_critics, alpha, batch, noise, hp)
+            proposals = propose(actor, batch, noise)
+        metrics: dict[str, Tensor] = {}
+        if hp.tune_temperature and actor.config.has_density:
+            target_entropy = -float(self.spec.action_size)
+            state, metrics["temperature_loss"], _ = minimise(
+                temperature_loss, state, "temperature", hp.actor_learning_rate, log_probs, target_entropy
+            )
+        is_cloning = state.updates + 1 <= hp.bc_updates
+        arguments = critics, alpha, is_cloning, batch, noise
+        state, loss_pi, _ = minimise(self._actor_0_loss, state, "actor_0", hp.actor_learning_rate, *arguments)
+
+        weight = hp.cql_alpha * (_alpha_prime(networks["multiplier"]).detach() if hp.lagrange else 1.0)
+        gaps = []
+        for name in CRITICS:
+            arguments = batch, target, proposals, weight, hp
+            state, _, about = minimise(critic_loss, state, name, hp.critic_learning_rate, *arguments)
+            metrics |= {f"{name}/{key}": value for key, value in about.items()}
+            gaps.append(about["gap"])
+        if hp.lagrange:
+            rate = hp.critic_learning_rate
+            state, loss, _ = minimise(multiplier_loss, state, "multiplier", rate, torch.stack(gaps), hp)
+            metrics |= {"multiplier_loss": loss, "alpha_prime": _alpha_prime(networks["multiplier"]).detach()}
+        if (state.updates + 1) % hp.target_update_period == 0:
+            for name in CRITICS:
+                state = move_target(state, f"target_{name}", state.networks[name], hp.tau)
+        metrics |= {
+            "td_target": target.mean(),
+            "alpha": (self.alpha(state) * torch.ones_like(loss_pi)).sum(),
+            "entropy": -log_probs.mean(),
+            "actor_0/loss": loss_pi,
+        }
+        return state._replace(updates=state.updates + 1), metrics
+
+    def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
+        """Give alpha log pi - min Q at the actor's sample; in the BC phase the data's action instead of Q."""
+        hp = self.hyperparameters
+        observations, sample = batch["observations"], noise.get("energy")
+        if actor.config.is_stochastic:
+            actions, log_probs = actor.sample_and_log_prob(observations, noise["energy"])
+        else:
+            actions = actor.deterministic_actions(observations)
+            log_probs = actor.log_prob_actions(observations, actions)
+        value = -min_q([state.networks[name] for name in CRITICS], observations, actions)
+        if hp.bc_updates > 0:
+            is_cloning = state.updates <= hp.bc_updates
+            value = cloning_loss(actor, batch, sample) if is_cloning else value
+        return (self.alpha(state) * log_probs + value).mean()
+
+    def alpha(self, state: TrainState) -> Tensor | float:
+        """The entropy's weight, without gradient."""
+        hp = self.hyperparameters
+        if not hp.tune_temperature:
+            return hp.alpha_multiplier
+        return state.networks["temperature"]["log_alpha"].detach().exp() * hp.alpha_multiplier
+
+    def _actor_0_loss(
+        self,
+        params: Params,
+        critics: list[Params],
+        alpha: Tensor | float,
+        is_cloning: Tensor | bool,
+        batch: Arrays,
+        noise: Arrays,
+    ) -> tuple[Tensor, None]:
+        """Give alpha log pi - min Q; in the BC phase a second sample's density stands for Q, as in the original."""
+        actor, observations = self.actor(0, params, noise), batch["observations"]
+        actions, log_probs = actor.sample_and_log_prob(observations, noise["policy_action"])
+        value = -min_q(critics, observations, actions)
+        if self.hyperparameters.bc_updates > 0:
+            if actor.config.has_density:
+                cloning = -actor.sample_and_log_prob(observations, noise["bc_action"])[1]
+            else:
+                cloning = cloning_loss(actor, batch, noise["bc_action"])
+            value = cloning if is_cloning else value
+        loss = (alpha * log_probs + value).mean()
+        return loss + self.data_term(actor, batch, noise["policy_action"]), None
+
+
+def _alpha_prime(multiplier: Params) -> Tensor:
+    return clip(torch.exp(multiplier["log_alpha_prime"]), 0.0, MAX_ALPHA_PRIME).sum()  # of its one entry

@@ -1,0 +1,128 @@
+"""FQL in torch. Twin: pogo/jax_backend/algorithms/fql.py.
+
+Park et al. 2025, arXiv:2502.02538, as its authors' code: one joint loss, so every term sees the parameters from before
+the update. Its networks share no parameter, and Adam works entry by entry: a step per network is the same.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pogo.core.algorithms.fql import Hyperparameters
+from pogo.core.interface import TrainState
+from pogo.torch_backend import algorithm
+from pogo.torch_backend.actors import Actor
+from pogo.torch_backend.gradients import clip, min_over_members
+from pogo.torch_backend.networks import Params, mlp, q_values
+from pogo.torch_backend.optimizers import minimise, move_target
+
+Arrays = Mapping[str, Tensor]
+
+ACTIVATION = "gelu_tanh"
+
+
+def aggregate(q: Tensor, hp: Hyperparameters) -> Tensor:
+    """Both members' values [2, B] to one [B]: their mean, or the smaller (`q_agg`)."""
+    return q.mean(dim=0) if hp.q_agg == "mean" else min_over_members(q)
+
+
+def td_target(actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays, hp: Hyperparameters) -> Tensor:
+    """Target at a sample of the online one-step actor, [B]."""
+    next_actions = actor.action_in_box(batch["next_observations"], noise.get("next_action"))
+    next_q = aggregate(q_values(target_critic, batch["next_observations"], next_actions, ACTIVATION), hp)
+    return (batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q).detach()
+
+
+def critic_loss(critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared TD error, averaged over the batch and over the members, and the mean Q."""
+    q = q_values(critic, batch["observations"], batch["actions"], ACTIVATION)
+    return torch.square(q - target).mean(), q.mean().detach()
+
+
+def velocity(flow: Params, observations: Tensor, points: Tensor, times: Tensor) -> Tensor:
+    """The flow's velocity at `points` [B, A] and `times` [B, 1], [B, A]."""
+    return mlp(flow, torch.cat([observations, points, times], dim=-1), ACTIVATION)
+
+
+def flow_loss(flow: Params, batch: Arrays, noise: Arrays) -> tuple[Tensor, None]:
+    """Flow matching to the data's actions, a mean over batch and action dimensions; scalar. FQL, equation 4."""
+    start, times = noise["flow_x0"], noise["flow_t"]
+    points = (1.0 - times) * start + times * batch["actions"]
+    error = velocity(flow, batch["observations"], points, times) - (batch["actions"] - start)
+    return torch.square(error).mean(), None
+
+
+def flow_actions(flow: Params, observations: Tensor, latents: Tensor, hp: Hyperparameters) -> Tensor:
+    """Where the flow carries `latents`, by Euler's method, clipped to the box at the end only, [B, A]."""
+    points = latents
+    for step in range(hp.flow_steps):
+        times = torch.full_like(latents[:, :1], step / hp.flow_steps)
+        points = points + velocity(flow, observations, points, times) / hp.flow_steps
+    return points.clamp(-1.0, 1.0)
+
+
+def actor_loss(
+    actor: Actor, critic: Params, batch: Arrays, distilled: Tensor, sample: Tensor, hp: Hyperparameters
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Give alpha times the distance to the flow's actions, minus lambda mean Q; scalar. FQL, equation 8."""
+    actions = actor.unclipped_action(batch["observations"], sample)
+    distillation = torch.square(actions - distilled).mean()
+    limit = actor.config.max_action
+    # The mean of both members whatever `q_agg` says, as the original's.
+    q = q_values(critic, batch["observations"], clip(actions, -limit, limit), ACTIVATION).mean(dim=0)
+    scale = (1.0 / q.abs().mean()).detach() if hp.normalize_q_loss else 1.0
+    q_loss = -scale * q.mean()
+    return hp.alpha * distillation + q_loss, {"distillation": distillation.detach(), "q_loss": q_loss.detach()}
+
+
+class Algorithm(algorithm.Algorithm):
+    """FQL: a flow policy of the data, distilled into a one-step actor that also maximises Q."""
+
+    name = "fql"
+
+    def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
+        """Actor 0 with the old critics and the old flow, the target with the old critics, critics, flow."""
+        hp = self.hyperparameters
+        networks = state.networks
+        with torch.no_grad():
+            actor = self.actor(0, networks["actor_0"])
+            target = td_target(actor, networks["target_critic"], batch, noise, hp)
+            distilled = flow_actions(networks["flow"], batch["observations"], noise["distill"], hp)
+        rate, critic = hp.learning_rate, networks["critic"]
+        arguments = critic, batch, distilled, noise
+        state, loss_pi, about = minimise(self._actor_0_loss, state, "actor_0", rate, *arguments)
+        # The original's target mixes in the critics from before their step.
+        state = move_target(state, "target_critic", critic, hp.tau)
+        state, loss_q, mean_q = minimise(critic_loss, state, "critic", rate, batch, target)
+        state, loss_flow, _ = minimise(flow_loss, state, "flow", rate, batch, noise)
+        metrics = {
+            "critic_loss": loss_q,
+            "q": mean_q,
+            "td_target": target.mean(),
+            "flow_loss": loss_flow,
+            "actor_0/loss": loss_pi,
+            "actor_0/distillation": about["distillation"],
+            "actor_0/q_loss": about["q_loss"],
+        }
+        return state._replace(updates=state.updates + 1), metrics
+
+    def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
+        """-lambda_i Q at the actor's sample, aggregated by `q_agg`; `loss` is actor 0's own, distillation included."""
+        hp = self.hyperparameters
+        critic, observations = state.networks["critic"], batch["observations"]
+        if self.spec.chain.energy == "loss":
+            latents = noise["energy"] if actor.config.is_stochastic else torch.zeros_like(batch["actions"])
+            distilled = flow_actions(state.networks["flow"], observations, latents, hp)
+            return actor_loss(actor, critic, batch, distilled.detach(), latents, hp)[0]
+        actions = actor.action_in_box(observations, noise.get("energy"))
+        q = aggregate(q_values(critic, observations, actions, ACTIVATION), hp)
+        scale = (1.0 / q.abs().mean()).detach() if hp.normalize_q_loss else 1.0
+        return -scale * q.mean()
+
+    def _actor_0_loss(
+        self, params: Params, critic: Params, batch: Arrays, distilled: Tensor, noise: Arrays
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        actor, sample = self.actor(0, params, noise), noise["distill"]
+        loss, about = actor_loss(actor, critic, batch, distilled, sample, self.hyperparameters)
+        return loss + self.data_term(actor, batch, sample), about
