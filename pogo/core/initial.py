@@ -29,7 +29,7 @@ def initial_state(seed: int, spec: TrainSpec) -> dict[str, np.ndarray]:
     trained = list(networks)
     networks |= {target: networks[source] for target, source in algorithm.targets(spec).items()}
     dtype = np.dtype(spec.dtype)
-    flat = {name: np.array(value, dtype=dtype) for name, value in flatten(networks).items()}
+    flat = {name: np.array(value, dtype=dtype, order="C") for name, value in flatten(networks).items()}
     for name in trained:
         for parameter, value in networks[name].items():
             for moment in ("mu", "nu"):

@@ -19,13 +19,13 @@ def state_from_arrays(arrays: Mapping[str, np.ndarray], device: torch.device) ->
             continue
         if not name.startswith("optimizer/"):
             network, parameter = name.split("/", 1)
-            networks.setdefault(network, {})[parameter] = torch.tensor(arrays[name], device=device)
+            networks.setdefault(network, {})[parameter] = _to_tensor(arrays[name], device)
         elif name.endswith("/count"):
             counts[name.split("/")[1]] = int(arrays[name])
         else:
             _, network, moment, parameter = name.split("/", 3)
             tensors = moments.setdefault(network, {"mu": {}, "nu": {}})[moment]
-            tensors[parameter] = torch.tensor(arrays[name], device=device)
+            tensors[parameter] = _to_tensor(arrays[name], device)
     optimizers = {}
     for network, count in counts.items():
         for parameter in networks[network].values():
@@ -52,6 +52,11 @@ def state_to_arrays(state: TrainState) -> dict[str, np.ndarray]:
         arrays[f"optimizer/{network}/count"] = np.asarray(int(next(iter(optimizer.count.values()))), dtype=np.int32)
     arrays["updates"] = np.asarray(state.updates, dtype=np.int32)
     return arrays
+
+
+def _to_tensor(array: np.ndarray, device: torch.device) -> Tensor:
+    # In C order whatever numpy's is: the fused Adam walks parameters, moments and gradients side by side in memory.
+    return torch.tensor(np.ascontiguousarray(array).reshape(array.shape), device=device)
 
 
 def _to_numpy(value: Tensor) -> np.ndarray:

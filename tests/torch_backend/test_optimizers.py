@@ -27,5 +27,20 @@ def test_a_transposed_gradient_is_read_as_it_is_meant():
 
 def test_a_parameter_that_the_loss_does_not_reach_stays():
     kernel = torch.ones(2, requires_grad=True)
-    state, _, _ = minimise(lambda params: (torch.zeros((), requires_grad=True) * 1.0, None), state_of(kernel), "net", 0.1)
+    state, _, _ = minimise(
+        lambda params: (torch.zeros((), requires_grad=True) * 1.0, None), state_of(kernel), "net", 0.1
+    )
     assert torch.equal(state.networks["net"]["kernel"].detach(), torch.ones(2))
+
+
+def test_a_transposed_array_becomes_a_tensor_in_c_order():
+    """np.linalg.qr(...).T is one: CQL's orthogonal kernels."""
+    from pogo.torch_backend.state import state_from_arrays
+
+    kernel = np.arange(6.0).reshape(2, 3).T
+    arrays = {"net/kernel": kernel, "updates": np.zeros((), np.int32)}
+    arrays |= {f"optimizer/net/{moment}/kernel": np.zeros((3, 2)) for moment in ("mu", "nu")}
+    arrays["optimizer/net/count"] = np.zeros((), np.int32)
+    state = state_from_arrays(arrays, torch.device("cpu"))
+    assert state.networks["net"]["kernel"].is_contiguous()
+    np.testing.assert_array_equal(state.networks["net"]["kernel"].detach().numpy(), kernel)
