@@ -141,7 +141,9 @@ class Algorithm(algorithm.Algorithm):
         arguments = critics, alpha, is_cloning, batch, noise
         state, loss_pi, _ = minimise(self._actor_0_loss, state, "actor_0", hp.actor_learning_rate, *arguments)
 
-        weight = hp.cql_alpha * (stop_gradient(_alpha_prime(networks["multiplier"])) if hp.lagrange else 1.0)
+        # From before the multiplier's step, which comes with the critics'.
+        alpha_prime = stop_gradient(_alpha_prime(networks["multiplier"])) if hp.lagrange else 1.0
+        weight = hp.cql_alpha * alpha_prime
         gaps = []
         for name in CRITICS:
             arguments = batch, target, proposals, weight, hp
@@ -151,7 +153,7 @@ class Algorithm(algorithm.Algorithm):
         if hp.lagrange:
             rate = hp.critic_learning_rate
             state, loss, _ = minimise(multiplier_loss, state, "multiplier", rate, jnp.stack(gaps), hp)
-            metrics |= {"multiplier_loss": loss, "alpha_prime": _alpha_prime(networks["multiplier"])}
+            metrics |= {"multiplier_loss": loss, "alpha_prime": alpha_prime}
         due = (state.updates + 1) % hp.target_update_period == 0
         for name in CRITICS:
             tau = jnp.where(due, hp.tau, 0.0) if hp.target_update_period > 1 else hp.tau

@@ -142,7 +142,9 @@ class Algorithm(algorithm.Algorithm):
         arguments = critics, alpha, is_cloning, batch, noise
         state, loss_pi, _ = minimise(self._actor_0_loss, state, "actor_0", hp.actor_learning_rate, *arguments)
 
-        weight = hp.cql_alpha * (_alpha_prime(networks["multiplier"]).detach() if hp.lagrange else 1.0)
+        # From before the multiplier's step, which comes with the critics'.
+        alpha_prime = _alpha_prime(networks["multiplier"]).detach() if hp.lagrange else 1.0
+        weight = hp.cql_alpha * alpha_prime
         gaps = []
         for name in CRITICS:
             arguments = batch, target, proposals, weight, hp
@@ -152,7 +154,7 @@ class Algorithm(algorithm.Algorithm):
         if hp.lagrange:
             rate = hp.critic_learning_rate
             state, loss, _ = minimise(multiplier_loss, state, "multiplier", rate, torch.stack(gaps), hp)
-            metrics |= {"multiplier_loss": loss, "alpha_prime": _alpha_prime(networks["multiplier"]).detach()}
+            metrics |= {"multiplier_loss": loss, "alpha_prime": alpha_prime}
         if (state.updates + 1) % hp.target_update_period == 0:
             for name in CRITICS:
                 state = move_target(state, f"target_{name}", state.networks[name], hp.tau)
