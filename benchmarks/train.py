@@ -222,15 +222,16 @@ def main() -> None:
     options = parser.parse_args()
     cases = [
         Case(
-            backend,
-            algorithm,
-            actors,
-            threads,
-            compiled,
-            options.batch_size,
-            *options.sizes,
-            options.kind,
-            options.device,
+            backend=backend,
+            algorithm=algorithm,
+            actors=actors,
+            threads=threads,
+            compile=compiled,
+            batch_size=options.batch_size,
+            observation_size=options.sizes[0],
+            action_size=options.sizes[1],
+            kind=options.kind,
+            device=options.device,
         )
         for algorithm in options.algorithms
         for actors in options.actors

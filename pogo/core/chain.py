@@ -1,8 +1,9 @@
 """The chain's configuration and the noise of its actors."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from pogo.core.actors import ActorConfig
 from pogo.core.errors import BadInput
@@ -13,6 +14,7 @@ from pogo.core.w2 import W2Config, w2_method
 Energy = Literal["value", "loss", "advantage"]
 ChainInit = Literal["copy", "independent"]
 DEFAULT_W2_WEIGHT = 10.0
+Array = TypeVar("Array")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def chain_noise_spec(
     return spec
 
 
-def actor_noise(noise: dict, index: int) -> dict:
+def actor_noise(noise: Mapping[str, Array], index: int) -> dict[str, Array]:
     """The draws of one actor, by their names within it."""
     prefix = actor_name(index) + "/"
     return {name.removeprefix(prefix): draw for name, draw in noise.items() if name.startswith(prefix)}

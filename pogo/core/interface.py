@@ -75,8 +75,12 @@ class AlgorithmInterface(ABC, Generic[Array, Actor]):
 class Learner(ABC):
     """What the training loop drives: one algorithm, its chain and its data on one backend."""
 
-    updates: int  # how many updates have been made
     compile_seconds: float  # spent on compilation since the learner was made
+
+    @property
+    @abstractmethod
+    def updates(self) -> int:
+        """How many updates have been made."""
 
     @abstractmethod
     def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:

@@ -40,8 +40,8 @@ class W2Config:
         BadInput: a value is outside what the field allows.
     """
 
-    solver: str = "fused"  # of the distance between samples
-    noise: str = "common"  # both actors' samples from the same z, or `independent`, as published
+    solver: Solver = "fused"  # of the distance between samples
+    noise: W2Noise = "common"  # both actors' samples from the same z, or `independent`, as published
     num_samples: int = 4  # K, per state and actor
     blur: float = 0.05  # in units of max_action: epsilon = 2 (blur * max_action)^2
     exact_points: bool = False  # a distance to a deterministic actor: the exact W2^2 to a point

@@ -86,6 +86,14 @@ class Actor(ABC):
             return self.deterministic_actions(observations)
         return self.sample_in_box(observations, _given(noise, self.kind)[:, None, :])[:, 0]
 
+    def mean_std(self, observations: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation (not variance), [B, A] each, of the gaussian kinds.
+
+        Raises:
+            TypeError: the kind has none.
+        """
+        raise TypeError(f"a {self.kind} actor has no mean and standard deviation.")
+
     def samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
         """K samples [B, K, A] from noise [B, K, A], inside the action box, and their log-densities [B, K]."""
         batch, samples, size = noise.shape

@@ -156,7 +156,7 @@ def _divergence_backward(
     return cotangents[:, None, None] * gradient, jnp.zeros_like(gradient)
 
 
-_divergence.defvjp(_divergence_forward, _divergence_backward)
+_divergence.defvjp(_divergence_forward, _divergence_backward)  # pyright: ignore[reportFunctionMemberAccess]
 
 
 @functools.partial(jax.jit, static_argnames=("blur", "max_action"))

@@ -7,7 +7,7 @@ from pogo.core.interface import AdamState, TrainState  # noqa: E402 - after the 
 from pogo.torch_backend.optimizers import minimise  # noqa: E402
 
 
-def state_of(kernel: torch.Tensor) -> TrainState:
+def state_of(kernel):
     moments = [{"kernel": torch.zeros_like(kernel)} for _ in range(2)]
     return TrainState({"net": {"kernel": kernel}}, {"net": AdamState({"kernel": torch.zeros(())}, *moments)}, 0)
 
