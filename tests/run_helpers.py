@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import io
 import json
+import logging
 import os
 import shutil
 import signal
@@ -70,9 +71,13 @@ def arguments(run_dir: Path, backend: str = "torch", algorithm: str = "iql", **c
 
 def call(main: Callable[[Sequence[str]], int], *given: str) -> Outcome:
     """A command in this process."""
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        code = main(given)
+    output, logger = io.StringIO(), logging.getLogger("pogo")
+    level = logger.level
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            code = main(given)
+    finally:
+        logger.setLevel(level)  # a command sets it for its whole process
     return Outcome(code, output.getvalue())
 
 
