@@ -62,7 +62,7 @@ def measured(code: str, *given: str) -> dict:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_million_transitions_fit(halfcheetah_sized: Path, tmp_path: Path, backend: str, algorithm: str) -> None:
     pytest.importorskip(backend)
-    alone = measured(f"import json\n{IMPORT[backend]}\n{PEAK}\nprint(json.dumps(peak))")
+    alone = measured(f"import json\n{IMPORT[backend]}\n{PEAK}\nprint(json.dumps({{'peak': peak}}))")["peak"]
     trained = measured(
         f"import json, sys\nfrom pogo.cli.train import main\ncode = main(sys.argv[1:])\n{PEAK}\n"
         "print(json.dumps({'code': code, 'peak': peak}))",
