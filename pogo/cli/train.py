@@ -15,14 +15,14 @@ pogo-train: train an offline-RL algorithm and a JKO chain of actors on top of it
 Options are key=value; the most used, with their defaults:
 
   backend=torch             torch | jax
-  algorithm=iql             iql | rebrac
+  algorithm=iql             iql | td3_bc | cql | awac | sac_n | edac | rebrac | fql | pogo
   dataset=pendulum-medium-replay      shipped; or a D4RL name such as hopper-medium-v2
   dataset.path=FILE env=ENV_ID        a file of your own in D4RL's HDF5 layout or OGBench's .npz
   seed=0  device=auto  dtype=float32  threads=null (all)
   train.updates, train.batch_size     the algorithm's published ones
   eval.every=5000  eval.episodes=10  checkpoint.every=5000  checkpoint.keep=3  log.every=1000
   chain.num_actors=3  chain.w2_weights=[10,10]  chain.actors=[{kind: stochastic},{kind: gaussian}]
-  chain.energy=value        value | loss | advantage
+  chain.energy=value        value | loss | advantage (iql, awac)
   w2.solver=fused           fused | library | exact     w2.noise=common | independent
   w2.num_samples=4  w2.blur=0.05
   run.dir=runs/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>
