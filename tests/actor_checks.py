@@ -61,6 +61,29 @@ class ActorChecks:
         boxed = framework.numpy(actor.sample_in_box(observations, noise))
         assert np.array_equal(boxed, np.clip(samples, -config.max_action, config.max_action))
 
+    @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].is_stochastic])
+    def test_std_and_entropy_are_those_of_the_policy(self, framework, name):
+        """A gaussian's from its std; the others' from many samples, and from the density of each."""
+        config = KINDS[name]
+        actor = self.build(framework, config)
+        observations, noise = framework.array(draws(B, OBS)), draws(B, 64, ACT, seed=2)
+        found = framework.numpy(actor.std(observations, framework.array(noise)))
+        samples = framework.numpy(actor.sample_actions(observations, framework.array(noise)))
+        if config.is_gaussian:
+            std = framework.numpy(actor.mean_std(observations)[1])
+            assert found == pytest.approx(np.sqrt(np.square(std).mean()))
+            expected = np.log(std * np.sqrt(2 * np.pi * np.e)).sum(axis=-1).mean()
+        else:
+            assert found == pytest.approx(np.sqrt(samples.var(axis=1, ddof=1).mean()))
+            expected = -np.mean([
+                framework.numpy(actor.log_prob_actions(observations, framework.array(samples[:, index])))
+                for index in range(samples.shape[1])
+            ])  # fmt: skip
+        if config.has_density:
+            entropy = framework.numpy(actor.entropy(observations, framework.array(noise)))
+            # Where the tanh saturates, inverting it loses digits.
+            assert entropy == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
     @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].kind in ("gaussian", "tanh_gaussian")])
     def test_density_is_that_of_the_samples(self, framework, name):
         """The change of variables, against the Normal density of what went in and a numeric derivative."""

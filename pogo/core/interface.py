@@ -9,6 +9,7 @@ import numpy as np
 
 from pogo.core.actors import ActorConfig
 from pogo.core.chain import ChainConfig
+from pogo.core.probe import Probe
 from pogo.core.w2 import W2Config
 
 Array = TypeVar("Array")
@@ -98,6 +99,14 @@ class Learner(ABC):
         """Actions [n, A] in units of max_action for normalised observations [n, O].
 
         `noise` None is the deterministic mode; N(0, 1) draws [n, A] sample the actor.
+        """
+
+    @abstractmethod
+    def describe(self, probe: Probe) -> dict[str, float]:
+        """Of every stochastic actor `actor_<i>/std`, and `actor_<i>/entropy` (nats) of those that have a density.
+
+        A gaussian's are its own, before any clip; the others' are estimated from the probe's samples. The std is in
+        units of max_action, a root mean square over states and action dimensions.
         """
 
     @abstractmethod

@@ -15,6 +15,7 @@ from pogo.core.evaluation import Evaluator
 from pogo.core.interface import Learner
 from pogo.core.logs import RunLog
 from pogo.core.metrics import check_parameters
+from pogo.core.probe import Probe
 from pogo.core.run import SUMMARY, run_record
 from pogo.core.signals import StopRequest
 from pogo.core.summary import write_json_atomically
@@ -35,6 +36,7 @@ class TrainingLoop:
         self,
         plan: Plan,
         learner: Learner,
+        probe: Probe,
         store: CheckpointStore,
         log: RunLog,
         console: RunConsole,
@@ -43,6 +45,7 @@ class TrainingLoop:
     ) -> None:
         self._plan = plan
         self._learner = learner
+        self._probe = probe
         self._store = store
         self._log = log
         self._console = console
@@ -106,6 +109,8 @@ class TrainingLoop:
         if closes:
             first, seconds = self._window
             speed = (self._learner.updates - first) / seconds
+            with self._console.pause():
+                metrics |= self._learner.describe(self._probe)
             self._log.train(self._learner.updates, metrics | {"updates_per_second": speed})
             self._window = (self._learner.updates, 0.0)
 

@@ -12,8 +12,10 @@ from pogo.core.console import RunConsole
 from pogo.core.data.sources import Dataset
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
+from pogo.core.interface import Learner
 from pogo.core.logs import RunLog
 from pogo.core.loop import TrainingLoop
+from pogo.core.probe import Probe, make_probe
 from pogo.core.run import CONFIG, RunLock, adopt_schedule, find_start, warn_of_other_bits
 from pogo.core.signals import StopRequest
 from pogo.core.summary import write_json_atomically
@@ -49,12 +51,13 @@ def _train(plan: Plan, lock: RunLock, stop: StopRequest) -> int:
         warn_of_other_bits(plan, start.checkpoint)
     if lock.acquire(make=True) and store.steps():
         raise BadInput(f"{plan.run_dir} was begun by another process meanwhile; start again to go on from there.")
+    probe = make_probe(plan.dataset.transitions.observations, plan.spec.action_size, plan.resolved["seed"])
     # The learner holds its own copy of the data.
     plan = dataclasses.replace(plan, dataset=_without_rows(plan.dataset))
-    return _run(plan, store, start.checkpoint, learner, stop)
+    return _run(plan, store, start.checkpoint, learner, probe, stop)
 
 
-def _run(plan: Plan, store: CheckpointStore, checkpoint: Any, learner: Any, stop: StopRequest) -> int:
+def _run(plan: Plan, store: CheckpointStore, checkpoint: Any, learner: Learner, probe: Probe, stop: StopRequest) -> int:
     positions = checkpoint.records["progress"]["log_positions"] if checkpoint is not None else None
     logger_config = plan.resolved["logger"]
     with RunLog(
@@ -67,7 +70,7 @@ def _run(plan: Plan, store: CheckpointStore, checkpoint: Any, learner: Any, stop
             else:
                 logger.info("resuming %s from update %d.", plan.run_dir, checkpoint.step)
             with RunConsole(plan.updates, start=learner.updates) as console:
-                finished = TrainingLoop(plan, learner, store, log, console, stop, checkpoint).run()
+                finished = TrainingLoop(plan, learner, probe, store, log, console, stop, checkpoint).run()
         except RunFailed as error:
             logger.error("%s", error)
             error.reported = True

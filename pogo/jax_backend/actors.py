@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from pogo.core.actors import ActorConfig
+from pogo.core.chain import actor_name
 from pogo.core.errors import BadInput
 from pogo.core.parameters import LayerInitialisers, actor_parameters
 from pogo.core.streams import generator
@@ -115,6 +116,14 @@ class Actor(ABC):
         """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
         return self.action_for_loss(observations, noise)
 
+    def std(self, observations: Array, noise: Array) -> Array:
+        """Standard deviation of the actions, estimated from noise [B, K, A]; a root mean square, scalar."""
+        return jnp.sqrt(self.sample_in_box(observations, noise).var(axis=1, ddof=1).mean())
+
+    def entropy(self, observations: Array, noise: Array) -> Array:
+        """Mean entropy in nats, estimated from noise [B, K, A], scalar; of kinds with a density."""
+        return -self.samples_and_log_probs(observations, noise)[1].mean()
+
     def _network(self, inputs: Array) -> Array:
         keep_probability = 1.0 - self.config.dropout
         return mlp(self.params, inputs, self.config.activation, self.dropout_masks, keep_probability)
@@ -169,6 +178,14 @@ class GaussianMLP(Actor):
     def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
         """The mean, [B, A]; noise is not used."""
         return self.deterministic_actions(observations)
+
+    def std(self, observations: Array, noise: Array) -> Array:
+        """The Normal's own, before any clip, a root mean square, scalar; noise is not used."""
+        return jnp.sqrt(jnp.square(self.mean_std(observations)[1]).mean())
+
+    def entropy(self, observations: Array, noise: Array) -> Array:
+        """The Normal's own, before any clip, scalar; noise is not used."""
+        return (jnp.log(self.mean_std(observations)[1]) + _HALF_LOG_2_PI + 0.5).sum(axis=-1).mean()
 
 
 @_pytree
@@ -280,6 +297,16 @@ ACTOR_CLASSES: dict[str, type[Actor]] = {
 def make_actor(config: ActorConfig, params: Params, dropout_masks: Sequence[Array] = ()) -> Actor:
     """The actor of `config.kind` on `params`."""
     return ACTOR_CLASSES[config.kind](config, params, dropout_masks)
+
+
+def describe(index: int, actor: Actor, observations: Array, noise: Array) -> dict[str, Array]:
+    """What the log says of actor `index` besides its losses: `std`, and `entropy` where it has a density."""
+    found: dict[str, Array] = {}
+    if actor.config.is_stochastic:
+        found[f"{actor_name(index)}/std"] = actor.std(observations, noise)
+    if actor.config.has_density:
+        found[f"{actor_name(index)}/entropy"] = actor.entropy(observations, noise)
+    return found
 
 
 def _given(noise: Array | None, kind: str) -> Array:

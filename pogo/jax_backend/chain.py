@@ -74,10 +74,10 @@ def move_chain(
     metrics: dict[str, Array] = {}
     for index in range(1, chain.num_actors):
         name = actor_name(index)
-        state, loss, (energy, distance) = minimise(
+        state, found, (energy, distance) = minimise(
             _objective, state, name, learning_rate, algorithm, index, state, batch, actor_noise(noise, index)
         )
-        metrics |= {f"{name}/loss": loss, f"{name}/energy": energy, f"{name}/w2_squared": distance}
+        metrics |= found | {f"{name}/energy": energy, f"{name}/w2_squared": distance}
     return algorithm.after_chain(state), metrics
 
 

@@ -12,18 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from pogo.core.chain import actor_name
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
 from pogo.core.initial import initial_state
 from pogo.core.interface import Learner, TrainSpec, TrainState
 from pogo.core.learning import batch_arrays, update_noise_spec
-from pogo.core.metrics import ACTOR_PREFIX, check_finite, window_means
+from pogo.core.metrics import check_finite, window_means
 from pogo.core.noise import Draw
+from pogo.core.probe import Probe
 from pogo.core.registry import load_backend
 from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, window_groups
 from pogo.core.streams import seed_words
-from pogo.jax_backend.actors import make_actor
+from pogo.jax_backend.actors import describe, make_actor
 from pogo.jax_backend.chain import chain_step
+from pogo.jax_backend.networks import Params
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays
 
 STREAM = "stream/jax"
@@ -111,7 +114,7 @@ class JaxLearner(Learner):
 
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
         """As `Learner.act`; each batch size, actor and mode is compiled once."""
-        params = self._state.networks[f"{ACTOR_PREFIX}{actor}"]
+        params = self._state.networks[actor_name(actor)]
         rows = jnp.asarray(observations, dtype=self._dtype)
         config = self.spec.actors[actor]
         if noise is None:
@@ -123,6 +126,21 @@ class JaxLearner(Learner):
         # Actors of one configuration share a program.
         program = self._program(("act", config, noise is None, rows.shape), mode, arguments)
         return np.asarray(program(*arguments))
+
+    def describe(self, probe: Probe) -> dict[str, float]:
+        """As `Learner.describe`; compiled once."""
+        names = [actor_name(index) for index in range(len(self.spec.actors))]
+        rows, noise = (jnp.asarray(array, dtype=self._dtype) for array in (probe.observations, probe.noise))
+
+        def of_all(networks: list[Params], rows: Array, noise: Array) -> dict[str, Array]:
+            found: dict[str, Array] = {}
+            for index, params in enumerate(networks):
+                found |= describe(index, self._algorithm.actor(index, params), rows, noise)
+            return found
+
+        arguments = ([self._state.networks[name] for name in names], rows, noise)
+        program = self._program(("describe", rows.shape), of_all, arguments)
+        return {name: float(value) for name, value in jax.device_get(program(*arguments)).items()}
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """As `Learner.snapshot`."""

@@ -25,19 +25,22 @@ def minimise(
     network: str,
     learning_rate: float | Array,
     *arguments: Any,
-) -> tuple[TrainState, Array, Any]:
+) -> tuple[TrainState, dict[str, Array], Any]:
     """One Adam step of `network` on `loss_function(params, *arguments) -> (scalar loss, auxiliary values)`.
 
     Only that network's gradients are built, whatever else the loss runs through.
 
     Returns:
-        The state after the step, and loss and auxiliary values from before it.
+        The state after the step; the metrics `<network>/loss` and `<network>/gradient_norm`, a 2-norm over all of the
+        network's parameters; auxiliary values. All but the state are from before the step.
     """
     params = state.networks[network]
     (loss, auxiliary), gradients = jax.value_and_grad(loss_function, has_aux=True)(params, *arguments)
+    metrics = {f"{network}/loss": loss, f"{network}/gradient_norm": _norm_of_all(gradients)}
     params, optimizer = _adam_step(params, gradients, state.optimizers[network], learning_rate)
     networks = state.networks | {network: params}
-    return state._replace(networks=networks, optimizers=state.optimizers | {network: optimizer}), loss, auxiliary
+    state = state._replace(networks=networks, optimizers=state.optimizers | {network: optimizer})
+    return state, metrics, auxiliary
 
 
 def move_target(state: TrainState, target: str, source: Params, tau: float) -> TrainState:
@@ -51,6 +54,10 @@ def cosine_decay(base: float, state: TrainState, network: str, length: int) -> A
     """Base rate times (1 + cos(pi t / length)) / 2, t the network's steps so far; it rises again beyond `length`."""
     dtype = next(iter(state.networks[network].values())).dtype
     return base * 0.5 * (1.0 + jnp.cos(jnp.pi * state.optimizers[network].count.astype(dtype) / length))
+
+
+def _norm_of_all(gradients: Params) -> Array:
+    return jnp.sqrt(sum((jnp.square(gradient).sum() for gradient in gradients.values()), jnp.zeros(())))
 
 
 def _adam_step(

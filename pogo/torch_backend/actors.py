@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pogo.core.actors import ActorConfig
+from pogo.core.chain import actor_name
 from pogo.core.errors import BadInput
 from pogo.core.parameters import LayerInitialisers, actor_parameters
 from pogo.core.streams import generator
@@ -109,6 +110,14 @@ class Actor(ABC):
         """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
         return self.action_for_loss(observations, noise)
 
+    def std(self, observations: Tensor, noise: Tensor) -> Tensor:
+        """Standard deviation of the actions, estimated from noise [B, K, A]; a root mean square, scalar."""
+        return self.sample_in_box(observations, noise).var(dim=1, correction=1).mean().sqrt()
+
+    def entropy(self, observations: Tensor, noise: Tensor) -> Tensor:
+        """Mean entropy in nats, estimated from noise [B, K, A], scalar; of kinds with a density."""
+        return -self.samples_and_log_probs(observations, noise)[1].mean()
+
     def _network(self, inputs: Tensor) -> Tensor:
         keep_probability = 1.0 - self.config.dropout
         return mlp(self.params, inputs, self.config.activation, self.dropout_masks, keep_probability)
@@ -168,6 +177,14 @@ class GaussianMLP(Actor):
     def action_for_loss(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
         """The mean, [B, A]; noise is not used."""
         return self.deterministic_actions(observations)
+
+    def std(self, observations: Tensor, noise: Tensor) -> Tensor:
+        """The Normal's own, before any clip, a root mean square, scalar; noise is not used."""
+        return self.mean_std(observations)[1].square().mean().sqrt()
+
+    def entropy(self, observations: Tensor, noise: Tensor) -> Tensor:
+        """The Normal's own, before any clip, scalar; noise is not used."""
+        return (self.mean_std(observations)[1].log() + _HALF_LOG_2_PI + 0.5).sum(dim=-1).mean()
 
 
 class TanhGaussianMLP(Actor):
@@ -276,6 +293,16 @@ ACTOR_CLASSES: dict[str, type[Actor]] = {
 def make_actor(config: ActorConfig, params: Params, dropout_masks: Sequence[Tensor] = ()) -> Actor:
     """The actor of `config.kind` on `params`."""
     return ACTOR_CLASSES[config.kind](config, params, dropout_masks)
+
+
+def describe(index: int, actor: Actor, observations: Tensor, noise: Tensor) -> dict[str, Tensor]:
+    """What the log says of actor `index` besides its losses: `std`, and `entropy` where it has a density."""
+    found: dict[str, Tensor] = {}
+    if actor.config.is_stochastic:
+        found[f"{actor_name(index)}/std"] = actor.std(observations, noise)
+    if actor.config.has_density:
+        found[f"{actor_name(index)}/entropy"] = actor.entropy(observations, noise)
+    return found
 
 
 def _given(noise: Tensor | None, kind: str) -> Tensor:

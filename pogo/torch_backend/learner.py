@@ -8,17 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pogo.core.chain import actor_name
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
 from pogo.core.initial import initial_state
 from pogo.core.interface import Learner, TrainSpec, TrainState
 from pogo.core.learning import batch_arrays, update_noise_spec
-from pogo.core.metrics import ACTOR_PREFIX, check_finite, window_means
+from pogo.core.metrics import check_finite, window_means
 from pogo.core.noise import Draw
+from pogo.core.probe import Probe
 from pogo.core.registry import load_backend
 from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, window_groups
 from pogo.core.streams import seed_words
-from pogo.torch_backend.actors import make_actor
+from pogo.torch_backend.actors import describe, make_actor
 from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.cuda_graphs import GraphedSteps
@@ -110,7 +112,7 @@ class TorchLearner(Learner):
 
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
         """As `Learner.act`."""
-        policy = make_actor(self.spec.actors[actor], self._state.networks[f"{ACTOR_PREFIX}{actor}"])
+        policy = make_actor(self.spec.actors[actor], self._state.networks[actor_name(actor)])
         with torch.no_grad():
             rows = torch.as_tensor(observations, dtype=self._dtype, device=self._device)
             if noise is None:
@@ -119,6 +121,19 @@ class TorchLearner(Learner):
                 draws = torch.as_tensor(noise, dtype=self._dtype, device=self._device)
                 actions = policy.sample_actions(rows, draws[:, None, :])[:, 0]
             return actions.cpu().numpy()
+
+    def describe(self, probe: Probe) -> dict[str, float]:
+        """As `Learner.describe`."""
+        with torch.no_grad():
+            rows, noise = (
+                torch.as_tensor(array, dtype=self._dtype, device=self._device)
+                for array in (probe.observations, probe.noise)
+            )
+            found: dict[str, Tensor] = {}
+            for index in range(len(self.spec.actors)):
+                actor = self._algorithm.actor(index, self._state.networks[actor_name(index)])
+                found |= describe(index, actor, rows, noise)
+            return {name: value.item() for name, value in found.items()}
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """As `Learner.snapshot`."""

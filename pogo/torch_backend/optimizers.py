@@ -4,7 +4,7 @@ Adam is (0.9, 0.999, 1e-8), bias-corrected, without weight decay, one per networ
 the state that went in is the state that comes out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,21 +23,23 @@ def minimise(
     network: str,
     learning_rate: float | Tensor,
     *arguments: Any,
-) -> tuple[TrainState, Tensor, Any]:
+) -> tuple[TrainState, dict[str, Tensor], Any]:
     """One Adam step of `network` on `loss_function(params, *arguments) -> (scalar loss, auxiliary values)`.
 
     Only that network's gradients are built, whatever else the loss runs through.
 
     Returns:
-        The state after the step, and loss and auxiliary values from before it.
+        The state after the step; the metrics `<network>/loss` and `<network>/gradient_norm`, a 2-norm over all of the
+        network's parameters; auxiliary values. All but the state are from before the step.
     """
     params = state.networks[network]
     loss, auxiliary = loss_function(params, *arguments)
     # A parameter that the loss does not reach (a log_std where the mean acts) has gradient 0, as in JAX.
     found = torch.autograd.grad(loss, list(params.values()), allow_unused=True, materialize_grads=True)
     gradients = dict(zip(params, found, strict=True))
+    metrics = {f"{network}/loss": loss.detach(), f"{network}/gradient_norm": _norm_of_all(found)}
     _adam_step(params, gradients, state.optimizers[network], learning_rate)
-    return state, loss.detach(), auxiliary
+    return state, metrics, auxiliary
 
 
 def move_target(state: TrainState, target: str, source: Params, tau: float) -> TrainState:
@@ -53,6 +55,11 @@ def cosine_decay(base: float, state: TrainState, network: str, length: int) -> T
     count = next(iter(state.optimizers[network].count.values()))
     dtype = next(iter(state.networks[network].values())).dtype
     return base * 0.5 * (1.0 + torch.cos(torch.pi * count.to(dtype) / length))
+
+
+def _norm_of_all(gradients: Sequence[Tensor]) -> Tensor:
+    with torch.no_grad():
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
 def _adam_step(params: Params, gradients: Params, optimizer: AdamState, learning_rate: float | Tensor) -> None:

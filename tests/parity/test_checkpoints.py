@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pogo.core.parity import TOLERANCES, moved_apart, parity_case, run_updates
+from pogo.core.probe import make_probe
 from pogo.core.registry import ALGORITHMS, load_backend
 from tests.learner_checks import transitions, without_window
-from tests.parity.helpers import problem
+from tests.parity.helpers import CHAINS, problem
 
 pytest.importorskip("torch")
 pytest.importorskip("jax")
@@ -36,6 +37,30 @@ def test_state_carries_over_exactly(algorithm, writer, reader):
     again.train(3)
     first, second = without_window(read.snapshot()), without_window(again.snapshot())
     assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_both_backends_describe_a_state_alike(chain):
+    """What the log says of the policies besides their losses; nothing is drawn, so that asking changes nothing."""
+    spec = problem("sac_n", "float64", CHAINS[chain])
+    probe = make_probe(transitions().observations, spec.action_size, seed=3)
+    arrays = parity_case(spec, seed=6, num_updates=1).state
+    found = []
+    for backend in ("torch", "jax"):
+        learner = load_backend(backend, "learner").make_learner(spec, 0, transitions(), device="cpu")
+        learner.restore(arrays)
+        before = learner.snapshot()
+        found.append(learner.describe(probe))
+        after = learner.snapshot()
+        assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+    kinds = [actor.kind for actor in spec.actors]
+    assert {name for name in found[0] if name.endswith("std")} == {
+        f"actor_{index}/std" for index, kind in enumerate(kinds) if kind != "deterministic"
+    }
+    assert {name for name in found[0] if name.endswith("entropy")} == {
+        f"actor_{index}/entropy" for index, kind in enumerate(kinds) if kind in ("gaussian", "tanh_gaussian")
+    }
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

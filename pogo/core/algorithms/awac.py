@@ -4,19 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
-from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, dropout_masks, normal
-from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters, stack_members
+from pogo.core.parameters import LayerInitialisers, Params
 
 PUBLISHED_UPDATES = 1_000_000
 PUBLISHED_BATCH_SIZE = 256
-NUM_CRITICS = 2
 INITIALISERS = LayerInitialisers()
 ENERGIES = ("value", "loss", "advantage")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
+targets = actor_critic.critic_target
+for_run = actor_critic.any_length
+learning_rates = actor_critic.actor_and_critic_rates
+actors_due = actor_critic.every_update
+preprocessing = actor_critic.range_scaled_or_shifted
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,6 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
 
 
-def targets(spec: TrainSpec) -> dict[str, str]:
-    """Slow copies and what they follow."""
-    return {"target_critic": "critic"}
-
-
-def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
-    """The hyperparameters of a run of `updates`: none of them depends on its length."""
-    return hp
-
-
 def default_actor(hp: Hyperparameters) -> ActorConfig:
     """The published actor: a Gaussian around an unbounded mean, one free log_std per action dimension."""
     return ActorConfig(kind="gaussian", hidden_sizes=hp.hidden_sizes, tanh_mean=False)
@@ -68,25 +62,4 @@ def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
 
 def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
     """The critics; actors are the chain's."""
-    sizes = (spec.observation_size + spec.action_size, *spec.hyperparameters.hidden_sizes, 1)
-    return {"critic": stack_members([mlp_parameters(rng, sizes, INITIALISERS) for _ in range(NUM_CRITICS)])}
-
-
-def learning_rates(hp: Hyperparameters) -> dict[str, float]:
-    """The trained networks and their base rates."""
-    return {"actor_0": hp.actor_learning_rate, "critic": hp.critic_learning_rate}
-
-
-def actors_due(update: int, hp: Hyperparameters) -> bool:
-    """Whether update number `update` (from 0) moves the actors: always."""
-    return True
-
-
-def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
-    """Normalised states; rewards minus 1 on AntMaze, by return range elsewhere, where `normalize_rewards` asks."""
-    is_antmaze = dataset.startswith("antmaze")
-    return Preprocessing(
-        normalize_states=hp.normalize_states,
-        reward_scaling="return_range" if hp.normalize_rewards and not is_antmaze else "none",
-        reward_shift=-1.0 if hp.normalize_rewards and is_antmaze else 0.0,
-    )
+    return {"critic": actor_critic.critics(rng, spec, spec.hyperparameters.hidden_sizes, INITIALISERS)}

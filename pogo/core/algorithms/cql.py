@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.errors import BadInput
@@ -26,6 +27,8 @@ ORTHOGONAL_CRITIC_INITIALISERS = LayerInitialisers(
 )
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
+for_run = actor_critic.any_length
+actors_due = actor_critic.every_update
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,6 @@ def targets(spec: TrainSpec) -> dict[str, str]:
     return {f"target_{name}": name for name in CRITICS}
 
 
-def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
-    """The hyperparameters of a run of `updates`: none of them depends on its length."""
-    return hp
-
-
 def default_actor(hp: Hyperparameters) -> ActorConfig:
     """The published actor: a tanh-Gaussian whose log_std is a trained affine map of its head."""
     return ActorConfig(
@@ -140,16 +138,11 @@ def learning_rates(hp: Hyperparameters) -> dict[str, float]:
     return rates
 
 
-def actors_due(update: int, hp: Hyperparameters) -> bool:
-    """Whether update number `update` (from 0) moves the actors: always."""
-    return True
-
-
 def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
     """Normalised states; rewards by return range where asked, then always scaled and shifted."""
     return Preprocessing(
         normalize_states=hp.normalize_states,
-        reward_scaling="return_range" if hp.normalize_rewards and not dataset.startswith("antmaze") else "none",
+        reward_scaling="return_range" if hp.normalize_rewards and not actor_critic.is_antmaze(dataset) else "none",
         reward_scale=hp.reward_scale,
         reward_shift=hp.reward_bias,
     )

@@ -1,27 +1,30 @@
 """FQL: what both backends share. Park et al. 2025, arXiv:2502.02538; code of its authors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 
+from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, dropout_masks, normal, uniform01
-from pogo.core.parameters import LayerInitialisers, Params, constant, mlp_parameters, stack_members, xavier
+from pogo.core.parameters import LayerInitialisers, Params, constant, mlp_parameters, xavier
 from pogo.core.registry import check_name
 
 QAggregate = Literal["mean", "min"]
 
 PUBLISHED_UPDATES = 1_000_000
 PUBLISHED_BATCH_SIZE = 256
-NUM_CRITICS = 2
 ACTION_CLIP = 1.0 - 1e-5  # of the dataset's actions
 INITIALISERS = LayerInitialisers(xavier(1.0), constant(0.0), xavier(1.0), constant(0.0))
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
+targets = actor_critic.critic_target
+for_run = actor_critic.any_length
+actors_due = actor_critic.every_update
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,6 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
 
 
-def targets(spec: TrainSpec) -> dict[str, str]:
-    """Slow copies and what they follow."""
-    return {"target_critic": "critic"}
-
-
-def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
-    """The hyperparameters of a run of `updates`: none of them depends on its length."""
-    return hp
-
-
 def default_actor(hp: Hyperparameters) -> ActorConfig:
     """The published one-step actor: a map of observation and latent with a linear head, clipped where it acts."""
     return ActorConfig(
@@ -84,11 +77,9 @@ def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
 def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
     """Critics and the flow; actors are the chain's."""
     hp, observation, action = spec.hyperparameters, spec.observation_size, spec.action_size
-    sizes = (observation + action, *hp.critic_hidden_sizes, 1)
-    members = [mlp_parameters(rng, sizes, INITIALISERS, hp.critic_layer_norm) for _ in range(NUM_CRITICS)]
     flow_sizes = (observation + action + 1, *hp.actor_hidden_sizes, action)
     return {
-        "critic": stack_members(members),
+        "critic": actor_critic.critics(rng, spec, hp.critic_hidden_sizes, INITIALISERS, hp.critic_layer_norm),
         "flow": mlp_parameters(rng, flow_sizes, INITIALISERS, hp.actor_layer_norm),
     }
 
@@ -98,17 +89,8 @@ def learning_rates(hp: Hyperparameters) -> dict[str, float]:
     return dict.fromkeys(("actor_0", "critic", "flow"), hp.learning_rate)
 
 
-def actors_due(update: int, hp: Hyperparameters) -> bool:
-    """Whether update number `update` (from 0) moves the actors: always."""
-    return True
-
-
 def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
     """States as they are; rewards minus 1 on AntMaze; actions clipped just inside the box."""
-    is_antmaze = dataset.startswith("antmaze")
-    return Preprocessing(
-        normalize_states=hp.normalize_states,
-        reward_scaling="return_range" if hp.normalize_rewards and not is_antmaze else "none",
-        reward_shift=-1.0 if is_antmaze else 0.0,
-        action_clip=ACTION_CLIP,
-    )
+    if actor_critic.is_antmaze(dataset):  # whatever `normalize_rewards` says, as the original
+        return Preprocessing(normalize_states=hp.normalize_states, reward_shift=-1.0, action_clip=ACTION_CLIP)
+    return replace(actor_critic.range_scaled(hp, dataset), action_clip=ACTION_CLIP)

@@ -4,19 +4,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
-from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, dropout_masks, normal
-from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters, stack_members
+from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters
 
 PUBLISHED_UPDATES = 1_000_000
 PUBLISHED_BATCH_SIZE = 256
-NUM_CRITICS = 2
 INITIALISERS = LayerInitialisers()
 ENERGIES = ("value", "loss", "advantage")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
+targets = actor_critic.critic_target
+actors_due = actor_critic.every_update
+preprocessing = actor_critic.range_scaled_or_shifted
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,6 @@ class Hyperparameters:
             check_positive("algorithm.cosine_updates", self.cosine_updates)
 
 
-def targets(spec: TrainSpec) -> dict[str, str]:
-    """Slow copies and what they follow."""
-    return {"target_critic": "critic"}
-
-
 def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
     """The hyperparameters of a run of `updates`: the cosine schedule ends with it unless it is given a length."""
     return replace(hp, cosine_updates=hp.cosine_updates or updates)
@@ -80,8 +77,7 @@ def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
 def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
     """Critics and value; actors are the chain's."""
     hidden = spec.hyperparameters.hidden_sizes
-    critic_sizes = (spec.observation_size + spec.action_size, *hidden, 1)
-    critic = stack_members([mlp_parameters(rng, critic_sizes, INITIALISERS) for _ in range(NUM_CRITICS)])
+    critic = actor_critic.critics(rng, spec, hidden, INITIALISERS)
     value = mlp_parameters(rng, (spec.observation_size, *hidden, 1), INITIALISERS)
     return {"critic": critic, "value": value}
 
@@ -93,18 +89,3 @@ def learning_rates(hp: Hyperparameters) -> dict[str, float]:
         "critic": hp.critic_learning_rate,
         "value": hp.value_learning_rate,
     }
-
-
-def actors_due(update: int, hp: Hyperparameters) -> bool:
-    """Whether update number `update` (from 0) moves the actors: always."""
-    return True
-
-
-def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
-    """Normalised states; rewards by return range, or minus 1 on AntMaze, where `normalize_rewards` asks for it."""
-    is_antmaze = dataset.startswith("antmaze")
-    return Preprocessing(
-        normalize_states=hp.normalize_states,
-        reward_scaling="return_range" if hp.normalize_rewards and not is_antmaze else "none",
-        reward_shift=-1.0 if hp.normalize_rewards and is_antmaze else 0.0,
-    )

@@ -4,20 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
-from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, dropout_masks, normal
-from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters, stack_members
+from pogo.core.noise import Draw
+from pogo.core.parameters import LayerInitialisers, Params
 
 PUBLISHED_UPDATES = 1_000_000
 PUBLISHED_BATCH_SIZE = 256
-NUM_CRITICS = 2
 INITIALISERS = LayerInitialisers()
 CHAIN_INIT = "independent"
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
+for_run = actor_critic.any_length
+learning_rates = actor_critic.actor_and_critic_rates
+actors_due = actor_critic.delayed
+preprocessing = actor_critic.range_scaled
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,7 @@ class Hyperparameters:
 def targets(spec: TrainSpec) -> dict[str, str]:
     """Slow copies and what they follow; the original keeps one of every actor and reads that of actor 0."""
     others = {f"target_actor_{index}": f"actor_{index}" for index in range(1, len(spec.actors))}
-    return {"target_critic": "critic", "target_actor": "actor_0", **others}
-
-
-def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
-    """The hyperparameters of a run of `updates`: none of them depends on its length."""
-    return hp
+    return actor_critic.td3_targets(spec) | others
 
 
 def default_actor(hp: Hyperparameters) -> ActorConfig:
@@ -65,33 +63,12 @@ def default_actor(hp: Hyperparameters) -> ActorConfig:
 
 def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
     """Target smoothing; samples of actor 0 and its target where its kind needs them; dropout masks."""
-    action = normal(spec.batch_size, spec.action_size)
-    draws = dropout_masks(spec.actors[0], spec.batch_size)
-    if spec.hyperparameters.noise_shaping:
-        draws |= {"target_policy": action}
-    if spec.actors[0].samples_for_loss:
-        draws |= {"target_action": action, "policy_action": action}
+    draws = actor_critic.td3_noise_spec(spec)
+    if not spec.hyperparameters.noise_shaping:
+        del draws["target_policy"]
     return draws
 
 
 def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
     """The critics; actors are the chain's."""
-    sizes = (spec.observation_size + spec.action_size, *spec.hyperparameters.hidden_sizes, 1)
-    return {"critic": stack_members([mlp_parameters(rng, sizes, INITIALISERS) for _ in range(NUM_CRITICS)])}
-
-
-def learning_rates(hp: Hyperparameters) -> dict[str, float]:
-    """The trained networks and their base rates."""
-    return {"actor_0": hp.actor_learning_rate, "critic": hp.critic_learning_rate}
-
-
-def actors_due(update: int, hp: Hyperparameters) -> bool:
-    """Whether update number `update` (from 0) moves the actors and the targets: the second is the first to."""
-    return (update + 1) % hp.policy_freq == 0
-
-
-def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
-    """Normalised states; rewards as they are, on AntMaze too."""
-    return Preprocessing(
-        normalize_states=hp.normalize_states, reward_scaling="return_range" if hp.normalize_rewards else "none"
-    )
+    return {"critic": actor_critic.critics(rng, spec, spec.hyperparameters.hidden_sizes, INITIALISERS)}

@@ -1,32 +1,27 @@
 """ReBRAC: what both backends share. Tarasov et al. 2023, arXiv:2305.09836; code of CORL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, dropout_masks, normal
-from pogo.core.parameters import (
-    LayerInitialisers,
-    Params,
-    constant,
-    mlp_parameters,
-    stack_members,
-    torch_default,
-    uniform,
-)
+from pogo.core.parameters import LayerInitialisers, Params, constant, torch_default, uniform
 
 PUBLISHED_UPDATES = 1_000_000
 PUBLISHED_BATCH_SIZE = 1024
-NUM_CRITICS = 2
 ACTOR_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(1e-3), uniform(1e-3))
 CRITIC_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(3e-3), uniform(3e-3))
 INITIALISERS = ACTOR_INITIALISERS
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals", "next_actions")
+targets = actor_critic.td3_targets
+for_run = actor_critic.any_length
+noise_spec = actor_critic.td3_noise_spec
+learning_rates = actor_critic.actor_and_critic_rates
 _DEPTHS = ("actor_num_hidden", "critic_num_hidden")
 UPDATES_PER_EPOCH = 1000  # the delay counts from 0 within an epoch of the original
 
@@ -62,16 +57,6 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
 
 
-def targets(spec: TrainSpec) -> dict[str, str]:
-    """Slow copies and what they follow."""
-    return {"target_critic": "critic", "target_actor": "actor_0"}
-
-
-def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
-    """The hyperparameters of a run of `updates`: none of them depends on its length."""
-    return hp
-
-
 def default_actor(hp: Hyperparameters) -> ActorConfig:
     """The published actor: tanh(head), no noise."""
     return ActorConfig(
@@ -81,27 +66,11 @@ def default_actor(hp: Hyperparameters) -> ActorConfig:
     )
 
 
-def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
-    """Target smoothing; samples of actor 0 and its target where its kind needs them; dropout masks."""
-    actor = spec.actors[0]
-    action = normal(spec.batch_size, spec.action_size)
-    draws = {"target_policy": action} | dropout_masks(actor, spec.batch_size)
-    if actor.samples_for_loss:
-        draws |= {"target_action": action, "policy_action": action}
-    return draws
-
-
 def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
     """The critics; actors are the chain's."""
     hp = spec.hyperparameters
-    sizes = (spec.observation_size + spec.action_size, *(hp.hidden_size,) * hp.critic_num_hidden, 1)
-    members = [mlp_parameters(rng, sizes, CRITIC_INITIALISERS, hp.critic_layer_norm) for _ in range(NUM_CRITICS)]
-    return {"critic": stack_members(members)}
-
-
-def learning_rates(hp: Hyperparameters) -> dict[str, float]:
-    """The trained networks and their base rates."""
-    return {"actor_0": hp.actor_learning_rate, "critic": hp.critic_learning_rate}
+    hidden_sizes = (hp.hidden_size,) * hp.critic_num_hidden
+    return {"critic": actor_critic.critics(rng, spec, hidden_sizes, CRITIC_INITIALISERS, hp.critic_layer_norm)}
 
 
 def actors_due(update: int, hp: Hyperparameters) -> bool:
@@ -111,10 +80,7 @@ def actors_due(update: int, hp: Hyperparameters) -> bool:
 
 def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
     """States as they are; rewards times 100 on AntMaze; the dataset's next action for the target's penalty."""
-    scale = 100.0 if hp.normalize_rewards and dataset.startswith("antmaze") else 1.0
-    return Preprocessing(
-        normalize_states=hp.normalize_states,
-        reward_scaling="return_range" if hp.normalize_rewards and not dataset.startswith("antmaze") else "none",
-        reward_scale=scale,
-        next_actions=True,
-    )
+    if actor_critic.is_antmaze(dataset):
+        scale = 100.0 if hp.normalize_rewards else 1.0
+        return Preprocessing(normalize_states=hp.normalize_states, reward_scale=scale, next_actions=True)
+    return replace(actor_critic.range_scaled(hp, dataset), next_actions=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
-from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, dropout_masks, normal
@@ -14,8 +14,6 @@ from pogo.core.parameters import (
     Params,
     constant,
     fan_out_bound,
-    mlp_parameters,
-    stack_members,
     torch_default,
     uniform,
 )
@@ -28,6 +26,10 @@ INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(1e-3), un
 CRITIC_INITIALISERS = LayerInitialisers(fan_out_bound, constant(0.1), uniform(3e-3), uniform(3e-3))
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
+targets = actor_critic.critic_target
+for_run = actor_critic.any_length
+actors_due = actor_critic.every_update
+preprocessing = actor_critic.range_scaled_or_shifted
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,6 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
 
 
-def targets(spec: TrainSpec) -> dict[str, str]:
-    """Slow copies and what they follow."""
-    return {"target_critic": "critic"}
-
-
-def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
-    """The hyperparameters of a run of `updates`: none of them depends on its length."""
-    return hp
-
-
 def default_actor(hp: Hyperparameters) -> ActorConfig:
     """The published actor: a tanh-Gaussian with one log_std per state, its density with 1e-6 inside the log."""
     return ActorConfig(
@@ -80,27 +72,10 @@ def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
 def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
     """The ensemble and the temperature; actors are the chain's."""
     hp = spec.hyperparameters
-    sizes = (spec.observation_size + spec.action_size, *hp.hidden_sizes, 1)
-    members = [mlp_parameters(rng, sizes, CRITIC_INITIALISERS) for _ in range(hp.num_critics)]
-    return {"critic": stack_members(members), "temperature": {"log_alpha": np.full(1, np.log(hp.initial_temperature))}}
+    ensemble = actor_critic.critics(rng, spec, hp.hidden_sizes, CRITIC_INITIALISERS, members=hp.num_critics)
+    return {"critic": ensemble, "temperature": {"log_alpha": np.full(1, np.log(hp.initial_temperature))}}
 
 
 def learning_rates(hp: Hyperparameters) -> dict[str, float]:
     """The trained networks and their base rates."""
-    return {
-        "actor_0": hp.actor_learning_rate,
-        "critic": hp.critic_learning_rate,
-        "temperature": hp.temperature_learning_rate,
-    }
-
-
-def actors_due(update: int, hp: Hyperparameters) -> bool:
-    """Whether update number `update` (from 0) moves the actors: always."""
-    return True
-
-
-def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
-    """States and rewards as they are, on AntMaze too."""
-    return Preprocessing(
-        normalize_states=hp.normalize_states, reward_scaling="return_range" if hp.normalize_rewards else "none"
-    )
+    return actor_critic.actor_and_critic_rates(hp) | {"temperature": hp.temperature_learning_rate}

@@ -91,9 +91,9 @@ _SAC_N = Adapter(
     },
     metrics={
         "alpha": "alpha",
-        "alpha_loss": "temperature_loss",
+        "alpha_loss": "temperature/loss",
         "batch_entropy": "entropy",
-        "critic_loss": "critic_loss",
+        "critic_loss": "critic/loss",
         "actor_loss": "actor_0/loss",
     },
     name_draws=_sac_n_draws,
@@ -115,7 +115,7 @@ ADAPTERS: dict[str, Adapter] = {
             "qf_lr": "critic_learning_rate",
             "vf_lr": "value_learning_rate",
         },
-        metrics={"value_loss": "value_loss", "q_loss": "critic_loss", "actor_loss": "actor_0/loss"},
+        metrics={"value_loss": "value/loss", "q_loss": "critic/loss", "actor_loss": "actor_0/loss"},
         name_draws=_iql_draws,
     ),
     "rebrac": Adapter(
@@ -138,7 +138,7 @@ ADAPTERS: dict[str, Adapter] = {
             "polyak_tau": "tau",
         },
         metrics={
-            "critic_loss": "critic_loss",
+            "critic_loss": "critic/loss",
             "q_min": "q",
             "actor_loss": "actor_0/loss",
             "bc_mse_policy": "actor_0/squared_error",
@@ -157,7 +157,7 @@ ADAPTERS: dict[str, Adapter] = {
             "policy_noise": "policy_noise",
             "polyak_tau": "tau",
         },
-        metrics={"critic_loss": "critic_loss", "actor_loss": "actor_0/loss"},
+        metrics={"critic_loss": "critic/loss", "actor_loss": "actor_0/loss"},
         name_draws=_rebrac_draws,
     ),
     "awac": Adapter(
@@ -169,7 +169,7 @@ ADAPTERS: dict[str, Adapter] = {
             "lr": ("actor_learning_rate", "critic_learning_rate"),
             "polyak_tau": "tau",
         },
-        metrics={"critic_loss": "critic_loss", "actor_loss": "actor_0/loss"},
+        metrics={"critic_loss": "critic/loss", "actor_loss": "actor_0/loss"},
         name_draws=_awac_draws,
     ),
     "cql": Adapter(
@@ -206,14 +206,14 @@ ADAPTERS: dict[str, Adapter] = {
         },
         metrics={
             "policy_loss": "actor_0/loss",
-            "alpha_loss": "temperature_loss",
+            "alpha_loss": "temperature/loss",
             "qf1_loss": "critic_1/td",
             "qf2_loss": "critic_2/td",
             "average_qf1": "critic_1/q",
             "average_qf2": "critic_2/q",
             "cql_min_qf1_loss": "critic_1/conservative",
             "cql_min_qf2_loss": "critic_2/conservative",
-            "alpha_prime_loss": "multiplier_loss",
+            "alpha_prime_loss": "multiplier/loss",
             "alpha_prime": "alpha_prime",
         },
         name_draws=_cql_draws,
@@ -238,9 +238,9 @@ ADAPTERS: dict[str, Adapter] = {
             "value_hidden_dims": None,
         },
         metrics={
-            "critic/critic_loss": "critic_loss",
+            "critic/critic_loss": "critic/loss",
             "critic/q_mean": "q",
-            "actor/bc_flow_loss": "flow_loss",
+            "actor/bc_flow_loss": "flow/loss",
             "actor/distill_loss": "actor_0/distillation",
             "actor/q_loss": "actor_0/q_loss",
         },
@@ -260,7 +260,7 @@ ADAPTERS: dict[str, Adapter] = {
             "polyak_tau": "tau",
             "w2_weights": None,
         },
-        metrics={"critic_loss": "critic_loss", "w2_0_distance": "actor_0/mean_squared_error"}
+        metrics={"critic_loss": "critic/loss", "w2_0_distance": "actor_0/mean_squared_error"}
         | {f"actor_{index}_loss": f"actor_{index}/loss" for index in range(MAX_RECORDED_ACTORS)},
         name_draws=_pogo_draws,
         chain=_pogo_chain,

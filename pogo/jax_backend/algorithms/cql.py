@@ -17,6 +17,7 @@ from pogo.core.interface import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import clip
+from pogo.jax_backend.losses import bootstrapped, cloning_losses, temperature_loss
 from pogo.jax_backend.networks import Params, mlp
 from pogo.jax_backend.optimizers import minimise, move_target
 
@@ -58,7 +59,7 @@ def td_target(
         next_q = min_q(target_critics, observations, actions)
     if hp.backup_entropy:
         next_q = next_q - alpha * log_probs
-    return stop_gradient(batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q)
+    return bootstrapped(batch, next_q, hp.discount)
 
 
 def propose(actor: Actor, batch: Arrays, noise: Arrays) -> Proposals:
@@ -103,18 +104,6 @@ def multiplier_loss(multiplier: Params, gaps: Array, hp: Hyperparameters) -> tup
     return -(_alpha_prime(multiplier) * hp.cql_alpha * (gaps - hp.target_action_gap)).sum() / len(CRITICS), None
 
 
-def temperature_loss(temperature: Params, log_probs: Array, target_entropy: float) -> tuple[Array, None]:
-    """-log alpha (log pi + target entropy), scalar."""
-    return -(temperature["log_alpha"] * (log_probs + target_entropy)).mean(), None
-
-
-def cloning_loss(actor: Actor, batch: Arrays, sample: Array | None) -> Array:
-    """What stands for -min Q in the BC phase of actors 1+: -log pi(a), or |pi(s) - a|^2 without a density; [B]."""
-    if actor.config.has_density:
-        return -actor.log_prob_actions(batch["observations"], batch["actions"])
-    return jnp.square(actor.action_in_box(batch["observations"], sample) - batch["actions"]).sum(axis=-1)
-
-
 class Algorithm(algorithm.Algorithm):
     """CQL: soft actor-critic whose critics are pushed down where the data is not."""
 
@@ -134,12 +123,12 @@ class Algorithm(algorithm.Algorithm):
         metrics: dict[str, Array] = {}
         if hp.tune_temperature and actor.config.has_density:
             target_entropy = -float(self.spec.action_size)
-            state, metrics["temperature_loss"], _ = minimise(
+            state, metrics, _ = minimise(
                 temperature_loss, state, "temperature", hp.actor_learning_rate, log_probs, target_entropy
             )
         is_cloning = state.updates + 1 <= hp.bc_updates
         arguments = critics, alpha, is_cloning, batch, noise
-        state, loss_pi, _ = minimise(self._actor_0_loss, state, "actor_0", hp.actor_learning_rate, *arguments)
+        state, of_actor, _ = minimise(self._actor_0_loss, state, "actor_0", hp.actor_learning_rate, *arguments)
 
         # From before the multiplier's step, which comes with the critics'.
         alpha_prime = stop_gradient(_alpha_prime(networks["multiplier"])) if hp.lagrange else 1.0
@@ -147,24 +136,24 @@ class Algorithm(algorithm.Algorithm):
         gaps = []
         for name in CRITICS:
             arguments = batch, target, proposals, weight, hp
-            state, _, about = minimise(critic_loss, state, name, hp.critic_learning_rate, *arguments)
-            metrics |= {f"{name}/{key}": value for key, value in about.items()}
+            state, found, about = minimise(critic_loss, state, name, hp.critic_learning_rate, *arguments)
+            metrics |= found | {f"{name}/{key}": value for key, value in about.items()}
             gaps.append(about["gap"])
         if hp.lagrange:
             rate = hp.critic_learning_rate
-            state, loss, _ = minimise(multiplier_loss, state, "multiplier", rate, jnp.stack(gaps), hp)
-            metrics |= {"multiplier_loss": loss, "alpha_prime": alpha_prime}
+            state, found, _ = minimise(multiplier_loss, state, "multiplier", rate, jnp.stack(gaps), hp)
+            metrics |= found | {"alpha_prime": alpha_prime}
         due = (state.updates + 1) % hp.target_update_period == 0
         for name in CRITICS:
             tau = jnp.where(due, hp.tau, 0.0) if hp.target_update_period > 1 else hp.tau
             state = move_target(state, f"target_{name}", state.networks[name], tau)
-        metrics |= {
+        about = {
+            "q": (metrics["critic_1/q"] + metrics["critic_2/q"]) / 2,
             "td_target": target.mean(),
-            "alpha": (self.alpha(state) * jnp.ones_like(loss_pi)).sum(),
+            "alpha": (self.alpha(state) * jnp.ones_like(target[:1])).sum(),
             "entropy": -log_probs.mean(),
-            "actor_0/loss": loss_pi,
         }
-        return state._replace(updates=state.updates + 1), metrics
+        return state._replace(updates=state.updates + 1), metrics | of_actor | about
 
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Array:
         """Give alpha log pi - min Q at the actor's sample; in the BC phase the data's action instead of Q."""
@@ -178,7 +167,7 @@ class Algorithm(algorithm.Algorithm):
         value = -min_q([state.networks[name] for name in CRITICS], observations, actions)
         if hp.bc_updates > 0:
             is_cloning = state.updates <= hp.bc_updates
-            value = jnp.where(is_cloning, cloning_loss(actor, batch, sample), value)
+            value = jnp.where(is_cloning, cloning_losses(actor, batch, sample), value)
         return (self.alpha(state) * log_probs + value).mean()
 
     def alpha(self, state: TrainState) -> Array | float:
@@ -205,7 +194,7 @@ class Algorithm(algorithm.Algorithm):
             if actor.config.has_density:
                 cloning = -actor.sample_and_log_prob(observations, noise["bc_action"])[1]
             else:
-                cloning = cloning_loss(actor, batch, noise["bc_action"])
+                cloning = cloning_losses(actor, batch, noise["bc_action"])
             value = jnp.where(is_cloning, cloning, value)
         loss = (alpha * log_probs + value).mean()
         return loss + self.data_term(actor, batch, noise["policy_action"]), None

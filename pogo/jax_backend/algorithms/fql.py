@@ -15,6 +15,7 @@ from pogo.core.interface import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import clip, min_over_members
+from pogo.jax_backend.losses import bootstrapped
 from pogo.jax_backend.networks import Params, mlp, q_values
 from pogo.jax_backend.optimizers import minimise, move_target
 
@@ -32,7 +33,7 @@ def td_target(actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays,
     """Target at a sample of the online one-step actor, [B]."""
     next_actions = actor.action_in_box(batch["next_observations"], noise.get("next_action"))
     next_q = aggregate(q_values(target_critic, batch["next_observations"], next_actions, ACTIVATION), hp)
-    return stop_gradient(batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q)
+    return bootstrapped(batch, next_q, hp.discount)
 
 
 def critic_loss(critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
@@ -64,17 +65,19 @@ def flow_actions(flow: Params, observations: Array, latents: Array, hp: Hyperpar
 
 
 def actor_loss(
-    actor: Actor, critic: Params, batch: Arrays, distilled: Array, sample: Array, hp: Hyperparameters
+    actor: Actor, critic: Params, observations: Array, actions: Array, distilled: Array, hp: Hyperparameters
 ) -> tuple[Array, dict[str, Array]]:
-    """Give alpha times the distance to the flow's actions, minus lambda mean Q; scalar. FQL, equation 8."""
-    actions = actor.unclipped_action(batch["observations"], sample)
+    """Give alpha times the distance of `actions` to the flow's, minus lambda mean Q; scalar. FQL, equation 8."""
     distillation = jnp.square(actions - distilled).mean()
     limit = actor.config.max_action
     # The mean of both members whatever `q_agg` says, as the original's.
-    q = q_values(critic, batch["observations"], clip(actions, -limit, limit), ACTIVATION).mean(axis=0)
+    q = q_values(critic, observations, clip(actions, -limit, limit), ACTIVATION).mean(axis=0)
     scale = stop_gradient(1.0 / jnp.abs(q).mean()) if hp.normalize_q_loss else 1.0
     q_loss = -scale * q.mean()
-    return hp.alpha * distillation + q_loss, {"distillation": distillation, "q_loss": q_loss}
+    return hp.alpha * distillation + q_loss, {
+        "actor_0/distillation": distillation,
+        "actor_0/q_loss": q_loss,
+    }
 
 
 class Algorithm(algorithm.Algorithm):
@@ -91,21 +94,13 @@ class Algorithm(algorithm.Algorithm):
         distilled = flow_actions(networks["flow"], batch["observations"], noise["distill"], hp)
         rate, critic = hp.learning_rate, networks["critic"]
         arguments = critic, batch, distilled, noise
-        state, loss_pi, about = minimise(self._actor_0_loss, state, "actor_0", rate, *arguments)
+        state, of_actor, about = minimise(self._actor_0_loss, state, "actor_0", rate, *arguments)
         # The original's target mixes in the critics from before their step.
         state = move_target(state, "target_critic", critic, hp.tau)
-        state, loss_q, mean_q = minimise(critic_loss, state, "critic", rate, batch, target)
-        state, loss_flow, _ = minimise(flow_loss, state, "flow", rate, batch, noise)
-        metrics = {
-            "critic_loss": loss_q,
-            "q": mean_q,
-            "td_target": target.mean(),
-            "flow_loss": loss_flow,
-            "actor_0/loss": loss_pi,
-            "actor_0/distillation": about["distillation"],
-            "actor_0/q_loss": about["q_loss"],
-        }
-        return state._replace(updates=state.updates + 1), metrics
+        state, of_critic, mean_q = minimise(critic_loss, state, "critic", rate, batch, target)
+        state, of_flow, _ = minimise(flow_loss, state, "flow", rate, batch, noise)
+        about |= {"q": mean_q, "td_target": target.mean()}
+        return state._replace(updates=state.updates + 1), of_actor | of_critic | of_flow | about
 
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Array:
         """-lambda_i Q at the actor's sample, aggregated by `q_agg`; `loss` is actor 0's own, distillation included."""
@@ -114,7 +109,9 @@ class Algorithm(algorithm.Algorithm):
         if self.spec.chain.energy == "loss":
             latents = noise["energy"] if actor.config.is_stochastic else jnp.zeros_like(batch["actions"])
             distilled = flow_actions(state.networks["flow"], observations, latents, hp)
-            return actor_loss(actor, critic, batch, stop_gradient(distilled), latents, hp)[0]
+            # An energy is of a sample, a gaussian's too, where actor 0's own loss takes the mean.
+            act = actor.action_in_box if actor.config.is_gaussian else actor.unclipped_action
+            return actor_loss(actor, critic, observations, act(observations, latents), stop_gradient(distilled), hp)[0]
         actions = actor.action_in_box(observations, noise.get("energy"))
         q = aggregate(q_values(critic, observations, actions, ACTIVATION), hp)
         scale = stop_gradient(1.0 / jnp.abs(q).mean()) if hp.normalize_q_loss else 1.0
@@ -124,5 +121,7 @@ class Algorithm(algorithm.Algorithm):
         self, params: Params, critic: Params, batch: Arrays, distilled: Array, noise: Arrays
     ) -> tuple[Array, dict[str, Array]]:
         actor, sample = self.actor(0, params, noise), noise["distill"]
-        loss, about = actor_loss(actor, critic, batch, distilled, sample, self.hyperparameters)
+        observations = batch["observations"]
+        actions = actor.unclipped_action(observations, sample)
+        loss, about = actor_loss(actor, critic, observations, actions, distilled, self.hyperparameters)
         return loss + self.data_term(actor, batch, sample), about

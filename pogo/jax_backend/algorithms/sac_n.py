@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import jax.numpy as jnp
 from jax import Array
-from jax.lax import stop_gradient
 
 from pogo.core.algorithms.sac_n import Hyperparameters
 from pogo.core.interface import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
+from pogo.jax_backend.losses import bootstrapped, summed_td_loss, temperature_loss
 from pogo.jax_backend.networks import Params, q_values
 from pogo.jax_backend.optimizers import minimise, move_target
 
@@ -26,18 +26,7 @@ def td_target(
     """Soft target, the minimum over the ensemble at one sample of the actor, [B]."""
     next_actions, log_probs = actor.sample_and_log_prob(batch["next_observations"], noise["next_action"])
     next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions)) - alpha * log_probs
-    return stop_gradient(batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q)
-
-
-def critic_loss(critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
-    """Squared TD error, averaged over the batch, summed over the ensemble, and the mean Q."""
-    q = q_values(critic, batch["observations"], batch["actions"])
-    return jnp.square(q - target).mean(axis=1).sum(), q.mean()
-
-
-def temperature_loss(temperature: Params, log_probs: Array, target_entropy: float) -> tuple[Array, None]:
-    """-log alpha (log pi + target entropy), scalar; it drives the policy's entropy to its target."""
-    return (-temperature["log_alpha"] * (log_probs + target_entropy)).mean(), None
+    return bootstrapped(batch, next_q, hp.discount)
 
 
 def actor_loss(critic: Params, alpha: Array, actor: Actor, observations: Array, noise: Array) -> tuple[Array, Array]:
@@ -61,26 +50,18 @@ class Algorithm(algorithm.Algorithm):
             _, log_probs = actor.sample_and_log_prob(batch["observations"], noise["alpha_action"])
             target_entropy = -float(self.spec.action_size)
             rate = hp.temperature_learning_rate
-            state, metrics["temperature_loss"], _ = minimise(
-                temperature_loss, state, "temperature", rate, log_probs, target_entropy
-            )
+            state, metrics, _ = minimise(temperature_loss, state, "temperature", rate, log_probs, target_entropy)
         alpha = jnp.exp(state.networks["temperature"]["log_alpha"])
         critic = state.networks["critic"]
         rate = hp.actor_learning_rate
-        state, loss_pi, entropy = minimise(self._actor_0_loss, state, "actor_0", rate, critic, alpha, batch, noise)
+        state, of_actor, entropy = minimise(self._actor_0_loss, state, "actor_0", rate, critic, alpha, batch, noise)
         actor = self.actor(0, state.networks["actor_0"])
         target = td_target(actor, state.networks["target_critic"], alpha, batch, noise, hp)
-        state, loss_q, mean_q = minimise(self.critic_objective, state, "critic", hp.critic_learning_rate, batch, target)
+        rate = hp.critic_learning_rate
+        state, of_critic, mean_q = minimise(self.critic_objective, state, "critic", rate, batch, target)
         state = move_target(state, "target_critic", state.networks["critic"], hp.tau)
-        metrics |= {
-            "critic_loss": loss_q,
-            "q": mean_q,
-            "td_target": target.mean(),
-            "alpha": alpha.sum(),
-            "entropy": entropy,
-            "actor_0/loss": loss_pi,
-        }
-        return state._replace(updates=state.updates + 1), metrics
+        about = {"q": mean_q, "td_target": target.mean(), "alpha": alpha.sum(), "entropy": entropy}
+        return state._replace(updates=state.updates + 1), metrics | of_actor | of_critic | about
 
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Array:
         """Give alpha log pi - min Q at the actor's sample: SAC-N's own actor loss."""
@@ -93,7 +74,7 @@ class Algorithm(algorithm.Algorithm):
 
     def critic_objective(self, critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
         """What the critics minimise; EDAC adds to it."""
-        return critic_loss(critic, batch, target)
+        return summed_td_loss(critic, batch, target)
 
     def _actor_0_loss(
         self, params: Params, critic: Params, alpha: Array, batch: Arrays, noise: Arrays

@@ -9,84 +9,34 @@ import jax.numpy as jnp
 from jax import Array
 from jax.lax import stop_gradient
 
-from pogo.core.algorithms.td3_bc import Hyperparameters
-from pogo.core.interface import TrainState
-from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
-from pogo.jax_backend.algorithm import run_if
 from pogo.jax_backend.gradients import min_over_members
+from pogo.jax_backend.losses import bootstrapped
 from pogo.jax_backend.networks import Params, q_values
-from pogo.jax_backend.optimizers import minimise, move_target
+from pogo.jax_backend.td3 import Td3
 
 Arrays = Mapping[str, Array]
 
 
-def td_target(target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays, hp: Hyperparameters) -> Array:
-    """Clipped double-Q target with target smoothing, [B]. TD3, arXiv:1802.09477, sections 4.2 and 5.3."""
-    smoothing = jnp.clip(noise["target_policy"] * hp.policy_noise, -hp.noise_clip, hp.noise_clip)
-    next_actions = target_actor.action_for_loss(batch["next_observations"], noise.get("target_action"))
-    next_actions = jnp.clip(next_actions + smoothing, -1.0, 1.0)
-    next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
-    return stop_gradient(batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q)
-
-
-def critic_loss(critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
-    """Squared TD error, averaged over the batch, summed over the members, and the mean Q."""
-    q = q_values(critic, batch["observations"], batch["actions"])
-    return jnp.square(q - target).mean(axis=1).sum(), q.mean()
-
-
-def q_term(critic: Params, observations: Array, actions: Array, hp: Hyperparameters) -> Array:
-    """-lambda mean Q_1, lambda = alpha / mean |Q_1| without gradient; scalar. TD3+BC, section 5."""
-    # The original uses its first critic here, and the minimum only in the target.
-    q = q_values(critic, observations, actions)[0]
-    return -stop_gradient(hp.alpha / jnp.abs(q).mean()) * q.mean()
-
-
-def actor_loss(critic: Params, batch: Arrays, actions: Array, hp: Hyperparameters) -> Array:
-    """-lambda Q_1 + (pi(s) - a)^2, the latter a mean over batch and action dimensions; scalar. TD3+BC, section 5."""
-    cloning = jnp.square(actions - batch["actions"]).mean()
-    return q_term(critic, batch["observations"], actions, hp) + cloning
-
-
-class Algorithm(algorithm.Algorithm):
+class Algorithm(Td3):
     """TD3+BC: TD3 with behaviour cloning in the actor."""
 
     name = "td3_bc"
 
-    def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
-        """Critics on every update; actor and all targets on every `policy_freq`-th."""
-        hp = self.hyperparameters
-        target_actor = self.actor(0, state.networks["target_actor"])
-        target = td_target(target_actor, state.networks["target_critic"], batch, noise, hp)
-        state, loss_q, mean_q = minimise(critic_loss, state, "critic", hp.critic_learning_rate, batch, target)
-        metrics = {"critic_loss": loss_q, "q": mean_q, "td_target": target.mean()}
-        due = self.shared.actors_due(state.updates, hp)
-        state, actor_metrics = run_if(due, self._move_actor_0, state, batch, noise)
-        metrics |= actor_metrics
-        return state._replace(updates=state.updates + 1), metrics
+    def td_target(self, target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays) -> Array:
+        """Clipped double-Q target with target smoothing, [B]. TD3, arXiv:1802.09477, sections 4.2 and 5.3."""
+        next_actions = self.smoothed_actions(target_actor, batch, noise)
+        next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
+        return bootstrapped(batch, next_q, self.hyperparameters.discount)
 
-    def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Array:
-        """-lambda_i Q_1 at the actor's sample, lambda_i at that sample; `loss` is the actor loss of TD3+BC."""
-        critic = state.networks["critic"]
-        actions = actor.action_in_box(batch["observations"], noise.get("energy"))
-        if self.spec.chain.energy == "loss":
-            return actor_loss(critic, batch, actions, self.hyperparameters)
-        return q_term(critic, batch["observations"], actions, self.hyperparameters)
+    def q_term(self, critic: Params, observations: Array, actions: Array) -> Array:
+        """-lambda mean Q_1, lambda = alpha / mean |Q_1| without gradient; scalar. TD3+BC, section 5."""
+        # The original uses its first critic here, and the minimum only in the target.
+        q = q_values(critic, observations, actions)[0]
+        weight = stop_gradient(self.hyperparameters.alpha / jnp.abs(q).mean())
+        return -weight * q.mean()
 
-    def _move_actor_0(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
-        hp = self.hyperparameters
-        critic = state.networks["critic"]
-        rate = hp.actor_learning_rate
-        state, loss, actions = minimise(self._actor_0_loss, state, "actor_0", rate, critic, batch, noise)
-        state = move_target(state, "target_critic", critic, hp.tau)
-        state = move_target(state, "target_actor", state.networks["actor_0"], hp.tau)
-        squared_error = jnp.square(actions - batch["actions"]).sum(axis=-1).mean()
-        return state, {"actor_0/loss": loss, "actor_0/squared_error": squared_error}
-
-    def _actor_0_loss(self, params: Params, critic: Params, batch: Arrays, noise: Arrays) -> tuple[Array, Array]:
-        actor = self.actor(0, params, noise)
-        sample = noise.get("policy_action")
-        actions = actor.action_for_loss(batch["observations"], sample)
-        loss = actor_loss(critic, batch, actions, self.hyperparameters) + self.data_term(actor, batch, sample)
-        return loss, actions
+    def actor_loss(self, critic: Params, batch: Arrays, actions: Array) -> Array:
+        """-lambda Q_1 + (pi(s) - a)^2, the latter a mean over batch and dimensions; scalar. TD3+BC, section 5."""
+        cloning = jnp.square(actions - batch["actions"]).mean()
+        return self.q_term(critic, batch["observations"], actions) + cloning

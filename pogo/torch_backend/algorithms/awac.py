@@ -13,6 +13,7 @@ from pogo.core.interface import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
+from pogo.torch_backend.losses import bootstrapped, cloning_losses, summed_td_loss
 from pogo.torch_backend.networks import Params, q_values
 from pogo.torch_backend.optimizers import minimise, move_target
 
@@ -23,13 +24,7 @@ def td_target(actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays,
     """Double-Q target at one clipped sample of the online actor, [B]."""
     next_actions = actor.action_in_box(batch["next_observations"], noise.get("next_action"))
     next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
-    return (batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q).detach()
-
-
-def critic_loss(critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared TD error, averaged over the batch, summed over the members, and the mean Q."""
-    q = q_values(critic, batch["observations"], batch["actions"])
-    return torch.square(q - target).mean(dim=1).sum(), q.mean().detach()
+    return bootstrapped(batch, next_q, hp.discount)
 
 
 def advantage_weights(critic: Params, batch: Arrays, policy_actions: Tensor, hp: Hyperparameters) -> Tensor:
@@ -41,11 +36,7 @@ def advantage_weights(critic: Params, batch: Arrays, policy_actions: Tensor, hp:
 
 def actor_loss(actor: Actor, batch: Arrays, weights: Tensor, noise: Tensor | None) -> Tensor:
     """Weighted -log pi(a|s), or the summed squared error of a kind without a density; scalar. AWAC, equation 13."""
-    if actor.config.has_density:
-        losses = -actor.log_prob_actions(batch["observations"], batch["actions"])
-    else:
-        losses = torch.square(actor.action_for_loss(batch["observations"], noise) - batch["actions"]).sum(dim=-1)
-    return (losses * weights).mean()
+    return (cloning_losses(actor, batch, noise) * weights).mean()
 
 
 class Algorithm(algorithm.Algorithm):
@@ -59,21 +50,15 @@ class Algorithm(algorithm.Algorithm):
         with torch.no_grad():
             actor = self.actor(0, state.networks["actor_0"])
             target = td_target(actor, state.networks["target_critic"], batch, noise, hp)
-        state, loss_q, mean_q = minimise(critic_loss, state, "critic", hp.critic_learning_rate, batch, target)
+        state, of_critic, mean_q = minimise(summed_td_loss, state, "critic", hp.critic_learning_rate, batch, target)
         with torch.no_grad():
             policy_actions = actor.action_in_box(batch["observations"], noise.get("value_action"))
             weights = advantage_weights(state.networks["critic"], batch, policy_actions, hp)
         rate = hp.actor_learning_rate
-        state, loss_pi, _ = minimise(self._actor_0_loss, state, "actor_0", rate, batch, weights, noise)
+        state, of_actor, _ = minimise(self._actor_0_loss, state, "actor_0", rate, batch, weights, noise)
         state = move_target(state, "target_critic", state.networks["critic"], hp.tau)
-        metrics = {
-            "critic_loss": loss_q,
-            "q": mean_q,
-            "td_target": target.mean(),
-            "actor_0/loss": loss_pi,
-            "actor_0/weight": weights.mean(),
-        }
-        return state._replace(updates=state.updates + 1), metrics
+        about = {"q": mean_q, "td_target": target.mean(), "actor_0/weight": weights.mean()}
+        return state._replace(updates=state.updates + 1), of_critic | of_actor | about
 
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
         """-min Q at the actor's sample; `advantage` subtracts that of actor 0; `loss` is AWAC's own."""

@@ -39,5 +39,5 @@ class Algorithm(sac_n.Algorithm):
 
     def critic_objective(self, critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of SAC-N and eta times the diversity term, at the data's actions."""
-        loss, mean_q = sac_n.critic_loss(critic, batch, target)
+        loss, mean_q = super().critic_objective(critic, batch, target)
         return loss + self.hyperparameters.eta * diversity_loss(critic, batch["observations"], batch["actions"]), mean_q

@@ -14,6 +14,7 @@ from pogo.core.interface import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import clip, min_over_members
+from pogo.torch_backend.losses import bootstrapped
 from pogo.torch_backend.networks import Params, mlp, q_values
 from pogo.torch_backend.optimizers import minimise, move_target
 
@@ -31,7 +32,7 @@ def td_target(actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays,
     """Target at a sample of the online one-step actor, [B]."""
     next_actions = actor.action_in_box(batch["next_observations"], noise.get("next_action"))
     next_q = aggregate(q_values(target_critic, batch["next_observations"], next_actions, ACTIVATION), hp)
-    return (batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_q).detach()
+    return bootstrapped(batch, next_q, hp.discount)
 
 
 def critic_loss(critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,17 +64,19 @@ def flow_actions(flow: Params, observations: Tensor, latents: Tensor, hp: Hyperp
 
 
 def actor_loss(
-    actor: Actor, critic: Params, batch: Arrays, distilled: Tensor, sample: Tensor, hp: Hyperparameters
+    actor: Actor, critic: Params, observations: Tensor, actions: Tensor, distilled: Tensor, hp: Hyperparameters
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Give alpha times the distance to the flow's actions, minus lambda mean Q; scalar. FQL, equation 8."""
-    actions = actor.unclipped_action(batch["observations"], sample)
+    """Give alpha times the distance of `actions` to the flow's, minus lambda mean Q; scalar. FQL, equation 8."""
     distillation = torch.square(actions - distilled).mean()
     limit = actor.config.max_action
     # The mean of both members whatever `q_agg` says, as the original's.
-    q = q_values(critic, batch["observations"], clip(actions, -limit, limit), ACTIVATION).mean(dim=0)
+    q = q_values(critic, observations, clip(actions, -limit, limit), ACTIVATION).mean(dim=0)
     scale = (1.0 / q.abs().mean()).detach() if hp.normalize_q_loss else 1.0
     q_loss = -scale * q.mean()
-    return hp.alpha * distillation + q_loss, {"distillation": distillation.detach(), "q_loss": q_loss.detach()}
+    return hp.alpha * distillation + q_loss, {
+        "actor_0/distillation": distillation.detach(),
+        "actor_0/q_loss": q_loss.detach(),
+    }
 
 
 class Algorithm(algorithm.Algorithm):
@@ -91,21 +94,13 @@ class Algorithm(algorithm.Algorithm):
             distilled = flow_actions(networks["flow"], batch["observations"], noise["distill"], hp)
         rate, critic = hp.learning_rate, networks["critic"]
         arguments = critic, batch, distilled, noise
-        state, loss_pi, about = minimise(self._actor_0_loss, state, "actor_0", rate, *arguments)
+        state, of_actor, about = minimise(self._actor_0_loss, state, "actor_0", rate, *arguments)
         # The original's target mixes in the critics from before their step.
         state = move_target(state, "target_critic", critic, hp.tau)
-        state, loss_q, mean_q = minimise(critic_loss, state, "critic", rate, batch, target)
-        state, loss_flow, _ = minimise(flow_loss, state, "flow", rate, batch, noise)
-        metrics = {
-            "critic_loss": loss_q,
-            "q": mean_q,
-            "td_target": target.mean(),
-            "flow_loss": loss_flow,
-            "actor_0/loss": loss_pi,
-            "actor_0/distillation": about["distillation"],
-            "actor_0/q_loss": about["q_loss"],
-        }
-        return state._replace(updates=state.updates + 1), metrics
+        state, of_critic, mean_q = minimise(critic_loss, state, "critic", rate, batch, target)
+        state, of_flow, _ = minimise(flow_loss, state, "flow", rate, batch, noise)
+        about |= {"q": mean_q, "td_target": target.mean()}
+        return state._replace(updates=state.updates + 1), of_actor | of_critic | of_flow | about
 
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
         """-lambda_i Q at the actor's sample, aggregated by `q_agg`; `loss` is actor 0's own, distillation included."""
@@ -114,7 +109,9 @@ class Algorithm(algorithm.Algorithm):
         if self.spec.chain.energy == "loss":
             latents = noise["energy"] if actor.config.is_stochastic else torch.zeros_like(batch["actions"])
             distilled = flow_actions(state.networks["flow"], observations, latents, hp)
-            return actor_loss(actor, critic, batch, distilled.detach(), latents, hp)[0]
+            # An energy is of a sample, a gaussian's too, where actor 0's own loss takes the mean.
+            act = actor.action_in_box if actor.config.is_gaussian else actor.unclipped_action
+            return actor_loss(actor, critic, observations, act(observations, latents), distilled.detach(), hp)[0]
         actions = actor.action_in_box(observations, noise.get("energy"))
         q = aggregate(q_values(critic, observations, actions, ACTIVATION), hp)
         scale = (1.0 / q.abs().mean()).detach() if hp.normalize_q_loss else 1.0
@@ -124,5 +121,7 @@ class Algorithm(algorithm.Algorithm):
         self, params: Params, critic: Params, batch: Arrays, distilled: Tensor, noise: Arrays
     ) -> tuple[Tensor, dict[str, Tensor]]:
         actor, sample = self.actor(0, params, noise), noise["distill"]
-        loss, about = actor_loss(actor, critic, batch, distilled, sample, self.hyperparameters)
+        observations = batch["observations"]
+        actions = actor.unclipped_action(observations, sample)
+        loss, about = actor_loss(actor, critic, observations, actions, distilled, self.hyperparameters)
         return loss + self.data_term(actor, batch, sample), about

@@ -13,6 +13,7 @@ from pogo.core.interface import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
+from pogo.torch_backend.losses import bootstrapped, cloning_losses
 from pogo.torch_backend.networks import Params, q_values, state_values
 from pogo.torch_backend.optimizers import cosine_decay, minimise, move_target
 
@@ -39,11 +40,7 @@ def advantage_weights(advantages: Tensor, hp: Hyperparameters) -> Tensor:
 
 def actor_loss(actor: Actor, batch: Arrays, weights: Tensor, noise: Tensor | None) -> Tensor:
     """Weighted -log pi(a|s), or the summed squared error of a kind without a density; scalar. IQL, equation 7."""
-    if actor.config.has_density:
-        losses = -actor.log_prob_actions(batch["observations"], batch["actions"])
-    else:
-        losses = torch.square(actor.action_for_loss(batch["observations"], noise) - batch["actions"]).sum(dim=-1)
-    return (weights * losses).mean()
+    return (weights * cloning_losses(actor, batch, noise)).mean()
 
 
 class Algorithm(algorithm.Algorithm):
@@ -58,25 +55,22 @@ class Algorithm(algorithm.Algorithm):
         with torch.no_grad():
             next_v = state_values(networks["value"], batch["next_observations"])
             target_q = min_over_members(q_values(networks["target_critic"], batch["observations"], batch["actions"]))
-            td_target = batch["rewards"] + hp.discount * (1.0 - batch["terminals"]) * next_v
+            td_target = bootstrapped(batch, next_v, hp.discount)
 
-        state, loss_v, advantages = minimise(value_loss, state, "value", hp.value_learning_rate, batch, target_q, hp)
-        state, loss_q, mean_q = minimise(critic_loss, state, "critic", hp.critic_learning_rate, batch, td_target)
+        state, of_value, advantages = minimise(value_loss, state, "value", hp.value_learning_rate, batch, target_q, hp)
+        state, of_critic, mean_q = minimise(critic_loss, state, "critic", hp.critic_learning_rate, batch, td_target)
         state = move_target(state, "target_critic", state.networks["critic"], hp.tau)
 
         weights = advantage_weights(advantages, hp)
         learning_rate = cosine_decay(hp.actor_learning_rate, state, "actor_0", hp.cosine_updates)
-        state, loss_pi, _ = minimise(self._actor_0_loss, state, "actor_0", learning_rate, batch, weights, noise)
-        metrics = {
-            "value_loss": loss_v,
-            "critic_loss": loss_q,
+        state, of_actor, _ = minimise(self._actor_0_loss, state, "actor_0", learning_rate, batch, weights, noise)
+        about = {
             "q": mean_q,
             "td_target": td_target.mean(),
             "advantage": advantages.mean(),
-            "actor_0/loss": loss_pi,
             "actor_0/weight": weights.mean(),
         }
-        return state._replace(updates=state.updates + 1), metrics
+        return state._replace(updates=state.updates + 1), of_value | of_critic | of_actor | about
 
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
         """-min target Q at the actor's sample; `advantage` subtracts V(s); `loss` is the actor loss of IQL."""

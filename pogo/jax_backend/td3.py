@@ -1,0 +1,95 @@
+"""What TD3+BC, ReBRAC and POGO share: TD3's update with other targets and losses. Twin: pogo/torch_backend/td3.py.
+
+Fujimoto, van Hoof & Meger 2018, arXiv:1802.09477.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jax import Array
+
+from pogo.core.interface import TrainState
+from pogo.jax_backend import algorithm
+from pogo.jax_backend.actors import Actor
+from pogo.jax_backend.algorithm import run_if
+from pogo.jax_backend.losses import summed_td_loss
+from pogo.jax_backend.networks import Params
+from pogo.jax_backend.optimizers import minimise, move_target
+
+Arrays = Mapping[str, Array]
+
+
+class Td3(algorithm.Algorithm):
+    """Critics on every update; actor 0 and the targets on those that `actors_due` names.
+
+    An algorithm says what the critics regress to and what actor 0 minimises.
+    """
+
+    target_takes_old_actor = False  # whether the target actor mixes in actor 0 from before its step
+
+    @abstractmethod
+    def td_target(self, target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays) -> Array:
+        """What the critics regress to, [B], without gradient."""
+
+    @abstractmethod
+    def q_term(self, critic: Params, observations: Array, actions: Array) -> Array:
+        """What the actor's loss makes of Q at its actions, a scalar: an energy of `value`."""
+
+    @abstractmethod
+    def actor_loss(self, critic: Params, batch: Arrays, actions: Array) -> Array:
+        """Actor 0's whole loss at its actions [B, A], a scalar: an energy of `loss`."""
+
+    def critic_loss(self, critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
+        """The critics' loss, and the value that the metric `q` shows."""
+        return summed_td_loss(critic, batch, target)
+
+    def smoothed_actions(self, target_actor: Actor, batch: Arrays, noise: Arrays) -> Array:
+        """The target actor's next actions with clipped noise on them, [B, A]. TD3, section 5.3."""
+        hp = self.hyperparameters
+        smoothing = jnp.clip(noise["target_policy"] * hp.policy_noise, -hp.noise_clip, hp.noise_clip)
+        next_actions = target_actor.action_for_loss(batch["next_observations"], noise.get("target_action"))
+        return jnp.clip(next_actions + smoothing, -1.0, 1.0)
+
+    def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
+        """Critics; then, when it is due, actor 0 and the targets."""
+        hp = self.hyperparameters
+        target_actor = self.actor(0, state.networks["target_actor"])
+        target = self.td_target(target_actor, state.networks["target_critic"], batch, noise)
+        state, found, mean_q = minimise(self.critic_loss, state, "critic", hp.critic_learning_rate, batch, target)
+        metrics = found | {"q": mean_q, "td_target": target.mean()}
+        due = self.shared.actors_due(state.updates, hp)
+        state, actor_metrics = run_if(due, self._move_actor_0, state, batch, noise)
+        metrics |= actor_metrics
+        return state._replace(updates=state.updates + 1), metrics
+
+    def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Array:
+        """`q_term` at the actor's sample, or for `loss` the whole of `actor_loss`."""
+        critic = state.networks["critic"]
+        actions = actor.action_in_box(batch["observations"], noise.get("energy"))
+        if self.spec.chain.energy == "loss":
+            return self.actor_loss(critic, batch, actions)
+        return self.q_term(critic, batch["observations"], actions)
+
+    def _move_actor_0(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
+        hp, critic = self.hyperparameters, state.networks["critic"]
+        if self.target_takes_old_actor:
+            state = move_target(state, "target_actor", state.networks["actor_0"], hp.tau)
+        rate = hp.actor_learning_rate
+        state, found, actions = minimise(self._actor_0_loss, state, "actor_0", rate, critic, batch, noise)
+        state = move_target(state, "target_critic", critic, hp.tau)
+        if not self.target_takes_old_actor:
+            state = move_target(state, "target_actor", state.networks["actor_0"], hp.tau)
+        squared_error = jnp.square(actions - batch["actions"])
+        metrics = {
+            "actor_0/squared_error": squared_error.sum(axis=-1).mean(),
+            "actor_0/mean_squared_error": squared_error.mean(),
+        }
+        return state, found | metrics
+
+    def _actor_0_loss(self, params: Params, critic: Params, batch: Arrays, noise: Arrays) -> tuple[Array, Array]:
+        actor = self.actor(0, params, noise)
+        sample = noise.get("policy_action")
+        actions = actor.action_for_loss(batch["observations"], sample)
+        loss = self.actor_loss(critic, batch, actions) + self.data_term(actor, batch, sample)
+        return loss, actions

@@ -1,0 +1,95 @@
+"""What TD3+BC, ReBRAC and POGO share: TD3's update with other targets and losses. Twin: pogo/jax_backend/td3.py.
+
+Fujimoto, van Hoof & Meger 2018, arXiv:1802.09477.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pogo.core.interface import TrainState
+from pogo.torch_backend import algorithm
+from pogo.torch_backend.actors import Actor
+from pogo.torch_backend.losses import summed_td_loss
+from pogo.torch_backend.networks import Params
+from pogo.torch_backend.optimizers import minimise, move_target
+
+Arrays = Mapping[str, Tensor]
+
+
+class Td3(algorithm.Algorithm):
+    """Critics on every update; actor 0 and the targets on those that `actors_due` names.
+
+    An algorithm says what the critics regress to and what actor 0 minimises.
+    """
+
+    target_takes_old_actor = False  # whether the target actor mixes in actor 0 from before its step
+
+    @abstractmethod
+    def td_target(self, target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays) -> Tensor:
+        """What the critics regress to, [B], without gradient."""
+
+    @abstractmethod
+    def q_term(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
+        """What the actor's loss makes of Q at its actions, a scalar: an energy of `value`."""
+
+    @abstractmethod
+    def actor_loss(self, critic: Params, batch: Arrays, actions: Tensor) -> Tensor:
+        """Actor 0's whole loss at its actions [B, A], a scalar: an energy of `loss`."""
+
+    def critic_loss(self, critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The critics' loss, and the value that the metric `q` shows."""
+        return summed_td_loss(critic, batch, target)
+
+    def smoothed_actions(self, target_actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
+        """The target actor's next actions with clipped noise on them, [B, A]. TD3, section 5.3."""
+        hp = self.hyperparameters
+        smoothing = (noise["target_policy"] * hp.policy_noise).clamp(-hp.noise_clip, hp.noise_clip)
+        next_actions = target_actor.action_for_loss(batch["next_observations"], noise.get("target_action"))
+        return (next_actions + smoothing).clamp(-1.0, 1.0)
+
+    def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
+        """Critics; then, when it is due, actor 0 and the targets."""
+        hp = self.hyperparameters
+        with torch.no_grad():
+            target_actor = self.actor(0, state.networks["target_actor"])
+            target = self.td_target(target_actor, state.networks["target_critic"], batch, noise)
+        state, found, mean_q = minimise(self.critic_loss, state, "critic", hp.critic_learning_rate, batch, target)
+        metrics = found | {"q": mean_q, "td_target": target.mean()}
+        if self.shared.actors_due(state.updates, hp):
+            state, actor_metrics = self._move_actor_0(state, batch, noise)
+            metrics |= actor_metrics
+        return state._replace(updates=state.updates + 1), metrics
+
+    def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
+        """`q_term` at the actor's sample, or for `loss` the whole of `actor_loss`."""
+        critic = state.networks["critic"]
+        actions = actor.action_in_box(batch["observations"], noise.get("energy"))
+        if self.spec.chain.energy == "loss":
+            return self.actor_loss(critic, batch, actions)
+        return self.q_term(critic, batch["observations"], actions)
+
+    def _move_actor_0(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
+        hp, critic = self.hyperparameters, state.networks["critic"]
+        if self.target_takes_old_actor:
+            state = move_target(state, "target_actor", state.networks["actor_0"], hp.tau)
+        rate = hp.actor_learning_rate
+        state, found, actions = minimise(self._actor_0_loss, state, "actor_0", rate, critic, batch, noise)
+        state = move_target(state, "target_critic", critic, hp.tau)
+        if not self.target_takes_old_actor:
+            state = move_target(state, "target_actor", state.networks["actor_0"], hp.tau)
+        squared_error = torch.square(actions - batch["actions"])
+        metrics = {
+            "actor_0/squared_error": squared_error.sum(dim=-1).mean(),
+            "actor_0/mean_squared_error": squared_error.mean(),
+        }
+        return state, found | metrics
+
+    def _actor_0_loss(self, params: Params, critic: Params, batch: Arrays, noise: Arrays) -> tuple[Tensor, Tensor]:
+        actor = self.actor(0, params, noise)
+        sample = noise.get("policy_action")
+        actions = actor.action_for_loss(batch["observations"], sample)
+        loss = self.actor_loss(critic, batch, actions) + self.data_term(actor, batch, sample)
+        return loss, actions.detach()
