@@ -137,12 +137,11 @@ SYNTAX = {
     "hydra": ({"more": ("hydra.run.dir=x",)}, "hydra.run.dir=x: pogo keeps its own run folder; set run.dir"),
     "hydra group": ({"more": ("hydra/launcher=x",)}, "hydra/launcher=x: pogo keeps its own run folder"),
     "hydra chdir": ({"more": ("hydra.job.chdir=true",)}, "hydra.job.chdir=true"),
-    "choices": ({"seed": "1,2"}, "seed=1,2: one run takes one value"),
+    "choices": ({"seed": "1,2"}, "seed=1,2: one run takes one value; add -m"),
     "range": ({"seed": "range(1,3)"}, "one run takes one value"),
     "groups": ({"more": ("algorithm=iql,rebrac",)}, "one run takes one value"),
     "part of a group": ({"more": ("backend.name=jax",)}, "backend.name=jax: write backend=jax"),
     "part of an algorithm": ({"more": ("algorithm.name=rebrac",)}, "write algorithm=rebrac"),
-    "multirun": ({"more": ("-m",)}, "-m: no such option; options are key=value"),
     "config folder": ({"more": ("--config-dir=/tmp",)}, "--config-dir=/tmp: no such option"),
     "no value": ({"more": ("seed",)}, "seed"),
     "no key": ({"more": ("=1",)}, "=1: nothing is named before the ="),
@@ -173,7 +172,7 @@ PLACES = {
     "file as dataset": ({"dataset": "x.hdf5"}, "dataset=x.hdf5 is a file, not a name; use dataset.path=x.hdf5."),
     "name with a separator": ({"dataset__path": PENDULUM, "dataset__name": "a/b"}, "without path separators"),
     "name that leaves": ({"dataset__path": PENDULUM, "dataset__name": ".."}, "without path separators"),
-    "no path": ({"dataset__path": ""}, "dataset.path= is empty; name a path"),
+    "no path": ({"dataset__path": ""}, "dataset.path= is empty; give it a value"),
     "missing file": ({"dataset__path": "/nowhere.hdf5", "env": "Pendulum-v1"}, "/nowhere.hdf5: no such file"),
     "folder": ({"dataset__path": "/tmp", "env": "Pendulum-v1"}, "/tmp: cannot be read"),
     "custom without a file": ({"dataset": "custom"}, "needs a file: dataset.path=FILE.hdf5"),
@@ -398,7 +397,7 @@ def test_parity_refuses(given: tuple[str, ...], fragment: str) -> None:
     assert outcome.output.count("\n") == 1
 
 
-@pytest.mark.parametrize("module", ["train", "evaluate", "parity", "golden"])
+@pytest.mark.parametrize("module", ["train", "evaluate", "parity", "golden", "report"])
 def test_help_and_version_are_never_refused(module: str) -> None:
     import importlib
 

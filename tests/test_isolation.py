@@ -41,7 +41,7 @@ def run_python(code: str, *given: str, cwd: Path | None = None) -> str:
 
 
 def test_core_and_the_commands_load_no_framework() -> None:
-    names = [*CORE, "pogo.cli.train", "pogo.cli.evaluate", "pogo.cli.parity", "pogo.cli.golden"]
+    names = [*CORE, "pogo.cli.train", "pogo.cli.evaluate", "pogo.cli.parity", "pogo.cli.golden", "pogo.cli.report"]
     loaded = run_python(
         f"""
         import importlib, sys

@@ -1,9 +1,11 @@
 """pogo-train: train a chain of actors."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 
 from pogo.cli.common import run_command
+from pogo.core.errors import EXIT_DONE, BadInput
 
 HELP = """\
 pogo-train: train an offline-RL algorithm and a JKO chain of actors on top of it.
@@ -27,13 +29,22 @@ Options are key=value; the most used, with their defaults:
   w2.num_samples=4  w2.blur=0.05
   run.dir=runs/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>
   resume=auto               auto | never | must
+  experiment=NAME           settings of a study in conf/experiment, with -m its runs
   algorithm.<hyperparameter>          see docs/hyperparameters.md
 
-  --cfg      print the whole config that these options make, and stop
+  -m         many runs: a key takes several values (seed=0,1,2  algorithm=iql,td3_bc  seed=range(0,10)), and there is a
+             run for each combination, one after another or, with --jobs N, N side by side; experiment=NAME names a
+             study of conf/experiment. What is finished is not run again.
+  --cfg      print the whole config that these options make, and where each setting comes from; with -m, the runs
   --help     this text          --version     pogo's version
 
-Exit codes: 0 done, 1 failed while running, 2 bad input, 130 and 143 stopped by a signal after saving.
+Exit codes: 0 done, 1 failed while running (with -m: some runs did), 2 bad input,
+130 and 143 stopped by a signal after saving.
 """
+
+
+MULTIRUN = ("-m", "--multirun")
+IN_SWEEP = "--in-sweep"  # given by -m to the runs that it starts: an experiment's settings without its sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,15 +56,41 @@ def _train(arguments: Sequence[str]) -> int:
     # Late: --help answers without these.
     from pogo.core.config.compose import compose_config
     from pogo.core.config.plan import resolve
+    from pogo.core.config.provenance import annotated_yaml
     from pogo.core.training import train
 
-    if "--cfg" in arguments:
-        from omegaconf import OmegaConf
+    if any(argument in MULTIRUN for argument in arguments):
+        return _sweep([argument for argument in arguments if argument not in MULTIRUN])
+    in_sweep = IN_SWEEP in arguments
+    only_shown = "--cfg" in arguments
+    asked = compose_config([argument for argument in arguments if argument not in ("--cfg", IN_SWEEP)], in_sweep)
+    if only_shown:
+        print(annotated_yaml(resolve(asked)), end="")
+        return EXIT_DONE
+    return train(asked)
 
-        config = resolve(compose_config([argument for argument in arguments if argument != "--cfg"]))
-        print(OmegaConf.to_yaml(config), end="")
-        return 0
-    return train(compose_config(arguments))
+
+def _sweep(arguments: Sequence[str]) -> int:
+    from pogo.core.sweep import plan_sweep, run_sweep, share_threads
+
+    overrides, jobs = _jobs([argument for argument in arguments if argument != "--cfg"])
+    cells = plan_sweep(share_threads(overrides, jobs))
+    if "--cfg" in arguments:
+        for cell in cells:
+            print(shlex.join(("pogo-train", *cell.arguments)), f" # {cell.run_dir}")
+        return EXIT_DONE
+    return run_sweep(cells, jobs)
+
+
+def _jobs(arguments: Sequence[str]) -> tuple[list[str], int]:
+    """The options without `--jobs N`, and N."""
+    if "--jobs" not in arguments:
+        return list(arguments), 1
+    index = list(arguments).index("--jobs")
+    count = arguments[index + 1] if index + 1 < len(arguments) else ""
+    if not count.isdecimal() or int(count) < 1:
+        raise BadInput(f"--jobs {count}: use a whole number of at least 1.")
+    return [*arguments[:index], *arguments[index + 2 :]], int(count)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pogo.core.checkpoint import Checkpoint, CheckpointStore
 from pogo.core.config.plan import Plan
+from pogo.core.config.provenance import SOURCES
 from pogo.core.durable import make_folder
 from pogo.core.errors import BadInput
 
@@ -21,7 +22,7 @@ logger = logging.getLogger("pogo")
 SUMMARY = "summary.json"
 CONFIG = "config.json"
 # What a resumed run may change: where it runs and how it is watched; train.updates may grow.
-_FREE_SECTIONS = ("backend", "run", "resume")
+_FREE_SECTIONS = ("backend", "run", "resume", SOURCES)
 # Where the data is found: its name and digest are compared instead.
 _FREE_KEYS = ("train.updates", "dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir")
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "flax", "optax", "ott-jax")}

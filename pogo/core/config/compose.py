@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pogo.core.config.provenance import SOURCES, setting_sources
 from pogo.core.config.schema import register
 from pogo.core.data import d4rl
 from pogo.core.data.sources import BUNDLED, CUSTOM
@@ -20,7 +21,7 @@ from pogo.core.errors import BadInput
 from pogo.core.registry import ALGORITHMS, BACKENDS, check_name
 
 PACKAGE = Path(__file__).resolve().parents[2]
-_PATH_KEYS = ("run.dir", "run.root", "dataset.path", "dataset.cache_dir")
+PATH_KEYS = ("run.dir", "run.root", "dataset.path", "dataset.cache_dir")
 DEFAULT_ALGORITHM = "iql"  # of conf/config.yaml
 
 
@@ -36,8 +37,12 @@ def config_folder() -> Path:
     raise BadInput(f"conf/config.yaml is neither in {PACKAGE} nor beside it; install pogo again.")
 
 
-def compose_config(arguments: Sequence[str]) -> dict[str, Any]:
-    """The composed config as plain values, before anything is derived from it.
+def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
+    """The composed config as plain values, before anything is derived from it; `sources` says where each came from.
+
+    Args:
+        arguments: overrides, key=value.
+        in_sweep: whether this is one run of many, which an experiment's `sweep` needs.
 
     Raises:
         BadInput: an override that cannot be read, an unknown key or option, a value of the wrong type.
@@ -47,7 +52,7 @@ def compose_config(arguments: Sequence[str]) -> dict[str, Any]:
         if argument.startswith("-"):
             raise BadInput(f"{argument}: no such option; options are key=value, --cfg, --help and --version.")
     arguments = [_quoted_path(argument) for argument in arguments]
-    overrides = _parse(arguments)
+    overrides = parse_overrides(arguments)
     _check_choices(overrides)
     if _value(overrides, "dataset") is None and any(override.key_or_group == "dataset.path" for override in overrides):
         arguments.append(f"dataset={CUSTOM}")
@@ -55,22 +60,50 @@ def compose_config(arguments: Sequence[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3", job_name="pogo"):
             composed = compose("config", arguments)
-        return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value] - the root is a mapping
+        values: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment] - a mapping
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(_explain(error, str(_value(overrides, "algorithm") or DEFAULT_ALGORITHM))) from error
+    sweep = values.pop("sweep")
+    if sweep and not in_sweep:
+        raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
+    return values | {
+        SOURCES: setting_sources(values, parse_overrides(arguments), config_folder(), _value(overrides, "experiment"))
+    }
+
+
+def experiment_sweep(name: str) -> dict[str, list[Any]]:
+    """What `conf/experiment/<name>.yaml` runs over, by key; empty if it is one run.
+
+    Raises:
+        BadInput: there is no such experiment.
+    """
+    check_name("experiment", name, _experiments())
+    content = OmegaConf.to_container(OmegaConf.load(config_folder() / "experiment" / f"{name}.yaml"))
+    assert isinstance(content, dict)
+    return {str(key): list(values) for key, values in content.get("sweep", {}).items()}
+
+
+def _experiments() -> list[str]:
+    folder = config_folder() / "experiment"
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
 
 
 def _quoted_path(argument: str) -> str:
     """A path as Hydra's grammar takes it, which knows no ~ and gives = and commas meanings of their own."""
     key, separator, value = argument.partition("=")
-    if key not in _PATH_KEYS or not separator or value in ("", "null") or value[0] in "'\"":
+    if key not in PATH_KEYS or not separator or value in ("", "null") or value[0] in "'\"":
         return argument
     backslashes = len(value) - len(value.rstrip("\\"))
     quoted = value.replace("'", "\\'") + "\\" * backslashes
     return f"{key}='{quoted}'"
 
 
-def _parse(arguments: Sequence[str]) -> list[Override]:
+def parse_overrides(arguments: Sequence[str]) -> list[Override]:
+    """Overrides as Hydra reads them.
+
+    Raises:
+        BadInput: one that its grammar refuses.
+    """
     try:
         return OverridesParser.create().parse_overrides(list(arguments))
     except HydraException as error:
@@ -86,6 +119,7 @@ def _check_choices(overrides: Sequence[Override]) -> None:
         "algorithm": ALGORITHMS,
         "dataset": (*BUNDLED, CUSTOM, *d4rl.D4RL_DATASETS),
         "algorithm_dataset": sorted(path.stem for path in (config_folder() / "algorithm_dataset").glob("*.yaml")),
+        "experiment": _experiments(),
     }
     for override in overrides:
         if not override.key_or_group:
@@ -99,7 +133,7 @@ def _check_choices(overrides: Sequence[Override]) -> None:
                 f"{override.input_line}: _target_ has no place here; a config names what pogo has registered."
             )
         if override.is_sweep_override():
-            raise BadInput(f"{override.input_line}: one run takes one value; start pogo-train once for each.")
+            raise BadInput(f"{override.input_line}: one run takes one value; add -m for a run of each.")
         if override.key_or_group in ("backend.name", "algorithm.name"):
             group = override.key_or_group.split(".")[0]
             raise BadInput(f"{override.input_line}: write {group}={override.value()}, which brings its settings too.")

@@ -10,6 +10,7 @@ from typing import Any
 from pogo.core.actors import resolve_actors
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.checkpoint import LARGEST_STEP
+from pogo.core.config.provenance import SOURCES, published_default
 from pogo.core.data.sources import Dataset, DatasetConfig, check_config, dataset_name, load_dataset
 from pogo.core.errors import BadInput
 from pogo.core.interface import Learner, TrainSpec
@@ -79,11 +80,42 @@ def make_plan(asked: Mapping[str, Any]) -> Plan:
     Raises:
         BadInput: anything that cannot be done, in one line.
     """
-    for section, key in (("dataset", "path"), ("run", "dir")):
+    settings = check_settings(asked)
+    resolved, spec, config, name = settings.resolved, settings.spec, settings.dataset, settings.dataset_name
+    algorithm = load_algorithm(spec.algorithm)
+    dataset = load_dataset(config, algorithm.preprocessing(spec.hyperparameters, name), resolved["env"])
+    if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != "none":
+        raise BadInput(f"dataset {name} names no environment; give one with env=ID, or train without: env=none.")
+    spec = replace(spec, observation_size=dataset.observation_size, action_size=dataset.action_size)
+    resolved["run"]["dir"] = str(settings.run_dir)
+    return Plan(dict(asked), resolved, spec, dataset, settings.run_dir)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a config says by itself, before its data is looked at."""
+
+    resolved: dict[str, Any]
+    spec: TrainSpec  # without sizes
+    dataset: DatasetConfig
+    dataset_name: str
+    run_dir: Path
+
+
+def check_settings(asked: Mapping[str, Any]) -> Settings:
+    """Check all of a composed config that can be checked without its data.
+
+    Raises:
+        BadInput: anything that cannot be done, in one line.
+    """
+    for section, key in (("dataset", "path"), ("run", "dir"), ("run", "variant")):
         if asked[section][key] == "":  # a shell variable that is not set
-            raise BadInput(f"{section}.{key}= is empty; name a path, or drop it.")
+            raise BadInput(f"{section}.{key}= is empty; give it a value, or drop it.")
+    variant = asked["run"]["variant"]
+    if variant is not None and (Path(variant).is_absolute() or ".." in Path(variant).parts):
+        raise BadInput(f"run.variant={variant} would leave the run's root; give a plain name, or set run.dir.")
     resolved = resolve(asked)
-    spec = spec_of_run(resolved, 0, 0)  # all that can be checked without the data
+    spec = spec_of_run(resolved, 0, 0)
     algorithm = load_algorithm(spec.algorithm)
     if spec.chain.energy not in algorithm.ENERGIES:
         raise BadInput(
@@ -94,13 +126,8 @@ def make_plan(asked: Mapping[str, Any]) -> Plan:
     config = DatasetConfig(**resolved["dataset"])
     check_config(config)
     name = dataset_name(config)
-    dataset = load_dataset(config, algorithm.preprocessing(spec.hyperparameters, name), resolved["env"])
-    if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != "none":
-        raise BadInput(f"dataset {name} names no environment; give one with env=ID, or train without: env=none.")
-    spec = replace(spec, observation_size=dataset.observation_size, action_size=dataset.action_size)
     run_dir = Path(resolved["run"]["dir"] or default_run_dir(resolved, name)).expanduser()
-    resolved["run"]["dir"] = str(run_dir)
-    return Plan(dict(asked), resolved, spec, dataset, run_dir)
+    return Settings(resolved, spec, config, name, run_dir)
 
 
 def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,10 +143,12 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
     if not 0 <= resolved["seed"] < 2**63:
         raise BadInput(f"seed={resolved['seed']} is out of range; use a whole number from 0 to 2^63 - 1.")
     train = resolved["train"]
-    if train["updates"] is None:
-        train["updates"] = algorithm.PUBLISHED_UPDATES
-    if train["batch_size"] is None:
-        train["batch_size"] = algorithm.PUBLISHED_BATCH_SIZE
+    sources = resolved[SOURCES]
+    published = {"updates": algorithm.PUBLISHED_UPDATES, "batch_size": algorithm.PUBLISHED_BATCH_SIZE}
+    for key, value in published.items():
+        if train[key] is None:
+            train[key] = value
+            sources[f"train.{key}"] = published_default(resolved["algorithm"]["name"])
     _fill_and_check_numbers(resolved)
     hyperparameters = algorithm.for_run(_hyperparameters(resolved), train["updates"])
     resolved["algorithm"] |= {
@@ -129,9 +158,20 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
         raise BadInput(f"chain.num_actors={resolved['chain']['num_actors']} is too few; actor 0 alone is 1.")
     if resolved["chain"]["init"] is None:
         resolved["chain"]["init"] = getattr(algorithm, "CHAIN_INIT", "copy")
-    if resolved["chain"]["w2_weights"] is None:
-        resolved["chain"]["w2_weights"] = [DEFAULT_W2_WEIGHT] * (resolved["chain"]["num_actors"] - 1)
+    _fill_weights(resolved["chain"])
     return resolved
+
+
+def _fill_weights(chain: dict[str, Any]) -> None:
+    if chain["w2_weights"] is None:
+        chain["w2_weights"] = [DEFAULT_W2_WEIGHT] * (chain["num_actors"] - 1)
+    last = chain["last_w2_weight"]
+    if last is not None:
+        if not chain["w2_weights"]:
+            raise BadInput(
+                f"chain.last_w2_weight={last} has no actor to weigh: chain.num_actors={chain['num_actors']}."
+            )
+        chain["w2_weights"] = [*chain["w2_weights"][:-1], last]
 
 
 def _fill_and_check_numbers(resolved: dict[str, Any]) -> None:
@@ -152,14 +192,12 @@ def _fill_and_check_numbers(resolved: dict[str, Any]) -> None:
 
 
 def default_run_dir(resolved: Mapping[str, Any], dataset: str) -> Path:
-    """Give <root>/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>."""
+    """Give <root>/<dataset>/<algorithm>_<backend>/w2_<weights>/[<variant>/]seed_<n>."""
     weights = "_".join(f"{weight:g}" for weight in resolved["chain"]["w2_weights"]) or "none"
-    names = (
-        f"{resolved['algorithm']['name']}_{resolved['backend']['name']}",
-        f"w2_{weights}",
-        f"seed_{resolved['seed']}",
-    )
-    return Path(resolved["run"]["root"], dataset, *names)
+    names = [f"{resolved['algorithm']['name']}_{resolved['backend']['name']}", f"w2_{weights}"]
+    if resolved["run"]["variant"] is not None:
+        names.append(resolved["run"]["variant"])
+    return Path(resolved["run"]["root"], dataset, *names, f"seed_{resolved['seed']}")
 
 
 def spec_of_run(resolved: Mapping[str, Any], observation_size: int, action_size: int) -> TrainSpec:
@@ -182,7 +220,9 @@ def spec_of_run(resolved: Mapping[str, Any], observation_size: int, action_size:
 
 def _chain_config(resolved: Mapping[str, Any]) -> ChainConfig:
     """The chain without its actors, which are resolved with the algorithm's own."""
-    options: dict[str, Any] = {key: value for key, value in resolved["chain"].items() if key != "actors"}
+    options: dict[str, Any] = {
+        key: value for key, value in resolved["chain"].items() if key not in ("actors", "last_w2_weight")
+    }
     return ChainConfig(**{**options, "w2_weights": tuple(options["w2_weights"])})
 
 

@@ -69,6 +69,7 @@ class ChainSection:
 
     num_actors: int = 3
     w2_weights: list[float] | None = None  # of actors 1, 2, ...; none: 10 for each
+    last_w2_weight: float | None = None  # stands for the last of them: what a comparison sweeps over
     actors: list[dict[str, Any]] = field(default_factory=list)  # kind and options, from actor 0; the last repeats
     energy: str = "value"
     init: str | None = None  # copy | independent; none: the algorithm's own, copy for all but pogo
@@ -93,6 +94,7 @@ class RunSection:
 
     root: str = "runs"
     dir: str | None = None  # the run's own folder; none: <root>/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>
+    variant: str | None = None  # a folder above seed_<n>, for settings that the path does not name; -m fills it
 
 
 @dataclass
@@ -117,6 +119,7 @@ class Config:
     chain: ChainSection = field(default_factory=ChainSection)
     w2: W2Section = field(default_factory=W2Section)
     run: RunSection = field(default_factory=RunSection)
+    sweep: dict[str, list[Any]] = field(default_factory=dict)  # an experiment's: what -m runs over
 
 
 def group_schema(frozen: type) -> type:

@@ -1,0 +1,85 @@
+"""Where each setting of a composed config came from, for the record of the run."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+SOURCES = "sources"  # the key of a config that holds them
+COMMAND_LINE = "command line"
+DEFAULT = "default"
+GROUPS = ("backend", "algorithm", "dataset", "algorithm_dataset", "experiment")  # in the order of their precedence
+_GLOBAL_PACKAGE = "@package _global_"
+
+
+def setting_sources(
+    composed: Mapping[str, Any], overrides: Sequence[Override], folder: Path, experiment: str | None
+) -> dict[str, str]:
+    """The source of every setting, by dotted key; later groups of `conf/config.yaml`'s defaults win, as in Hydra.
+
+    A source is `command line`, a file below `conf/`, the algorithm's published default, or pogo's own default.
+    """
+    algorithm, dataset = composed["algorithm"]["name"], _choice(overrides, "dataset") or composed["dataset"]["name"]
+    sources = dict.fromkeys(flat_keys(composed), DEFAULT)
+    sources |= {key: published_default(algorithm) for key in sources if key.startswith("algorithm.")}
+    choices = (composed["backend"]["name"], algorithm, dataset, f"{algorithm}_{dataset}", experiment)
+    for group, choice in zip(GROUPS, choices, strict=True):
+        path = folder / group / f"{choice}.yaml"
+        if choice is None or not path.is_file():  # a D4RL name and most pairs have none
+            continue
+        name = f"conf/{group}/{choice}.yaml"
+        sources |= {key: name for key in _keys_of_file(path, group) if key in sources}
+    for override in overrides:
+        sources |= {key: COMMAND_LINE for key in _keys_of_override(override) if key in sources}
+    return sources
+
+
+def published_default(algorithm: str) -> str:
+    """The source of what an algorithm's own module says."""
+    return f"published default of {algorithm}"
+
+
+def annotated_yaml(resolved: Mapping[str, Any]) -> str:
+    """A resolved config as YAML, with a comment at each setting that is not pogo's own default."""
+    sources = resolved[SOURCES]
+    text = OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in resolved.items() if key != SOURCES}))
+    lines, path = [], []
+    for line in text.splitlines():
+        found = re.match(r"( *)([^\s:#-][^:]*):", line)
+        if found:
+            path = [*path[: len(found.group(1)) // 2], found.group(2)]
+            source = sources.get(".".join(path), DEFAULT)
+            line = line if source == DEFAULT else f"{line}  # {source}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def flat_keys(config: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys of all settings; a mapping counts by its entries, a list as one."""
+    keys = []
+    for name, value in config.items():
+        path = f"{prefix}{name}"
+        keys += flat_keys(value, f"{path}.") if isinstance(value, Mapping) and value else [path]
+    return keys
+
+
+def _keys_of_file(path: Path, group: str) -> list[str]:
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(content, dict)
+    content.pop("defaults", None)
+    is_global = _GLOBAL_PACKAGE in path.read_text()
+    return flat_keys({str(key): value for key, value in content.items()}, "" if is_global else f"{group}.")
+
+
+def _keys_of_override(override: Override) -> list[str]:
+    key, value = override.key_or_group, override.value()
+    if key in GROUPS:  # a choice brings its settings: only the choice itself was given
+        return [f"{key}.name"]
+    return flat_keys(value, f"{key}.") if isinstance(value, dict) and value else [key]
+
+
+def _choice(overrides: Sequence[Override], group: str) -> str | None:
+    return next((str(override.value()) for override in overrides if override.key_or_group == group), None)

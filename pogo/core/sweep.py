@@ -1,0 +1,204 @@
+"""Many runs from one command: `pogo-train -m`, one process for each, all checked before the first starts."""
+
+import itertools
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from hydra.core.override_parser.types import Glob
+
+from pogo.core.config.compose import PATH_KEYS, compose_config, experiment_sweep, parse_overrides
+from pogo.core.config.plan import check_settings
+from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
+from pogo.core.signals import StopRequest
+
+POLL_SECONDS = 0.05
+SHOWN_LINES = 5  # of a failed run's output, where runs go on side by side
+# What a run's folder names by itself; of the rest that is swept it gets a folder, `run.variant`.
+_IN_PATH = ("backend", "algorithm", "dataset", "dataset.path", "seed", "chain.w2_weights", "chain.last_w2_weight")
+_IN_PATH_AS_WELL = ("run.dir", "run.root", "run.variant")
+_COMMAND = "import sys; from pogo.cli.train import main; sys.exit(main())"
+
+logger = logging.getLogger("pogo")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep."""
+
+    arguments: tuple[str, ...]  # of pogo-train
+    run_dir: Path
+    label: str  # what tells it from the others
+
+
+@dataclass
+class _Process:
+    cell: Cell
+    number: int
+    popen: subprocess.Popen
+    output: IO[bytes] | None  # where it is kept until the end; none: shown as it comes
+    began: float
+
+
+def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
+    """Every run that these options make, each one's config checked; data is looked at when a run starts.
+
+    A key takes several values as Hydra writes them: `seed=0,1,2`, `seed=range(0,3)`, `chain.w2_weights=[1,1],[10,10]`.
+    `experiment=NAME` brings those of its `sweep`, where the options do not set them.
+
+    Raises:
+        BadInput: an option that cannot be read, a run that cannot be made, or two that would share a folder.
+    """
+    axes = _axes(arguments)
+    swept = [key for key, values in axes if len(values) > 1]
+    cells = []
+    for chosen in itertools.product(*(values for _, values in axes)):
+        label = " ".join(text for (key, _), text in zip(axes, chosen, strict=True) if key in swept)
+        cells.append(_cell(list(chosen), label, [key for key in swept if key not in (*_IN_PATH, *_IN_PATH_AS_WELL)]))
+    owners: dict[Path, Cell] = {}
+    for cell in cells:
+        other = owners.setdefault(cell.run_dir.absolute(), cell)
+        if other is not cell:
+            raise BadInput(
+                f"{other.label!r} and {cell.label!r} would share {cell.run_dir}; drop run.dir, or let it differ by run."
+            )
+    return cells
+
+
+def run_sweep(cells: Sequence[Cell], jobs: int = 1) -> int:
+    """Run every cell, `jobs` at a time; the exit code: 0 all done, 1 some failed, 130 or 143 stopped by a signal.
+
+    A failed run does not stop the others. A signal is passed on to the runs that are going, which save; none starts
+    after it. Each run is a process of its own, so that the frameworks of one leave nothing to the next.
+    """
+    results: dict[int, tuple[int, float]] = {}
+    waiting = list(enumerate(cells, start=1))
+    running: list[_Process] = []
+    with StopRequest() as stop:
+        told = False
+        while running or (waiting and not stop.requested):
+            while waiting and len(running) < jobs and not stop.requested:
+                number, cell = waiting.pop(0)
+                logger.info("run %d of %d: %s", number, len(cells), cell.label or cell.run_dir)
+                running.append(_start(cell, number, shown=jobs == 1))
+            if stop.requested and not told:
+                told = True
+                for process in running:
+                    process.popen.send_signal(stop.signal_number or signal.SIGTERM)
+            for process in [process for process in running if process.popen.poll() is not None]:
+                running.remove(process)
+                results[process.number] = (process.popen.returncode, time.perf_counter() - process.began)
+                _report_failure(process)
+            time.sleep(POLL_SECONDS)
+        failed = sum(code != EXIT_DONE for code, _ in results.values())
+        _report(cells, results)
+        return stop.exit_code if stop.requested else EXIT_FAILED if failed else EXIT_DONE
+
+
+def share_threads(arguments: Sequence[str], jobs: int) -> list[str]:
+    """The options, with the processors shared out among `jobs` runs where `threads` is not given."""
+    if jobs == 1 or any(argument.startswith("threads=") for argument in arguments):
+        return list(arguments)
+    return [*arguments, f"threads={max(1, len(os.sched_getaffinity(0)) // jobs)}"]
+
+
+def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """By key, the overrides `key=value` that it takes, one or several."""
+    axes: list[tuple[str, list[str]]] = []
+    for argument in arguments:
+        key, separator, value = argument.partition("=")
+        if key in PATH_KEYS and separator:  # Hydra's grammar is not for paths
+            axes.append((key, [f"{key}={part}" for part in value.split(",")]))
+            continue
+        (override,) = parse_overrides([argument])
+        if override.is_sweep_override():
+            if isinstance(override.value(), Glob):
+                raise BadInput(f"{argument}: list the values, as in {key}=a,b, or use range(...).")
+            values = [f"{key}={text}" for text in override.sweep_string_iterator()]
+        else:
+            values = [argument]
+        axes.append((override.key_or_group, values))
+    given = {key for key, _ in axes}
+    names = [values for key, values in axes if key == "experiment"]
+    if not names:
+        return axes
+    if len(names[0]) > 1:
+        raise BadInput(f"{' and '.join(names[0])}: one experiment at a time.")
+    of_experiment = experiment_sweep(names[0][0].partition("=")[2])
+    return [
+        *((key, [f"{key}={_literal(value)}" for value in values])
+          for key, values in of_experiment.items() if key not in given),
+        *axes,
+    ]  # fmt: skip
+
+
+def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
+    by_key = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
+    if unnamed and not ({"run.dir", "run.variant"} & by_key.keys()):
+        variant = ",".join(f"{key}={_as_name(by_key[key])}" for key in unnamed)
+        arguments.append(f"run.variant='{variant}'")
+    try:
+        settings = check_settings(compose_config(arguments, in_sweep=True))
+    except BadInput as error:
+        raise BadInput(f"{label}: {error}" if label else str(error)) from error
+    return Cell(tuple(arguments), settings.run_dir, label)
+
+
+def _as_name(value: str) -> str:
+    """A value as part of a folder's name."""
+    return re.sub(r"[^\w.+=-]+", "_", value).strip("_") or "empty"
+
+
+def _literal(value: Any) -> str:
+    """A YAML value as Hydra's grammar writes it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{','.join(_literal(entry) for entry in value)}]"
+    return str(value)
+
+
+def _start(cell: Cell, number: int, shown: bool) -> _Process:
+    output = None if shown else tempfile.TemporaryFile()
+    # A session of its own: a Ctrl-C in the terminal reaches it once, by way of this process.
+    popen = subprocess.Popen(
+        [sys.executable, "-c", _COMMAND, "--in-sweep", *cell.arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
+    return _Process(cell, number, popen, output, time.perf_counter())
+
+
+def _report_failure(process: _Process) -> None:
+    if process.output is None:
+        return
+    with process.output as output:
+        if process.popen.returncode == EXIT_DONE:
+            return
+        output.seek(0)
+        last = output.read().decode(errors="replace").splitlines()[-SHOWN_LINES:]
+    logger.error("run %d failed: %s\n%s", process.number, process.cell.label, "\n".join(last))
+
+
+def _report(cells: Sequence[Cell], results: Mapping[int, tuple[int, float]]) -> None:
+    for number, cell in enumerate(cells, start=1):
+        if number not in results:
+            logger.info("%3d  not run            %s", number, cell.label)
+            continue
+        code, seconds = results[number]
+        logger.info("%3d  exit %3d  %6.0f s  %s  %s", number, code, seconds, cell.label, cell.run_dir)
+    done = sum(code == EXIT_DONE for code, _ in results.values())
+    logger.info("%d of %d runs done; pogo-report tables them.", done, len(cells))

@@ -1,0 +1,175 @@
+"""pogo-train -m: what it runs, what it refuses before any run starts, and how it ends."""
+
+import json
+import math
+import re
+import signal
+
+import pytest
+import yaml
+
+from pogo.cli import train as train_command
+from pogo.core.config.compose import compose_config, config_folder
+from pogo.core.config.plan import resolve
+from pogo.core.config.provenance import annotated_yaml
+from pogo.core.errors import BadInput
+from pogo.core.registry import ALGORITHMS, BACKENDS
+from pogo.core.sweep import plan_sweep, share_threads
+from tests.run_helpers import call, run_command, start, stop, wait_for
+
+EXPERIMENTS = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))
+SMALL = ("train.updates=4", "train.batch_size=8", "log.every=2", "eval.episodes=0", "threads=1")
+
+
+def test_every_combination_is_a_run_of_its_own():
+    cells = plan_sweep(["backend=torch,jax", f"algorithm={','.join(ALGORITHMS)}", "train.updates=200"])
+    assert len(cells) == len({cell.run_dir for cell in cells}) == len(ALGORITHMS) * len(BACKENDS)
+    assert cells[0].arguments == ("backend=torch", "algorithm=iql", "train.updates=200")
+    assert cells[0].label == "backend=torch algorithm=iql"
+
+
+@pytest.mark.parametrize(
+    ("given", "folders"),
+    [
+        (["seed=range(0,3)"], ["seed_0", "seed_1", "seed_2"]),
+        (["chain.w2_weights=[1,2],[3,4]"], ["w2_1_2/seed_0", "w2_3_4/seed_0"]),
+        (["chain.w2_weights=[5,5],[50,50]", "chain.last_w2_weight=1,10"],
+         ["w2_5_1/seed_0", "w2_5_10/seed_0", "w2_50_1/seed_0", "w2_50_10/seed_0"]),
+        (["algorithm.expectile=0.7,0.9"], ["algorithm.expectile=0.7/seed_0", "algorithm.expectile=0.9/seed_0"]),
+        (["chain.energy=value,advantage", "seed=4"], ["chain.energy=value/seed_4", "chain.energy=advantage/seed_4"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_folders_tell_runs_apart(given, folders):
+    found = [str(cell.run_dir) for cell in plan_sweep(given)]
+    assert [path.endswith(folder) for path, folder in zip(found, folders, strict=True)] == [True] * len(folders), found
+
+
+def test_files_are_swept_too(tmp_path):
+    cells = plan_sweep([f"dataset.path={tmp_path}/a=b.hdf5,{tmp_path}/c.hdf5", "env=Pendulum-v1"])
+    assert [cell.run_dir.parts[1] for cell in cells] == ["a=b", "c"]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_shipped_experiments_can_be_run(experiment):
+    """One seed and its first dataset: to compose a config takes a while, and the others differ in names alone."""
+    sweep = yaml.safe_load((config_folder() / "experiment" / f"{experiment}.yaml").read_text())["sweep"]
+    narrowed = {key: values[0] for key, values in sweep.items() if key in ("seed", "dataset")}
+    expected = math.prod(len(values) for key, values in sweep.items() if key not in narrowed)
+    cells = plan_sweep([f"experiment={experiment}", *(f"{key}={value}" for key, value in narrowed.items())])
+    assert len(cells) == len({cell.run_dir for cell in cells}) == expected
+
+
+def test_the_command_line_narrows_an_experiment():
+    cells = plan_sweep(["experiment=comparison", "algorithm=iql", "dataset=hopper-medium-v2", "seed=0,1"])
+    assert len(cells) == 2 * 3
+    weights = {cell.run_dir.parts[3] for cell in cells}
+    assert weights == {"w2_10_1", "w2_10_10", "w2_10_100"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["algorithm=iql,td3bc"], "Did you mean 'td3_bc'"),
+        (["algorithm=iql,td3_bc", "chain.energy=value,advantage"], "td3_bc chain.energy=advantage: chain.energy="),
+        (["seed=0,1", "run.dir=runs/one"], "'seed=0' and 'seed=1' would share runs/one"),
+        (["algorithm=glob(*)"], "algorithm=glob(*): list the values"),
+        (["experiment=nothing"], "experiment=nothing is unknown"),
+        (["experiment=comparison,pendulum"], "one experiment at a time"),
+        (["run.variant=../x"], "would leave the run's root"),
+        (["seed=1,2,2"], "would share"),
+        (["chain.num_actors=1", "chain.last_w2_weight=1,2"], "has no actor to weigh"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_be_run_is_refused_before_anything_runs(given, message):
+    with pytest.raises(BadInput, match=re.escape(message)):
+        plan_sweep(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("experiment=comparison",), "experiment=comparison is many runs; add -m"),
+        (("-m", "--jobs", "none", "seed=0,1"), "--jobs none: use a whole number"),
+        (("-m", "--jobs"), "--jobs : use a whole number"),
+        (("sources={}",), "sources"),
+    ],
+    ids=str,
+)
+def test_the_command_refuses(given, message):
+    outcome = call(train_command.main, *given)
+    assert outcome.code == 2
+    assert message in outcome.output
+
+
+def test_runs_side_by_side_share_the_processors(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    assert share_threads(["seed=0,1"], 4) == ["seed=0,1", "threads=2"]
+    assert share_threads(["threads=1"], 4) == ["threads=1"]
+    assert share_threads(["seed=0,1"], 1) == ["seed=0,1"]
+
+
+def test_cfg_shows_the_runs_and_starts_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = call(train_command.main, "-m", "seed=0,1", "algorithm=iql", "--cfg")
+    assert outcome.code == 0
+    assert outcome.output.splitlines()[0].startswith("pogo-train seed=0 algorithm=iql")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("jobs", [(), ("--jobs", "2")], ids=["one by one", "two at a time"])
+def test_a_failed_run_does_not_stop_the_others(tmp_path, jobs):
+    """The last seed's folder is a file: its run alone fails, and what is finished is not run again."""
+    pytest.importorskip("torch")
+    given = ("-m", *jobs, "backend=torch", "algorithm=iql", "seed=0,1,2", f"run.root={tmp_path}", *SMALL)
+    blocked = tmp_path / "pendulum-medium-replay/iql_torch/w2_10_10/seed_1"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("")
+    outcome = run_command(*given)
+    assert outcome.code == 1, outcome.output
+    assert "2 of 3 runs done" in outcome.output
+    for seed in (0, 2):
+        assert json.loads((blocked.parent / f"seed_{seed}" / "summary.json").read_bytes())["updates"] == 4
+    blocked.unlink()
+    outcome = run_command(*given)
+    assert outcome.code == 0, outcome.output
+    assert "3 of 3 runs done" in outcome.output
+
+
+def test_a_signal_reaches_the_run_and_starts_no_other(tmp_path):
+    pytest.importorskip("torch")
+    given = ("-m", "backend=torch", "algorithm=iql", "seed=0,1", f"run.root={tmp_path}", *SMALL[1:])
+    process = start(*given, "train.updates=1000000")
+    folder = tmp_path / "pendulum-medium-replay/iql_torch/w2_10_10"
+    wait_for(lambda: (folder / "seed_0" / "train.jsonl").is_file(), process)
+    outcome = stop(process, signal.SIGTERM)
+    assert outcome.code == 143, outcome.output
+    assert list((folder / "seed_0" / "checkpoints").iterdir())
+    assert not (folder / "seed_1").exists()
+    assert "not run" in outcome.output
+
+
+def test_sources_say_where_each_setting_came_from():
+    given = ["algorithm=cql", "dataset=hopper-medium-v2", "algorithm.cql_alpha=5", "logger={wandb: true}"]
+    resolved = resolve(compose_config(given))
+    sources = resolved["sources"]
+    assert sources["algorithm.cql_alpha"] == "command line"
+    assert sources["algorithm.name"] == "command line"
+    assert sources["algorithm.normalize_rewards"] == "conf/algorithm_dataset/cql_hopper-medium-v2.yaml"
+    assert sources["algorithm.tau"] == sources["train.updates"] == "published default of cql"
+    assert sources["logger.wandb"] == "command line"
+    assert sources["logger.tensorboard"] == "default"
+    assert sources["backend.name"] == "conf/backend/torch.yaml"
+    text = annotated_yaml(resolved)
+    assert "  cql_alpha: 5.0  # command line" in text.splitlines()
+    assert yaml.safe_load(text) == {key: value for key, value in resolved.items() if key != "sources"}
+
+
+def test_an_experiment_is_a_source_and_an_option_wins_over_it():
+    resolved = resolve(compose_config(["experiment=pendulum", "eval.episodes=3"], in_sweep=True))
+    assert resolved["train"]["updates"] == 5000
+    assert resolved["sources"]["train.updates"] == "conf/experiment/pendulum.yaml"
+    assert resolved["eval"]["episodes"] == 3
+    assert resolved["sources"]["eval.episodes"] == "command line"
+    assert "sweep" not in resolved
