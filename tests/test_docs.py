@@ -1,0 +1,120 @@
+"""The documentation does what it says: its example runs, its commands are accepted, its links lead somewhere."""
+
+import re
+import shlex
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pogo.core import registry
+from pogo.core.config.compose import compose_config
+from pogo.core.config.plan import resolve
+from pogo.core.parity import drift, parity_case
+from pogo.core.registry import ALGORITHMS
+from pogo.core.sweep import plan_sweep
+from tests.learner_checks import transitions
+from tests.parity.helpers import CHAINS, problem
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DOCS = REPOSITORY / "docs"
+PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md")])
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+EXAMPLE = "one_step"
+
+
+def example_files() -> dict[str, str]:
+    """The example's files, by path, as the page shows them."""
+    blocks = [text for _, text in BLOCK.findall((DOCS / "add_an_algorithm.md").read_text())]
+    named = [re.match(r"# (\S+\.(?:py|yaml))\n", text) for text in blocks]
+    return {found.group(1): text for found, text in zip(named, blocks, strict=True) if found is not None}
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The page's algorithm, registered for the length of a test."""
+    for framework in ("torch", "jax"):
+        pytest.importorskip(framework)
+    monkeypatch.setattr(registry, "ALGORITHMS", (*ALGORITHMS, EXAMPLE))
+    for path, text in example_files().items():
+        if path.endswith(".py"):
+            name = path.removesuffix(".py").replace("/", ".")
+            module = types.ModuleType(name)
+            monkeypatch.setitem(sys.modules, name, module)
+            exec(compile(text, path, "exec"), module.__dict__)  # this repository's own page
+    return EXAMPLE
+
+
+def test_the_example_has_every_file_and_about_a_hundred_lines_a_backend() -> None:
+    files = example_files()
+    assert set(files) == {
+        f"pogo/core/algorithms/{EXAMPLE}.py",
+        f"pogo/torch_backend/algorithms/{EXAMPLE}.py",
+        f"pogo/jax_backend/algorithms/{EXAMPLE}.py",
+        f"conf/algorithm/{EXAMPLE}.yaml",
+    }
+    assert yaml.safe_load(files[f"conf/algorithm/{EXAMPLE}.yaml"])["name"] == EXAMPLE
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("chain", ["as published", "stochastic, deterministic, gaussian"])
+def test_the_example_passes_parity(example: str, chain: str, dtype: str) -> None:
+    for found in drift(parity_case(problem(example, dtype, CHAINS[chain]), seed=0)):
+        share, name = found.worst()
+        assert share <= 1.0, f"update {found.update}, {name}: {share:.3g} times its tolerance"
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_the_example_trains(example: str, backend: str) -> None:
+    make_learner = registry.load_backend(backend, "learner").make_learner
+    metrics = make_learner(problem(example, "float32"), 0, transitions(), device="cpu").train(20)
+    assert metrics["actor_1/w2_squared"] > 0
+
+
+def commands(page: Path) -> list[str]:
+    """Lines of code blocks that start pogo-train with nothing left to fill in."""
+    text = page.read_text()
+    indented = re.findall(r"^ {4}(pogo-train .*)$", text, re.MULTILINE)
+    fenced = [line.removeprefix("$ ") for _, block in BLOCK.findall(text) for line in block.splitlines()]
+    found = [*indented, *(line for line in fenced if line.startswith("pogo-train "))]
+    return [line for line in found if not re.search(r"<|\.\.\.|one_step|FILE", line)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+def test_commands_are_accepted(page: Path) -> None:
+    for line in commands(page):
+        given = [word for word in shlex.split(line, comments=True)[1:] if word != "--cfg"]
+        if "-m" in given:
+            narrowed = [word for word in given if word not in ("-m", "--jobs") and not word.isdecimal()]
+            assert plan_sweep([*narrowed, "seed=0"] if not any("seed=" in word for word in narrowed) else narrowed), (
+                line
+            )
+        else:
+            resolve(compose_config(given))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in LINK.findall(page.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        path = page.parent / target
+        assert path.exists(), f"{page.name}: {target}"
+        if anchor and path.suffix == ".md":
+            headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor[1:] in anchors, f"{page.name}: {target}{anchor}"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_has_a_page_and_its_options_are_explained(algorithm: str) -> None:
+    page = (DOCS / "algorithms" / f"{algorithm}.md").read_text()
+    assert f"algorithm={algorithm}" in page
+    assert f"({algorithm}.md)" in (DOCS / "algorithms" / "README.md").read_text()
+    explained = page + (DOCS / "hyperparameters.md").read_text()
+    options = registry.load_algorithm(algorithm).Hyperparameters.__dataclass_fields__
+    missing = [name for name in options if f"`{name}`" not in explained and f"algorithm.{name}" not in explained]
+    assert not missing, f"{algorithm}.md and hyperparameters.md say nothing of {missing}"
