@@ -5,17 +5,24 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pogo.cli.common import run_command
+from pogo.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from pogo.core.golden.replay import Comparison
 
 HELP = """\
-pogo-golden FILE: feed a recorded run's start, batches and noise to pogo's own algorithm, and compare.
+pogo-golden FILE...: feed a recorded run's start, batches and noise to pogo's own algorithm, and compare.
 
   pogo-golden iql_f64.npz --backend torch
   pogo-golden rebrac.npz  --backend jax --json
+  pogo-golden tests/golden/*.npz --backend torch --table
 
   --backend NAME   torch | jax
-  --json           {"errors": {step: {tensor: [difference, movement, entries]}},
+  --table          a Markdown row per file: the largest error as a share of the movement, and of its tolerance
+  --json           of one file: {"errors": {step: {tensor: [difference, movement, entries]}},
                     "metrics": {step: {name: [mine, golden]}}}, all in 2-norms
 
 A tensor passes if difference <= rtol * movement + atol * sqrt(entries), with 1e-8 and 1e-13 for float64 files,
@@ -23,6 +30,10 @@ A tensor passes if difference <= rtol * movement + atol * sqrt(entries), with 1e
 
 Exit codes: 0 within tolerances, 1 past them, 2 bad input.
 """
+
+TABLE_HEAD = """\
+| file | backend | type | largest difference / movement | largest share of a tolerance | failures |
+|---|---|---|---|---|---|"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,25 +48,47 @@ def _golden(arguments: Sequence[str]) -> int:
     from pogo.core.registry import check_backend
 
     parser = argparse.ArgumentParser("pogo-golden", add_help=False, exit_on_error=False)
-    parser.add_argument("file", type=Path)
+    parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--table", action="store_true")
     options = parse(parser, arguments)
     check_backend(options.backend)
-    comparison = replay(Recording(options.file), options.backend)
+    if options.json and len(options.files) > 1:
+        raise BadInput(f"--json takes one file, got {len(options.files)}; call it once for each.")
+    failed = False
+    if options.table:
+        print(TABLE_HEAD)
+    for file in options.files:
+        comparison = replay(Recording(file), options.backend)
+        failed |= bool(comparison.failures())
+        if options.json:
+            print(json.dumps({"errors": comparison.errors, "metrics": comparison.metrics}))
+        elif options.table:
+            print(_row(file.name, options.backend, comparison))
+        else:
+            print(_report(file.name, options.backend, comparison))
+    return 1 if failed else 0
+
+
+def _report(name: str, backend: str, comparison: "Comparison") -> str:
     failures = comparison.failures()
-    if options.json:
-        print(json.dumps({"errors": comparison.errors, "metrics": comparison.metrics}))
-    else:
-        share, where = comparison.worst()
-        tensors = sum(len(found) for found in comparison.errors.values())
-        print(
-            f"{options.file.name} on {options.backend}, {comparison.dtype}: {tensors} tensors, {len(failures)} failures"
-        )
-        print(f"largest share of its tolerance: {share:.2g} ({where})")
-        for line in failures:
-            print(f"  {line}")
-    return 1 if failures else 0
+    share, where = comparison.worst()
+    tensors = sum(len(found) for found in comparison.errors.values())
+    lines = [
+        f"{name} on {backend}, {comparison.dtype}: {tensors} tensors, {len(failures)} failures",
+        f"largest share of its tolerance: {share:.2g} ({where})",
+        *(f"  {line}" for line in failures),
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, backend: str, comparison: "Comparison") -> str:
+    share, where = comparison.worst()
+    error, tensor = comparison.largest_error()
+    cells = (name, backend, comparison.dtype, f"{error:.1e} ({tensor})", f"{share:.2g} ({where})",
+             str(len(comparison.failures())))  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

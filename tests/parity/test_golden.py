@@ -56,6 +56,16 @@ def test_command(capsys):
     assert set(found["metrics"]["1"]) == {"value_loss", "q_loss", "actor_loss"}
 
 
+def test_the_table_has_a_row_per_file(capsys):
+    pytest.importorskip("torch")
+    names = ["iql_f64.npz", "td3_bc.npz"]
+    assert main([*(str(FOLDER / name) for name in names), "--backend", "torch", "--table"]) == 0
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[:3] for row in rows] == [["iql_f64.npz", "torch", "float64"], ["td3_bc.npz", "torch", "float32"]]
+    assert all(0 < float(row[3].split()[0]) < 0.1 and float(row[4].split()[0]) < 1 and row[5] == "0" for row in rows)
+    assert main([*(str(FOLDER / name) for name in names), "--json"]) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -53,6 +53,21 @@ class Comparison:
             f"{where}: {share:.3g} times its tolerance" for where, share in self.shares().items() if not share <= 1.0
         ]
 
+    def largest_error(self) -> tuple[float, str]:
+        """The largest difference of a tensor as a share of how far the recorded one moved, and where it is.
+
+        Of tensors that moved too little for the share to be their yardstick, nothing is said: that is rounding.
+        """
+        rtol, atol, *_ = TOLERANCES[self.dtype]
+        found = {
+            f"update {step}, {name}": difference / movement
+            for step, tensors in self.errors.items()
+            for name, (difference, movement, entries) in tensors.items()
+            if rtol * movement > atol * math.sqrt(entries)
+        }
+        where = max(found, key=lambda key: found[key] if found[key] == found[key] else math.inf)
+        return found[where], where
+
     def worst(self) -> tuple[float, str]:
         """The largest share of a tolerance, and where it is."""
         shares = self.shares()
