@@ -1,32 +1,54 @@
 """Updates per second of training, as a share of the machine's own matrix rate.
 
-    python benchmarks/train.py                                    # iql and rebrac, both backends, 1 and 3 actors
+    python benchmarks/train.py                       # all algorithms, both backends, 1 and 3 actors: quarter of an hour
     python benchmarks/train.py --algorithms iql --actors 1 --threads 1 2 --json shares.json
+    python benchmarks/train.py --algorithms iql td3_bc --actors 3 --kinds default stochastic stochastic,gaussian
+    python benchmarks/train.py --write-baseline shares.json          # ... and, after a change:
+    python benchmarks/train.py --baseline shares.json                # warns of shares that fell
 
-Every case is a process of its own, pinned to as many processors as it has threads; the cases take turns, so that a
-noisy machine is noisy for all. Data, sampling, noise and logging sums are included, evaluation and compilation are not.
+Every case is a process of its own, pinned to as many processors as it has threads; the cases take turns, `--at-once`
+of them (all of them need much memory), so that a noisy machine is noisy for all. Data, sampling, noise and logging sums
+are included, evaluation and compilation are not.
 share = updates/s x operations per update (benchmarks/operations.py) / matrix rate; the rate is that of chained float32
-[256, 256] x [256, 256] products by the same backend in the same process, in the same rounds.
+[256, 256] x [256, 256] products by the same backend in the same process, before and after each round's updates. Memory
+is the process's largest so far, on the host.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import re
 import statistics
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.operations import update_operations
+from benchmarks.operations import operations
+from pogo.core.actors import ACTOR_KINDS, resolve_actors
+from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
+from pogo.core.errors import BadInput
+from pogo.core.interface import TrainSpec
+from pogo.core.registry import ALGORITHMS, BACKENDS, load_algorithm, load_backend
+from pogo.core.w2 import Solver, W2Config
 
 MATRIX_SIZE, MATRIX_PRODUCTS = 256, 400
 ROWS = 100_000
+AT_ONCE = 12  # cases; their processes hold 0.3 to 1 GiB each all the while
+# So that every case pays for its own compilation.
+NO_CACHES = {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+FALL = 0.15  # of a share, relative to the baseline's, that is warned of
+OWN_KIND = "default"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+Row = dict[str, Any]  # a case's fields, and what was measured
 
 
 @dataclass(frozen=True)
@@ -36,34 +58,56 @@ class Case:
     backend: str
     algorithm: str
     actors: int
+    kinds: str  # of the actors, by commas, the last one repeating; or the algorithm's own
+    solver: Solver
     threads: int
     compile: bool
-    batch_size: int | None
+    batch_size: int | None  # none: the published one
     observation_size: int
     action_size: int
-    kind: str | None
+    num_critics: int | None  # none: the published number
     device: str
 
+    @property
+    def backend_label(self) -> str:
+        """The backend, and whether it compiles where it need not."""
+        return self.backend + (" compiled" if self.compile and self.backend == "torch" else "")
 
-def make_spec(case: Case) -> Any:
-    """The algorithm as published, on the given sizes."""
-    from pogo.core.actors import resolve_actors
-    from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
-    from pogo.core.interface import TrainSpec
-    from pogo.core.registry import load_algorithm
-    from pogo.core.w2 import W2Config
+    @property
+    def algorithm_label(self) -> str:
+        """The algorithm, and what differs from its defaults."""
+        kinds = self.kinds if self.kinds != OWN_KIND else None
+        solver = self.solver if self.solver != W2Config().solver else None
+        critics = f"{self.num_critics} critics" if self.num_critics else None
+        batch = f"batch {self.batch_size}" if self.batch_size else None
+        return ", ".join(part for part in (self.algorithm, kinds, solver, critics, batch) if part)
 
+    def __str__(self) -> str:
+        """In words, for messages."""
+        count = lambda number, noun: f"{number} {noun}" + ("s" if number > 1 else "")  # noqa: E731
+        parts = self.backend_label, self.algorithm_label, count(self.actors, "actor"), count(self.threads, "thread")
+        return ", ".join(parts)
+
+
+def make_spec(case: Case) -> TrainSpec:
+    """The algorithm as published, on the given sizes.
+
+    Raises:
+        BadInput: the algorithm cannot be had so.
+    """
     shared = load_algorithm(case.algorithm)
     hp = shared.for_run(shared.Hyperparameters(), shared.PUBLISHED_UPDATES)
-    entries = [{"kind": case.kind}] if case.kind else []
+    if case.num_critics:
+        hp = replace(hp, num_critics=case.num_critics)
+    kinds = [] if case.kinds == OWN_KIND else case.kinds.split(",")
     return TrainSpec(
         algorithm=case.algorithm,
         observation_size=case.observation_size,
         action_size=case.action_size,
         batch_size=case.batch_size or shared.PUBLISHED_BATCH_SIZE,
-        actors=resolve_actors(entries, case.actors, shared.default_actor(hp)),
+        actors=resolve_actors([{"kind": kind} for kind in kinds[: case.actors]], case.actors, shared.default_actor(hp)),
         chain=ChainConfig(case.actors, (DEFAULT_W2_WEIGHT,) * (case.actors - 1)),
-        w2=W2Config(),
+        w2=W2Config(solver=case.solver),
         hyperparameters=hp,
     )
 
@@ -84,26 +128,31 @@ def random_transitions(case: Case) -> Any:
     )
 
 
-def matrix_seconds(backend: str) -> Any:
-    """A function that times MATRIX_PRODUCTS chained products."""
+def matrix_seconds(backend: str, device: str) -> Callable[[], float]:
+    """A function that times MATRIX_PRODUCTS chained products; call it after the learner has set its backend up."""
+    import numpy as np
+
+    shape = (2, MATRIX_SIZE, MATRIX_SIZE)
+    pair = np.random.default_rng(0).standard_normal(shape, dtype=np.float32) / np.float32(MATRIX_SIZE**0.5)
     if backend == "torch":
         import torch
 
-        a, b = torch.randn(2, MATRIX_SIZE, MATRIX_SIZE) / MATRIX_SIZE**0.5
+        a, b = torch.from_numpy(pair).to(device)
 
-        def products() -> None:
+        def run() -> None:
             out = a
             for _ in range(MATRIX_PRODUCTS):
                 out = torch.mm(out, b)
-
-        run = products
+            out[0, 0].item()  # waits for the device
     else:
         import jax
 
-        keys = jax.random.split(jax.random.key(0))
-        a, b = (jax.random.normal(key, (MATRIX_SIZE, MATRIX_SIZE)) / MATRIX_SIZE**0.5 for key in keys)
+        kind, _, index = device.partition(":")
+        a, b = jax.device_put(pair, jax.devices(kind)[int(index or 0)])
         chained = jax.jit(lambda a, b: jax.lax.fori_loop(0, MATRIX_PRODUCTS, lambda _, out: out @ b, a))
-        run = lambda: chained(a, b).block_until_ready()  # noqa: E731
+
+        def run() -> None:
+            chained(a, b).block_until_ready()
 
     def timed() -> float:
         start = time.perf_counter()
@@ -116,12 +165,9 @@ def matrix_seconds(backend: str) -> Any:
 
 def work(case: Case, pipe: Connection, seconds: float) -> None:
     """One case's process: answers each request with updates/s and the matrix rate of one round."""
-    processors = sorted(os.sched_getaffinity(0))[: case.threads]
-    os.sched_setaffinity(0, processors)
-    os.environ["OMP_NUM_THREADS"] = str(case.threads)
+    if case.device == "cpu":
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: case.threads])
     import resource
-
-    from pogo.core.registry import load_backend
 
     spec = make_spec(case)
     learner = load_backend(case.backend, "learner").make_learner(
@@ -132,71 +178,125 @@ def work(case: Case, pipe: Connection, seconds: float) -> None:
         compile=case.compile or case.backend == "jax",
         threads=case.threads,
     )
-    products = matrix_seconds(case.backend)
-    for count in (4, 8):  # warm: compiled, allocated, cached
+    products = matrix_seconds(case.backend, case.device)
+
+    def train(count: int) -> float:
         start = time.perf_counter()
         learner.train(count)
-        per_update = (time.perf_counter() - start) / count
-    count = max(2, int(seconds / per_update))
-    pipe.send({"compile_seconds": learner.compile_seconds, "operations": update_operations(spec)})
+        return time.perf_counter() - start
+
+    train(4)  # warm: compiled, allocated, cached
+    count = 8
+    while (spent := train(count)) < seconds / 4:  # long enough for what a call costs once to be a small part of it
+        count *= 2
+    count = 2 * max(1, round(count * seconds / spent / 2))  # even: published delays are of two updates
+    pipe.send(
+        {
+            "operations": operations(spec),
+            "needed_operations": operations(spec, needed_only=True),
+            "compile_seconds": learner.compile_seconds,
+        }
+    )
     while pipe.recv():
-        start = time.perf_counter()
-        learner.train(count)
-        speed = count / (time.perf_counter() - start)
-        rate = 2.0 * MATRIX_SIZE**3 * MATRIX_PRODUCTS / products()
+        before, spent, after = products(), train(count), products()
+        speed, rate = count / spent, 2 * 2.0 * MATRIX_SIZE**3 * MATRIX_PRODUCTS / (before + after)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
         pipe.send({"updates_per_second": speed, "matrix_rate": rate, "peak_mib": peak})
 
 
-def measure(cases: list[Case], rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """All cases, in turns; medians over the rounds."""
-    context = multiprocessing.get_context("spawn")
-    workers = []
-    for case in cases:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(case, theirs, seconds), daemon=True)
-        process.start()
+class Worker:
+    """A case's process, from this side.
+
+    Raises:
+        RuntimeError: the process ended early; it has told why on stderr.
+    """
+
+    def __init__(self, case: Case, seconds: float) -> None:
+        # In its environment from the start: numpy makes its threads when it is imported, before `work` is called.
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(case.threads)))
+        os.environ.update(NO_CACHES)
+        if case.device == "cpu":
+            os.environ["JAX_PLATFORMS"] = "cpu"
+        context = multiprocessing.get_context("spawn")
+        self.case = case
+        self._pipe, theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(target=work, args=(case, theirs, seconds), daemon=True)
+        self._process.start()
         theirs.close()
-        workers.append((case, process, ours, ours.recv()))  # one after another: compiling disturbs no one
-    samples: list[list[dict[str, float]]] = [[] for _ in cases]
-    for _ in range(rounds):
-        for index, (_, _, pipe, _) in enumerate(workers):
-            pipe.send(True)
-            samples[index].append(pipe.recv())
-    results = []
-    for (case, process, pipe, about), found in zip(workers, samples, strict=True):
-        pipe.send(False)
-        process.join()
-        speeds = [sample["updates_per_second"] for sample in found]
-        shares = [sample["updates_per_second"] * about["operations"] / sample["matrix_rate"] for sample in found]
-        results.append(
-            asdict(case)
-            | {
-                "updates_per_second": statistics.median(speeds),
-                "updates_per_second_min": min(speeds),
-                "updates_per_second_max": max(speeds),
-                "share": statistics.median(shares),
-                "matrix_gflops": statistics.median(sample["matrix_rate"] for sample in found) / 1e9,
-                "gflop_per_update": about["operations"] / 1e9,
-                "compile_seconds": about["compile_seconds"],
-                "peak_mib": max(sample["peak_mib"] for sample in found),
-            }
-        )
-    return results
+        self.about = self._receive()
+        self.rounds: list[dict[str, float]] = []
+
+    def round(self) -> None:
+        """Have it measure one round."""
+        self._pipe.send(True)
+        self.rounds.append(self._receive())
+
+    def stop(self) -> None:
+        """End the process."""
+        self._pipe.send(False)
+        self._process.join()
+
+    def _receive(self) -> dict[str, float]:
+        try:
+            return self._pipe.recv()
+        except EOFError as error:
+            raise RuntimeError(f"{self.case}: its process ended early, see above.") from error
+
+    def row(self) -> Row:
+        """The case and the medians over its rounds."""
+        speeds = [found["updates_per_second"] for found in self.rounds]
+        shares = [
+            found["updates_per_second"] * self.about["operations"] / found["matrix_rate"] for found in self.rounds
+        ]
+        return asdict(self.case) | {
+            "updates_per_second": statistics.median(speeds),
+            "updates_per_second_min": min(speeds),
+            "updates_per_second_max": max(speeds),
+            "gflop_per_update": self.about["operations"] / 1e9,
+            "needed_gflop_per_update": self.about["needed_operations"] / 1e9,
+            "matrix_gflops": statistics.median(found["matrix_rate"] for found in self.rounds) / 1e9,
+            "share": statistics.median(shares),
+            "compile_seconds": self.about["compile_seconds"],
+            "peak_mib": max(found["peak_mib"] for found in self.rounds),
+        }
 
 
-def table(results: list[dict[str, Any]]) -> str:
+def measure(cases: Sequence[Case], rounds: int, seconds: float) -> list[Row]:
+    """So many cases, in turns."""
+    workers = []
+    for case in cases:  # one after another: compiling disturbs no one
+        print(f"start {case}", file=sys.stderr, flush=True)
+        workers.append(Worker(case, seconds))
+    for number in range(1, rounds + 1):
+        print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
+        for worker in workers:
+            worker.round()
+    for worker in workers:
+        worker.stop()
+    return [worker.row() for worker in workers]
+
+
+def case_of(row: Mapping[str, Any]) -> Case:
+    """What a row is of.
+
+    Raises:
+        KeyError: the row lacks a field of a case.
+    """
+    return Case(**{field.name: row[field.name] for field in fields(Case)})
+
+
+def table(rows: Sequence[Row]) -> str:
     """Markdown."""
     lines = [
         "| backend | algorithm | actors | threads | updates/s (min - max) | GFLOP/update | matrix GFLOP/s | share | "
         "compile s | peak MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---" * 10 + "|",
     ]
-    for row in results:
-        name = row["backend"] + (" compiled" if row["compile"] and row["backend"] == "torch" else "")
-        algorithm = row["algorithm"] + (f", {row['kind']}" if row["kind"] else "")
+    for row in rows:
+        case = case_of(row)
         lines.append(
-            f"| {name} | {algorithm} | {row['actors']} | {row['threads']} | {row['updates_per_second']:.1f} "
+            f"| {case.backend_label} | {case.algorithm_label} | {case.actors} | {case.threads} | "
+            f"{row['updates_per_second']:.1f} "
             f"({row['updates_per_second_min']:.1f} - {row['updates_per_second_max']:.1f}) | "
             f"{row['gflop_per_update']:.3f} | {row['matrix_gflops']:.0f} | {row['share']:.0%} | "
             f"{row['compile_seconds']:.1f} | {row['peak_mib']:.0f} |"
@@ -204,45 +304,140 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Parse, measure, print."""
+def read_baseline(path: Path) -> dict[Case, float]:
+    """Each case's share, from what `--write-baseline` or `--json` wrote.
+
+    Raises:
+        BadInput: the file cannot be read as that.
+    """
+    try:
+        return {case_of(row): float(row["share"]) for row in json.loads(path.read_text())}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"--baseline={path} is no list of cases and shares ({error!r}); make one anew.") from error
+
+
+def write_baseline(path: Path, rows: Sequence[Row]) -> None:
+    """Cases and shares alone: what a later run is compared with."""
+    slim = [asdict(case_of(row)) | {"share": round(row["share"], 4)} for row in rows]
+    path.write_text(json.dumps(slim, indent=1) + "\n")
+
+
+def falls(rows: Sequence[Row], baseline: Mapping[Case, float]) -> list[str]:
+    """A line for each case whose share fell by more than FALL, and one for those without a baseline."""
+    lines, unknown = [], 0
+    for row in rows:
+        case, share = case_of(row), row["share"]
+        if case not in baseline:
+            unknown += 1
+        elif share < (1.0 - FALL) * baseline[case]:
+            change = share / baseline[case] - 1.0
+            lines.append(f"warning: {case}: share {share:.1%}, {baseline[case]:.1%} in the baseline ({change:+.0%})")
+    if unknown:
+        lines.append(f"note: {unknown} of {len(rows)} cases are not in the baseline")
+    return lines
+
+
+def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[Case], dict[Case, float]]:
+    """The command line, its cases and the baseline; what cannot be measured is refused here, before any work."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backends", nargs="+", default=["torch", "jax"])
-    parser.add_argument("--algorithms", nargs="+", default=["iql", "rebrac"])
-    parser.add_argument("--actors", nargs="+", type=int, default=[1, 3], help="lengths of the chain")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1])
-    parser.add_argument("--kind", help="kind of every actor; the algorithm's own by default")
-    parser.add_argument("--compile", action="store_true", help="torch.compile too")
-    parser.add_argument("--batch-size", type=int, help="the algorithm's published one by default")
+    parser.add_argument("--backends", nargs="+", choices=sorted(BACKENDS), default=["torch", "jax"], metavar="NAME")
+    parser.add_argument("--algorithms", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS), metavar="NAME")
+    parser.add_argument("--actors", nargs="+", type=int, default=[1, 3], metavar="N", help="lengths of the chain")
+    parser.add_argument(
+        "--kinds", nargs="+", default=[OWN_KIND], help=f"{OWN_KIND}, or kinds by commas, the last one repeating"
+    )
+    parser.add_argument("--solver", nargs="+", choices=get_args(Solver), default=[W2Config().solver], metavar="SOLVER")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N")
+    parser.add_argument("--compile", action="store_true", help="torch.compile (CUDA graphs on a GPU) too")
+    parser.add_argument("--batch", type=int, help="the algorithm's published one by default")
     parser.add_argument("--sizes", nargs=2, type=int, default=[17, 6], metavar=("OBSERVATION", "ACTION"))
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--num-critics", type=int, help="of the algorithms that have an ensemble of any size")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:<n>")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of one case in one round")
+    parser.add_argument(
+        "--at-once", type=int, default=AT_ONCE, metavar="N", help=f"cases that take turns; {AT_ONCE} by default"
+    )
     parser.add_argument("--json", type=Path, help="also write the results here")
-    options = parser.parse_args()
-    cases = [
+    parser.add_argument("--baseline", type=Path, help="warn of each share that fell from the one stored here")
+    parser.add_argument("--write-baseline", type=Path, help="store the shares here")
+    options = parser.parse_args(arguments)
+    cases = list(dict.fromkeys(cases_of(options)))
+    try:
+        check(options, cases)
+        baseline = read_baseline(options.baseline) if options.baseline else {}
+    except BadInput as error:
+        parser.error(str(error))
+    return options, cases, baseline
+
+
+def cases_of(options: argparse.Namespace) -> list[Case]:
+    """Every combination of the options; sides that are compared are neighbours."""
+    has_ensemble = {name for name in options.algorithms if hasattr(load_algorithm(name).Hyperparameters, "num_critics")}
+    return [
         Case(
             backend=backend,
             algorithm=algorithm,
             actors=actors,
+            kinds=kinds,
+            # One actor is at no distance from another.
+            solver=solver if actors > 1 else W2Config().solver,
             threads=threads,
             compile=compiled,
-            batch_size=options.batch_size,
+            batch_size=options.batch,
             observation_size=options.sizes[0],
             action_size=options.sizes[1],
-            kind=options.kind,
+            num_critics=options.num_critics if algorithm in has_ensemble else None,
             device=options.device,
         )
         for algorithm in options.algorithms
         for actors in options.actors
+        for kinds in options.kinds
+        for solver in options.solver
         for threads in options.threads
         for backend in options.backends
         for compiled in ([False, True] if options.compile and backend == "torch" else [False])
     ]
-    results = measure(cases, options.rounds, options.seconds)
-    print(table(results))
+
+
+def check(options: argparse.Namespace, cases: Sequence[Case]) -> None:
+    """Refuse what no worker could do.
+
+    Raises:
+        BadInput: naming the option.
+    """
+    for name in ("sizes", "threads", "rounds", "at_once", "batch", "num_critics", "seconds"):
+        value = getattr(options, name)
+        if value is not None and min(value if isinstance(value, list) else [value]) <= 0:
+            raise BadInput(f"--{name.replace('_', '-')} is positive, not {value}.")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", options.device):
+        raise BadInput(f"--device={options.device} is unknown; use cpu, cuda or cuda:<n>.")
+    processors = len(os.sched_getaffinity(0))
+    if max(options.threads) > processors:
+        raise BadInput(f"--threads={max(options.threads)}: this process may use {processors} processors.")
+    if options.num_critics and not any(case.num_critics for case in cases):
+        raise BadInput(f"--num-critics={options.num_critics}: none of {', '.join(options.algorithms)} has that option.")
+    for kind in (kind for kinds in options.kinds if kinds != OWN_KIND for kind in kinds.split(",")):
+        if kind not in ACTOR_KINDS:
+            raise BadInput(f"--kinds={kind} is unknown. Known: {OWN_KIND}, {', '.join(ACTOR_KINDS)}.")
+    for case in cases:
+        make_spec(case)
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    options, cases, baseline = parse()
+    rows: list[Row] = []
+    for first in range(0, len(cases), options.at_once):
+        rows += measure(cases[first : first + options.at_once], options.rounds, options.seconds)
+    print(table(rows))
     if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+    if options.write_baseline:
+        write_baseline(options.write_baseline, rows)
+    if options.baseline:
+        for line in falls(rows, baseline):
+            print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":
