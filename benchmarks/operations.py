@@ -52,7 +52,7 @@ def operations(spec: TrainSpec, needed_only: bool = False) -> float:
     counts for the observations too. Elementwise work, Adam, targets, sampling and the Sinkhorn iterations count as
     nothing, nor does CQL's BC phase, which ends.
 
-    That is PERFORMANCE's GFLOP per update, what shares are measured by. With `needed_only`, what an update's result
+    That is what shares are measured by. With `needed_only`, what an update's result
     takes; the originals do more in
     - sac_n, edac, fql: passes for the log (the ensemble at random actions; the one-step actor at another latent);
     - awac, sac_n, edac: the actor at the batch's observations twice: for the baseline or the temperature, and its loss;

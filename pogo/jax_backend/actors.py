@@ -6,8 +6,9 @@ Shapes: observations [B, O], actions [B, A], noise N(0, 1) of [B, A] for one sam
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +45,7 @@ class Actor(ABC):
     config: ActorConfig
     params: Params
     dropout_masks: Sequence[Array] = ()
+    _passes: dict[str, tuple[tuple[Array, ...], Any]] = field(default_factory=dict, init=False, repr=False)
 
     kind = ""
 
@@ -96,16 +98,9 @@ class Actor(ABC):
         raise TypeError(f"a {self.kind} actor has no mean and standard deviation.")
 
     def samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
-        """K samples [B, K, A] from noise [B, K, A], inside the action box, and their log-densities [B, K]."""
-        batch, samples, size = noise.shape
-        if self.config.is_stochastic:
-            actions = self.sample_in_box(observations, noise)
-        else:
-            actions = self.sample_actions(observations, noise)
-        if not self.config.has_density:
-            return actions, jnp.zeros((batch, samples), actions.dtype)
-        rows = jnp.repeat(observations, samples, axis=0)
-        return actions, self.log_prob_actions(rows, actions.reshape(batch * samples, size)).reshape(batch, samples)
+        """K samples [B, K, A] from noise [B, K, A], inside the box, and log-densities [B, K]: zeros for want of one."""
+        actions = self.sample_actions(observations, noise)
+        return actions, jnp.zeros(noise.shape[:2], actions.dtype)
 
     def sample_and_log_prob(self, observations: Array, noise: Array) -> tuple[Array, Array]:
         """One sample [B, A] from noise [B, A], inside the action box, and its log-density [B]."""
@@ -124,6 +119,16 @@ class Actor(ABC):
         """Mean entropy in nats, estimated from noise [B, K, A], scalar; of kinds with a density."""
         return -self.samples_and_log_probs(observations, noise)[1].mean()
 
+    def _once(self, name: str, forward: Callable[..., Any], *inputs: Array) -> Any:
+        """`forward(*inputs)`, kept for the next call with the same arrays.
+
+        The energy and the distance of one step share a forward pass, and so a backward one.
+        """
+        kept = self._passes.get(name)
+        if kept is None or any(ours is not theirs for ours, theirs in zip(kept[0], inputs, strict=True)):
+            kept = self._passes[name] = inputs, forward(*inputs)
+        return kept[1]
+
     def _network(self, inputs: Array) -> Array:
         keep_probability = 1.0 - self.config.dropout
         return mlp(self.params, inputs, self.config.activation, self.dropout_masks, keep_probability)
@@ -137,6 +142,9 @@ class Actor(ABC):
 
     def _mean_std(self, observations: Array) -> tuple[Array, Array]:
         """Head and standard deviation, [B, A] each, before any squashing."""
+        return self._once("mean_std", self._mean_std_forward, observations)
+
+    def _mean_std_forward(self, observations: Array) -> tuple[Array, Array]:
         config = self.config
         outputs = self._network(observations)
         if config.log_std == "free":
@@ -178,6 +186,12 @@ class GaussianMLP(Actor):
     def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
         """The mean, [B, A]; noise is not used."""
         return self.deterministic_actions(observations)
+
+    def samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
+        """K samples, clipped to the box, and the Normal's log-densities there."""
+        actions = self.sample_in_box(observations, noise)
+        mean, std = (part[:, None, :] for part in self.mean_std(observations))
+        return actions, _normal_log_prob((actions - mean) / std, std)
 
     def std(self, observations: Array, noise: Array) -> Array:
         """The Normal's own, before any clip, a root mean square, scalar; noise is not used."""
@@ -258,12 +272,19 @@ class StochasticMLP(Actor):
         """One sample, [B, A], from noise [B, A]."""
         return self._map(observations, _given(noise, self.kind))
 
+    def action_in_box(self, observations: Array, noise: Array | None) -> Array:
+        """The same sample as `action_for_loss`, which is inside the box by itself."""
+        return self.action_for_loss(observations, noise)
+
     def unclipped_action(self, observations: Array, noise: Array | None) -> Array:
         """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
         return self._map(observations, _given(noise, self.kind), clipped=False)
 
     def _map(self, observations: Array, latents: Array, clipped: bool = True) -> Array:
-        return self._bounded(self._network(jnp.concatenate([observations, latents], axis=-1)), clipped)
+        return self._bounded(self._once("map", self._map_forward, observations, latents), clipped)
+
+    def _map_forward(self, observations: Array, latents: Array) -> Array:
+        return self._network(jnp.concatenate([observations, latents], axis=-1))
 
 
 @_pytree
@@ -274,7 +295,7 @@ class DeterministicMLP(Actor):
 
     def deterministic_actions(self, observations: Array) -> Array:
         """The action, [B, A]."""
-        return self._bounded(self._network(observations))
+        return self._bounded(self._once("action", self._network, observations))
 
     def sample_actions(self, observations: Array, noise: Array) -> Array:
         """The action K times, [B, K, A]; of noise only the shape is used."""

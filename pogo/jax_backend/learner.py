@@ -82,6 +82,7 @@ class JaxLearner(Learner):
         self._noise_spec = update_noise_spec(spec)
         self._expected = initial_state(seed, spec)
         self._programs: dict[tuple, Any] = {}
+        self._metric_types: dict[str, Any] | None = None
         self._set_state(self._expected)
         self._key = jax.device_put(jax.random.wrap_key_data(self._stream_words()), device)
         self._open_window()
@@ -167,10 +168,10 @@ class JaxLearner(Learner):
         self._sums = None
 
     def _zero_sums(self) -> dict[str, Array]:
-        shapes = jax.eval_shape(self._update_once, self._state, self._data, self._key)[1]
-        return {
-            name: jax.device_put(jnp.zeros(shape.shape, shape.dtype), self._device) for name, shape in shapes.items()
-        }
+        if self._metric_types is None:  # to trace an update takes a while
+            metrics = jax.eval_shape(self._update_once, self._state, self._data, self._key)[1]
+            self._metric_types = {name: metric.dtype for name, metric in metrics.items()}
+        return {name: jax.device_put(jnp.zeros((), dtype), self._device) for name, dtype in self._metric_types.items()}
 
     def _set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._state = state_from_arrays(arrays, self._device)

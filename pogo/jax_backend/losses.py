@@ -17,10 +17,15 @@ def bootstrapped(batch: Arrays, next_q: Array, discount: float) -> Array:
     return stop_gradient(batch["rewards"] + discount * (1.0 - batch["terminals"]) * next_q)
 
 
+def summed_td_errors(q: Array, target: Array) -> Array:
+    """Squared errors of values [E, B] against a target [B], averaged over the batch, summed over members; scalar."""
+    return jnp.square(q - target).mean(axis=1).sum()
+
+
 def summed_td_loss(critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
     """Squared TD error, averaged over the batch, summed over the members, and the mean Q."""
     q = q_values(critic, batch["observations"], batch["actions"])
-    return jnp.square(q - target).mean(axis=1).sum(), q.mean()
+    return summed_td_errors(q, target), q.mean()
 
 
 def cloning_losses(actor: Actor, batch: Arrays, noise: Array | None) -> Array:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.lax import stop_gradient
 
 Params = dict[str, Array]
 
@@ -48,6 +49,38 @@ def mlp(
 def q_values(critic: Mapping[str, Array], observations: Array, actions: Array, activation: str = "relu") -> Array:
     """Every member's value of (observations, actions), [E, B]."""
     return mlp(critic, jnp.concatenate([observations, actions], axis=-1), activation)[..., 0]
+
+
+def first_q_value(critic: Mapping[str, Array], observations: Array, actions: Array) -> Array:
+    """The first member's value of (observations, actions), [B]; the others are not run."""
+    first = {name: value[0] for name, value in critic.items()}
+    return mlp(first, jnp.concatenate([observations, actions], axis=-1))[..., 0]
+
+
+def q_values_and_action_gradients(
+    critic: Mapping[str, Array], observations: Array, actions: Array
+) -> tuple[Array, Array]:
+    """Every member's values [E, B] of an ensemble of ReLU networks, and their gradients in the actions, [E, B, A].
+
+    The gradient is written out, layer by layer: to differentiate it once more takes one pass back over these products,
+    where a gradient of a gradient runs back through the forward pass too. A ReLU's slope is constant between its kinks.
+    """
+    inputs = jnp.concatenate([observations, actions], axis=-1)
+    hidden = jnp.broadcast_to(inputs, (len(critic["output/bias"]), *inputs.shape))
+    kernels: list[Array] = []
+    slopes: list[Array] = []
+    while f"hidden_{len(slopes)}/kernel" in critic:
+        name = f"hidden_{len(slopes)}"
+        kernels.append(critic[f"{name}/kernel"])
+        hidden = jax.nn.relu(hidden @ kernels[-1] + critic[f"{name}/bias"][:, None, :])
+        slopes.append((stop_gradient(hidden) > 0).astype(hidden.dtype))
+    kernels.append(critic["output/kernel"])
+    q = (hidden @ kernels[-1] + critic["output/bias"][:, None, :])[..., 0]
+    kernels[0] = kernels[0][:, observations.shape[-1] :, :]  # the rows that actions enter by
+    gradients = jnp.swapaxes(kernels[-1], 1, 2) * jnp.ones((len(actions), 1), q.dtype)
+    for kernel, slope in zip(reversed(kernels[:-1]), reversed(slopes), strict=True):
+        gradients = (gradients * slope) @ jnp.swapaxes(kernel, 1, 2)
+    return q, gradients
 
 
 def state_values(value: Mapping[str, Array], observations: Array) -> Array:

@@ -6,7 +6,8 @@ Shapes: observations [B, O], actions [B, A], noise N(0, 1) of [B, A] for one sam
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ class Actor(ABC):
         self.config = config
         self.params = params
         self.dropout_masks = dropout_masks
-        self._forward: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
+        self._passes: dict[str, tuple[tuple[Tensor, ...], Any]] = {}
 
     kind = ""
 
@@ -90,16 +91,9 @@ class Actor(ABC):
         raise TypeError(f"a {self.kind} actor has no mean and standard deviation.")
 
     def samples_and_log_probs(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """K samples [B, K, A] from noise [B, K, A], inside the action box, and their log-densities [B, K]."""
-        batch, samples, size = noise.shape
-        if self.config.is_stochastic:
-            actions = self.sample_in_box(observations, noise)
-        else:
-            actions = self.sample_actions(observations, noise)
-        if not self.config.has_density:
-            return actions, actions.new_zeros(batch, samples)
-        rows = observations.repeat_interleave(samples, dim=0)
-        return actions, self.log_prob_actions(rows, actions.reshape(batch * samples, size)).reshape(batch, samples)
+        """K samples [B, K, A] from noise [B, K, A], inside the box, and log-densities [B, K]: zeros for want of one."""
+        actions = self.sample_actions(observations, noise)
+        return actions, actions.new_zeros(noise.shape[:2])
 
     def sample_and_log_prob(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """One sample [B, A] from noise [B, A], inside the action box, and its log-density [B]."""
@@ -118,6 +112,16 @@ class Actor(ABC):
         """Mean entropy in nats, estimated from noise [B, K, A], scalar; of kinds with a density."""
         return -self.samples_and_log_probs(observations, noise)[1].mean()
 
+    def _once(self, name: str, forward: Callable[..., Any], *inputs: Tensor) -> Any:
+        """`forward(*inputs)`, kept for the next call with the same arrays.
+
+        The energy and the distance of one step share a forward pass, and so a backward one.
+        """
+        kept = self._passes.get(name)
+        if kept is None or any(ours is not theirs for ours, theirs in zip(kept[0], inputs, strict=True)):
+            kept = self._passes[name] = inputs, forward(*inputs)
+        return kept[1]
+
     def _network(self, inputs: Tensor) -> Tensor:
         keep_probability = 1.0 - self.config.dropout
         return mlp(self.params, inputs, self.config.activation, self.dropout_masks, keep_probability)
@@ -131,10 +135,7 @@ class Actor(ABC):
 
     def _mean_std(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Head and standard deviation, [B, A] each, before any squashing."""
-        # Eager torch runs what it is told to: the energy and the distance of one step share this forward pass.
-        if self._forward is None or self._forward[0] is not observations:
-            self._forward = observations, self._mean_std_forward(observations)
-        return self._forward[1]
+        return self._once("mean_std", self._mean_std_forward, observations)
 
     def _mean_std_forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         config = self.config
@@ -177,6 +178,12 @@ class GaussianMLP(Actor):
     def action_for_loss(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
         """The mean, [B, A]; noise is not used."""
         return self.deterministic_actions(observations)
+
+    def samples_and_log_probs(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """K samples, clipped to the box, and the Normal's log-densities there."""
+        actions = self.sample_in_box(observations, noise)
+        mean, std = (part[:, None, :] for part in self.mean_std(observations))
+        return actions, _normal_log_prob((actions - mean) / std, std)
 
     def std(self, observations: Tensor, noise: Tensor) -> Tensor:
         """The Normal's own, before any clip, a root mean square, scalar; noise is not used."""
@@ -255,12 +262,19 @@ class StochasticMLP(Actor):
         """One sample, [B, A], from noise [B, A]."""
         return self._map(observations, _given(noise, self.kind))
 
+    def action_in_box(self, observations: Tensor, noise: Tensor | None) -> Tensor:
+        """The same sample as `action_for_loss`, which is inside the box by itself."""
+        return self.action_for_loss(observations, noise)
+
     def unclipped_action(self, observations: Tensor, noise: Tensor | None) -> Tensor:
         """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
         return self._map(observations, _given(noise, self.kind), clipped=False)
 
     def _map(self, observations: Tensor, latents: Tensor, clipped: bool = True) -> Tensor:
-        return self._bounded(self._network(torch.cat([observations, latents], dim=-1)), clipped)
+        return self._bounded(self._once("map", self._map_forward, observations, latents), clipped)
+
+    def _map_forward(self, observations: Tensor, latents: Tensor) -> Tensor:
+        return self._network(torch.cat([observations, latents], dim=-1))
 
 
 class DeterministicMLP(Actor):
@@ -270,7 +284,7 @@ class DeterministicMLP(Actor):
 
     def deterministic_actions(self, observations: Tensor) -> Tensor:
         """The action, [B, A]."""
-        return self._bounded(self._network(observations))
+        return self._bounded(self._once("action", self._network, observations))
 
     def sample_actions(self, observations: Tensor, noise: Tensor) -> Tensor:
         """The action K times, [B, K, A]; of noise only the shape is used."""

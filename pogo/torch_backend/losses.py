@@ -16,10 +16,15 @@ def bootstrapped(batch: Arrays, next_q: Tensor, discount: float) -> Tensor:
     return (batch["rewards"] + discount * (1.0 - batch["terminals"]) * next_q).detach()
 
 
+def summed_td_errors(q: Tensor, target: Tensor) -> Tensor:
+    """Squared errors of values [E, B] against a target [B], averaged over the batch, summed over members; scalar."""
+    return torch.square(q - target).mean(dim=1).sum()
+
+
 def summed_td_loss(critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
     """Squared TD error, averaged over the batch, summed over the members, and the mean Q."""
     q = q_values(critic, batch["observations"], batch["actions"])
-    return torch.square(q - target).mean(dim=1).sum(), q.mean().detach()
+    return summed_td_errors(q, target), q.mean().detach()
 
 
 def cloning_losses(actor: Actor, batch: Arrays, noise: Tensor | None) -> Tensor:

@@ -49,6 +49,37 @@ def q_values(critic: Mapping[str, Tensor], observations: Tensor, actions: Tensor
     return mlp(critic, torch.cat([observations, actions], dim=-1), activation)[..., 0]
 
 
+def first_q_value(critic: Mapping[str, Tensor], observations: Tensor, actions: Tensor) -> Tensor:
+    """The first member's value of (observations, actions), [B]; the others are not run."""
+    first = {name: value[0] for name, value in critic.items()}
+    return mlp(first, torch.cat([observations, actions], dim=-1))[..., 0]
+
+
+def q_values_and_action_gradients(
+    critic: Mapping[str, Tensor], observations: Tensor, actions: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Every member's values [E, B] of an ensemble of ReLU networks, and their gradients in the actions, [E, B, A].
+
+    The gradient is written out, layer by layer: to differentiate it once more takes one pass back over these products,
+    where a gradient of a gradient runs back through the forward pass too. A ReLU's slope is constant between its kinks.
+    """
+    hidden = torch.cat([observations, actions], dim=-1).expand(len(critic["output/bias"]), -1, -1)
+    kernels: list[Tensor] = []
+    slopes: list[Tensor] = []
+    while f"hidden_{len(slopes)}/kernel" in critic:
+        name = f"hidden_{len(slopes)}"
+        kernels.append(critic[f"{name}/kernel"])
+        hidden = torch.relu(torch.baddbmm(critic[f"{name}/bias"][:, None, :], hidden, kernels[-1]))
+        slopes.append((hidden.detach() > 0).to(hidden.dtype))
+    kernels.append(critic["output/kernel"])
+    q = torch.baddbmm(critic["output/bias"][:, None, :], hidden, kernels[-1])[..., 0]
+    kernels[0] = kernels[0][:, observations.shape[-1] :, :]  # the rows that actions enter by
+    gradients = kernels[-1].transpose(1, 2).expand(-1, len(actions), -1)
+    for kernel, slope in zip(reversed(kernels[:-1]), reversed(slopes), strict=True):
+        gradients = torch.bmm(gradients * slope, kernel.transpose(1, 2))
+    return q, gradients
+
+
 def state_values(value: Mapping[str, Tensor], observations: Tensor) -> Tensor:
     """V(s), [B]."""
     return mlp(value, observations)[..., 0]

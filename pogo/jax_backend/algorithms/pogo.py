@@ -14,7 +14,7 @@ from pogo.core.interface import TrainState
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
 from pogo.jax_backend.losses import bootstrapped
-from pogo.jax_backend.networks import Params, q_values
+from pogo.jax_backend.networks import Params, first_q_value, q_values
 from pogo.jax_backend.optimizers import move_target
 from pogo.jax_backend.td3 import Td3
 
@@ -40,7 +40,7 @@ class Algorithm(Td3):
 
     def q_term(self, critic: Params, observations: Array, actions: Array) -> Array:
         """-lambda mean Q_1; lambda is 1, or 1 / mean |Q_1| without gradient where `normalize_q`; scalar."""
-        q = q_values(critic, observations, actions)[0]
+        q = first_q_value(critic, observations, actions)
         if not self.hyperparameters.normalize_q:
             return -q.mean()
         weight = stop_gradient(1.0 / jnp.maximum(jnp.abs(q).mean(), SMALLEST_SCALE))

@@ -12,7 +12,7 @@ from jax.lax import stop_gradient
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
 from pogo.jax_backend.losses import bootstrapped
-from pogo.jax_backend.networks import Params, q_values
+from pogo.jax_backend.networks import Params, first_q_value, q_values
 from pogo.jax_backend.td3 import Td3
 
 Arrays = Mapping[str, Array]
@@ -32,7 +32,7 @@ class Algorithm(Td3):
     def q_term(self, critic: Params, observations: Array, actions: Array) -> Array:
         """-lambda mean Q_1, lambda = alpha / mean |Q_1| without gradient; scalar. TD3+BC, section 5."""
         # The original uses its first critic here, and the minimum only in the target.
-        q = q_values(critic, observations, actions)[0]
+        q = first_q_value(critic, observations, actions)
         weight = stop_gradient(self.hyperparameters.alpha / jnp.abs(q).mean())
         return -weight * q.mean()
 

@@ -13,7 +13,7 @@ from pogo.core.interface import TrainState
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
 from pogo.torch_backend.losses import bootstrapped
-from pogo.torch_backend.networks import Params, q_values
+from pogo.torch_backend.networks import Params, first_q_value, q_values
 from pogo.torch_backend.optimizers import move_target
 from pogo.torch_backend.td3 import Td3
 
@@ -39,7 +39,7 @@ class Algorithm(Td3):
 
     def q_term(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
         """-lambda mean Q_1; lambda is 1, or 1 / mean |Q_1| without gradient where `normalize_q`; scalar."""
-        q = q_values(critic, observations, actions)[0]
+        q = first_q_value(critic, observations, actions)
         if not self.hyperparameters.normalize_q:
             return -q.mean()
         weight = (1.0 / q.abs().mean().clamp(min=SMALLEST_SCALE)).detach()

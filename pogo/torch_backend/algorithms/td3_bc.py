@@ -11,7 +11,7 @@ from torch import Tensor
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
 from pogo.torch_backend.losses import bootstrapped
-from pogo.torch_backend.networks import Params, q_values
+from pogo.torch_backend.networks import Params, first_q_value, q_values
 from pogo.torch_backend.td3 import Td3
 
 Arrays = Mapping[str, Tensor]
@@ -31,7 +31,7 @@ class Algorithm(Td3):
     def q_term(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
         """-lambda mean Q_1, lambda = alpha / mean |Q_1| without gradient; scalar. TD3+BC, section 5."""
         # The original uses its first critic here, and the minimum only in the target.
-        q = q_values(critic, observations, actions)[0]
+        q = first_q_value(critic, observations, actions)
         weight = (self.hyperparameters.alpha / q.abs().mean()).detach()
         return -weight * q.mean()
 
