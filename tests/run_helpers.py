@@ -1,6 +1,5 @@
 """Runs as a user starts them, small enough for tests."""
 
-import atexit
 import contextlib
 import fcntl
 import hashlib
@@ -8,11 +7,9 @@ import io
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,13 +31,6 @@ NETWORKS = {
     "rebrac": {"algorithm.hidden_size": "32", "algorithm.actor_num_hidden": "2", "algorithm.critic_num_hidden": "2"},
 }
 PATIENCE = 240.0  # seconds for whatever a subprocess is waited for
-
-
-# Equal programs are compiled once, for this process and those that it starts; before JAX is imported.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pogo-tests-jax-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,26 @@ def test_any_name_will_do_for_a_folder(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name / "summary.json").is_file()
 
 
+def test_compiled_programs_are_kept_for_the_next_run(tmp_path: Path) -> None:
+    """In the user's cache folder, where no other is named: the second run loads them, and computes the same."""
+    pytest.importorskip("jax")
+    keeps = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "JAX_COMPILATION_CACHE_DIR": ""}
+    folders, kept = [tmp_path / "first", tmp_path / "second"], []
+    for folder in folders:
+        code = (
+            "import os; os.environ.pop('JAX_COMPILATION_CACHE_DIR'); from pogo.cli.train import main; sys.exit(main())"
+        )
+        given = arguments(folder, backend="jax", train__updates=4, eval__episodes=0)
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys; {code}", *given], env=environment(**keeps), check=False
+        )
+        assert done.returncode == 0
+        kept.append({path.name for path in (tmp_path / "cache" / "pogo" / "jax").rglob("*-cache")})
+    assert any("train_window" in name for name in kept[0])
+    assert kept[0] == kept[1]
+    assert array_bytes(folders[0]) == array_bytes(folders[1])
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_run_without_an_environment_has_no_returns(tmp_path: Path, backend: str) -> None:
     pytest.importorskip(backend)

@@ -5,6 +5,7 @@ import os
 import time
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -63,6 +64,7 @@ def make_learner(
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     if spec.dtype == "float64":
         jax.config.update("jax_enable_x64", True)
+    _keep_compiled_programs()
     # Full float32 products on every device: the same numbers as on a CPU.
     jax.config.update("jax_default_matmul_precision", "highest")
     return JaxLearner(spec, seed, transitions, _device(device))
@@ -232,6 +234,22 @@ class JaxLearner(Learner):
             return jax.random.bernoulli(key, draw.keep_probability, draw.shape).astype(self._dtype)
         low = -1.0 if draw.distribution == "uniform11" else 0.0
         return jax.random.uniform(key, draw.shape, self._dtype, low, 1.0)
+
+
+def _keep_compiled_programs() -> None:
+    """Let the next run of the same programs load them, unless JAX is told otherwise (JAX_COMPILATION_CACHE_DIR).
+
+    A folder per kind of processor: a program is machine code, and home folders are shared between machines.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    with contextlib.suppress(OSError):  # a system that tells its processor in another way
+        kinds = [
+            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("model name", "flags"))
+        ]
+        processor = f"{zlib.crc32(chr(10).join(sorted(set(kinds))).encode()):08x}"
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        jax.config.update("jax_compilation_cache_dir", str(cache / "pogo" / "jax" / processor))
 
 
 def _limit_threads(threads: int) -> None:

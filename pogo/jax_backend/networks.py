@@ -119,6 +119,19 @@ def _batched(params: Mapping[str, Array], inputs: Array, activation: str) -> Arr
     return jax.vmap(run, in_axes=(0, 0 if inputs.ndim == 3 else None))(dict(params), inputs)
 
 
-def _layer_norm(values: Array) -> Array:
+def _layer_norm_forward(values: Array) -> tuple[Array, tuple[Array, Array]]:
     centred = values - values.mean(axis=-1, keepdims=True)
-    return centred * jax.lax.rsqrt(jnp.square(centred).mean(axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
+    scale = jax.lax.rsqrt(jnp.square(centred).mean(axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
+    normed = centred * scale
+    return normed, (normed, scale)
+
+
+def _layer_norm_backward(kept: tuple[Array, Array], gradient: Array) -> tuple[Array]:
+    # Written out: two reductions, where the derived one makes three and costs a twentieth of a ReBRAC step more.
+    normed, scale = kept
+    along = normed * (gradient * normed).mean(axis=-1, keepdims=True)
+    return (scale * (gradient - gradient.mean(axis=-1, keepdims=True) - along),)
+
+
+_layer_norm = jax.custom_vjp(lambda values: _layer_norm_forward(values)[0])
+_layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)

@@ -52,7 +52,7 @@ def move_target(state: TrainState, target: str, source: Params, tau: float) -> T
 
 def cosine_decay(base: float, state: TrainState, network: str, length: int) -> Tensor:
     """Base rate times (1 + cos(pi t / length)) / 2, t the network's steps so far; it rises again beyond `length`."""
-    count = next(iter(state.optimizers[network].count.values()))
+    count = state.optimizers[network].count
     dtype = next(iter(state.networks[network].values())).dtype
     return base * 0.5 * (1.0 + torch.cos(torch.pi * count.to(dtype) / length))
 
@@ -63,25 +63,23 @@ def _norm_of_all(gradients: Sequence[Tensor]) -> Tensor:
 
 
 def _adam_step(params: Params, gradients: Params, optimizer: AdamState, learning_rate: float | Tensor) -> None:
-    # Fused: one pass over all of a network's parameters, where separate tensor operations would take a fifth of a step.
-    compiling = torch.compiler.is_compiling()
+    arrays = (
+        list(params.values()),
+        # The fused kernel walks memory in order: a gradient that autograd left transposed would be misread.
+        [gradient.contiguous() for gradient in gradients.values()],
+        list(optimizer.mu.values()),
+        list(optimizer.nu.values()),
+        [],
+    )
+    options = {"lr": learning_rate, "beta1": BETA_1, "beta2": BETA_2, "weight_decay": 0.0, "eps": EPSILON}
     with torch.no_grad():
-        adam(
-            list(params.values()),
-            # The fused kernel walks memory in order: a gradient that autograd left transposed would be misread.
-            [gradient.contiguous() for gradient in gradients.values()],
-            list(optimizer.mu.values()),
-            list(optimizer.nu.values()),
-            [],
-            list(optimizer.count.values()),
-            fused=not compiling,
-            foreach=compiling,  # inside torch.compile: plain operations, which the compiler fuses itself
-            capturable=compiling,
-            amsgrad=False,
-            beta1=BETA_1,
-            beta2=BETA_2,
-            lr=learning_rate,
-            weight_decay=0.0,
-            eps=EPSILON,
-            maximize=False,
-        )
+        if torch.compiler.is_compiling():  # plain operations, which the compiler fuses itself
+            steps = [optimizer.count.clone() for _ in params]
+            adam(*arrays, steps, foreach=True, capturable=True, amsgrad=False, maximize=False, **options)
+            optimizer.count.add_(1)
+        else:
+            # The kernel that torch.optim.Adam(fused=True) calls, with one count for all of a network: its own wrapper
+            # sorts the parameters and counts for each of them, on every step.
+            optimizer.count.add_(1)
+            steps = [optimizer.count] * len(params)
+            torch._fused_adam_(*arrays, steps, amsgrad=False, maximize=False, **options)

@@ -30,8 +30,8 @@ def state_from_arrays(arrays: Mapping[str, np.ndarray], device: torch.device) ->
     for network, count in counts.items():
         for parameter in networks[network].values():
             parameter.requires_grad_(True)
-        # torch's Adam counts per parameter, in float32, which is exact far beyond any run's length.
-        steps = {parameter: torch.tensor(float(count), device=device) for parameter in networks[network]}
+        # In float32, as torch's Adam wants it: exact far beyond any run's length.
+        steps = torch.tensor(float(count), device=device)
         ordered = {
             moment: {name: moments[network][moment][name] for name in networks[network]} for moment in ("mu", "nu")
         }
@@ -49,7 +49,7 @@ def state_to_arrays(state: TrainState) -> dict[str, np.ndarray]:
         for moment, tensors in (("mu", optimizer.mu), ("nu", optimizer.nu)):
             for parameter, value in tensors.items():
                 arrays[f"optimizer/{network}/{moment}/{parameter}"] = _to_numpy(value)
-        arrays[f"optimizer/{network}/count"] = np.asarray(int(next(iter(optimizer.count.values()))), dtype=np.int32)
+        arrays[f"optimizer/{network}/count"] = np.asarray(int(optimizer.count), dtype=np.int32)
     arrays["updates"] = np.asarray(state.updates, dtype=np.int32)
     return arrays
 

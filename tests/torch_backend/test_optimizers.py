@@ -9,7 +9,7 @@ from pogo.torch_backend.optimizers import minimise  # noqa: E402
 
 def state_of(kernel):
     moments = [{"kernel": torch.zeros_like(kernel)} for _ in range(2)]
-    return TrainState({"net": {"kernel": kernel}}, {"net": AdamState({"kernel": torch.zeros(())}, *moments)}, 0)
+    return TrainState({"net": {"kernel": kernel}}, {"net": AdamState(torch.zeros(()), *moments)}, 0)
 
 
 def test_a_transposed_gradient_is_read_as_it_is_meant():
