@@ -56,3 +56,8 @@ def as_json(value: object, name: str, non_finite: Callable[[float], JSON]) -> JS
 
 def as_null(_: float) -> None:
     """What stands for NaN and the infinities in the files that other programs read: null."""
+
+
+def as_text(value: float) -> str:
+    """What stands for them in a config, where they are settings: `inf`, `-inf`, `nan`, as a command line takes them."""
+    return str(value)

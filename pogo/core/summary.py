@@ -3,22 +3,24 @@
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pogo.core.documents import as_json, as_null
+from pogo.core.documents import JSON, as_json, as_null
 from pogo.core.durable import make_folder, sync_folder, write_new_file
 from pogo.core.errors import RunFailed
 
 
-def write_json_atomically(path: Path, document: Mapping[str, object]) -> None:
-    """Write `document` as indented JSON, keys sorted, NaN and infinities as null; the old file stays until then.
+def write_json_atomically(
+    path: Path, document: Mapping[str, object], non_finite: Callable[[float], JSON] = as_null
+) -> None:
+    """Write `document` as indented JSON, keys sorted, NaN and infinities as `non_finite` says; until then the old stays.
 
     Raises:
         RunFailed: the file cannot be written; names the path and the cause, and leaves the old file as it was.
         TypeError: something in the document has no JSON form.
     """
-    plain = as_json(document, path.name, as_null)
+    plain = as_json(document, path.name, non_finite)
     data = json.dumps(plain, indent=2, allow_nan=False).encode() + b"\n"
     partial = path.with_name(f".{path.name}.partial")  # one fixed name: what a killed write left is written over
     try:

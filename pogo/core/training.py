@@ -11,6 +11,7 @@ from pogo.core.config.plan import Plan, make_plan, spec_of_run
 from pogo.core.console import RunConsole
 from pogo.core.data.sources import Dataset
 from pogo.core.data.transitions import Transitions
+from pogo.core.documents import as_text
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
 from pogo.core.interface import Learner
 from pogo.core.logs import RunLog
@@ -64,7 +65,7 @@ def _run(plan: Plan, store: CheckpointStore, checkpoint: Any, learner: Learner, 
         plan.run_dir, tensorboard=logger_config["tensorboard"], wandb=_wandb(plan), resume_from=positions
     ) as log:
         try:
-            write_json_atomically(plan.run_dir / CONFIG, plan.resolved)
+            write_json_atomically(plan.run_dir / CONFIG, plan.resolved, as_text)
             if checkpoint is None:
                 logger.info("no checkpoint in %s: starting from update 0.", plan.run_dir)
             else:

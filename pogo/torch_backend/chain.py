@@ -24,7 +24,9 @@ from pogo.torch_backend.optimizers import minimise
 Arrays = Mapping[str, Tensor]
 
 
-def w2_squared(actor: Actor, reference: Actor, observations: Tensor, noise: Arrays, w2: W2Config) -> Tensor:
+def w2_squared(
+    actor: Actor, reference: Actor, observations: Tensor, noise: Arrays, w2: W2Config, index: int = 1
+) -> Tensor:
     """Squared W2 distance of `actor` to `reference` in each state, [B]; no gradient flows into the reference.
 
     Args:
@@ -34,6 +36,7 @@ def w2_squared(actor: Actor, reference: Actor, observations: Tensor, noise: Arra
         noise: `w2` [B, K, A], and `w2_reference` where the reference draws its own; for `l2`, the actor's sample is
             that of its energy, `energy` [B, A], and the reference's `w2_reference` [B, A].
         w2: solver, blur and noise.
+        index: of the actor in the chain, for what errors call the two.
     """
     method = w2_method(actor.config, reference.config)
     if method == "closed_form":
@@ -42,7 +45,8 @@ def w2_squared(actor: Actor, reference: Actor, observations: Tensor, noise: Arra
         samples = actor.sample_in_box(observations, noise["w2"])
         ref_noise = noise["w2_reference"] if w2.noise == "independent" else noise["w2"]
         ref_samples = _without_gradient(reference.sample_in_box, observations, ref_noise)
-        return sinkhorn_divergence(samples, ref_samples, w2.blur, actor.config.max_action, w2.solver)
+        names = actor_name(index), actor_name(index - 1)
+        return sinkhorn_divergence(samples, ref_samples, w2.blur, actor.config.max_action, w2.solver, *names)
     if w2.exact_points:
         return _exact_point_w2_squared(actor, reference, observations, noise)
     ref_actions = _without_gradient(reference.action_for_loss, observations, noise.get("w2_reference"))
@@ -88,7 +92,7 @@ def _objective(
     actor = algorithm.actor(index, params)
     reference = algorithm.actor(index - 1, state.networks[actor_name(index - 1)])
     energy = algorithm.energy(state, actor, batch, noise)
-    distance = w2_squared(actor, reference, batch["observations"], noise, spec.w2).mean()
+    distance = w2_squared(actor, reference, batch["observations"], noise, spec.w2, index).mean()
     return energy + spec.chain.w2_weights[index - 1] * distance, (energy.detach(), distance.detach())
 
 

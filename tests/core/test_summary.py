@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pogo.core.documents import as_text
 from pogo.core.errors import RunFailed
 from pogo.core.summary import write_json_atomically
 
@@ -27,6 +28,13 @@ def test_a_document_comes_back_as_strict_json(tmp_path: Path) -> None:
         "é": "☃",
     }
     assert os.listdir(path.parent) == ["summary.json"]
+
+
+def test_a_config_keeps_its_infinities(tmp_path: Path) -> None:
+    """They are settings there (CQL's limits): as text, which a command line takes back."""
+    path = tmp_path / "config.json"
+    write_json_atomically(path, {"low": -math.inf, "high": math.inf}, as_text)
+    assert json.loads(path.read_text()) == {"high": "inf", "low": "-inf"}
 
 
 def test_equal_documents_are_equal_bytes(tmp_path: Path) -> None:
