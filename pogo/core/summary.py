@@ -14,7 +14,12 @@ from pogo.core.errors import RunFailed
 def write_json_atomically(
     path: Path, document: Mapping[str, object], non_finite: Callable[[float], JSON] = as_null
 ) -> None:
-    """Write `document` as indented JSON, keys sorted, NaN and infinities as `non_finite` says; until then the old stays.
+    """Write `document` as indented JSON, keys sorted; the old file stays until the new one is whole.
+
+    Args:
+        path: the file.
+        document: what it is to hold.
+        non_finite: what stands for NaN and infinities, which JSON does not have.
 
     Raises:
         RunFailed: the file cannot be written; names the path and the cause, and leaves the old file as it was.
