@@ -57,7 +57,8 @@ def cosine_decay(base: float, state: TrainState, network: str, length: int) -> A
 
 
 def _norm_of_all(gradients: Params) -> Array:
-    return jnp.sqrt(sum((jnp.square(gradient).sum() for gradient in gradients.values()), jnp.zeros(())))
+    # As products: XLA sums squares on a CPU by a windowed reduction, two percent of a step.
+    return jnp.sqrt(jnp.stack([jnp.vdot(gradient, gradient) for gradient in gradients.values()]).sum())
 
 
 def _adam_step(
