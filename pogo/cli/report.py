@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(arguments: Sequence[str]) -> int:
     from pogo.core.config.command_line import parse  # late: --help answers without these
-    from pogo.core.report import MODES, make_report
+    from pogo.core.report import make_report
+    from pogo.core.results import MODES
 
     parser = argparse.ArgumentParser("pogo-report", add_help=False, exit_on_error=False)
     parser.add_argument("folder", type=Path)
