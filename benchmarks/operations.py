@@ -215,6 +215,17 @@ def _flow_actions(networks: Networks) -> list[Pass]:
     return [networks.forward("flow")] * networks.spec.hyperparameters.flow_steps
 
 
+def _sac(networks: Networks) -> list[Pass]:
+    hp = networks.spec.hyperparameters
+    by_samples = hp.actor_gradient == "reinforce"
+    return [
+        *networks.samples("actor_0", hp.num_critic_updates),  # at s'; its entropy's draws are of the same rows
+        *[networks.forward("target_critic"), networks.train("critic")] * hp.num_critic_updates,
+        networks.train("actor_0"),
+        *([networks.forward("critic", hp.num_actor_samples)] if by_samples else networks.judge()),
+    ]
+
+
 def _chain(networks: Networks) -> list[Pass]:
     spec = networks.spec
     passes = _shared_by_energies(networks) if len(spec.actors) > 1 else []
@@ -264,6 +275,7 @@ _JUDGES: dict[str, list[tuple[str, int | Literal["all"]]]] = {
     "rebrac": [("critic", "all")],
     "fql": [("critic", "all")],
     "pogo": [("critic", 1)],
+    "sac": [("critic", "all")],
 }
 
 _ALGORITHMS: dict[str, Callable[[Networks], list[Pass]]] = {
@@ -276,4 +288,5 @@ _ALGORITHMS: dict[str, Callable[[Networks], list[Pass]]] = {
     "rebrac": _td3,
     "fql": _fql,
     "pogo": _td3,
+    "sac": _sac,
 }

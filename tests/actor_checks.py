@@ -15,6 +15,7 @@ KINDS = {
     "gaussian": ActorConfig("gaussian", (16, 16)),
     "gaussian, unbounded mean": ActorConfig("gaussian", (16,), tanh_mean=False),
     "gaussian, log_std per state": ActorConfig("gaussian", (16,), log_std="head"),
+    "gaussian, fixed std": ActorConfig("gaussian", (16,), tanh_mean=False, log_std="fixed", log_std_init=-1.5),
     "tanh_gaussian": ActorConfig("tanh_gaussian", (16, 16), log_std="head", log_std_min=-5.0),
     "tanh_gaussian, trained affine": ActorConfig("tanh_gaussian", (16,), log_std="head", log_std_affine=True),
     "tanh_gaussian, softplus": ActorConfig("tanh_gaussian", (16,), activation="tanh", log_std="head", std="softplus"),
@@ -104,6 +105,45 @@ class ActorChecks:
         if config.kind == "tanh_gaussian":
             np.testing.assert_allclose(framework.numpy(sampled), actions, rtol=1e-12)
             np.testing.assert_allclose(framework.numpy(log_probs), expected, rtol=1e-6)
+
+    @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].has_density])
+    def test_density_of_a_draw_knows_no_clip(self, framework, name):
+        """Held constant or not, it has the same value; a gaussian's is that of the Normal, beyond the box too."""
+        config = KINDS[name]
+        actor = self.build(framework, config)
+        observations, noise = framework.array(draws(B, OBS)), draws(B, K, ACT, seed=3)
+        actions, log_probs = actor.draws_and_log_probs(observations, framework.array(noise))
+        samples = framework.numpy(actor.sample_actions(observations, framework.array(noise)))
+        np.testing.assert_allclose(framework.numpy(actions), np.clip(samples, -config.max_action, config.max_action))
+        if config.is_gaussian:
+            std = framework.numpy(actor.mean_std(observations)[1])[:, None, :]
+            expected = (-0.5 * noise**2 - np.log(std) - 0.5 * np.log(2 * np.pi)).sum(axis=-1)
+        else:
+            expected = framework.numpy(actor.samples_and_log_probs(observations, framework.array(noise))[1])
+        np.testing.assert_allclose(framework.numpy(log_probs), expected, rtol=1e-9)
+        held = actor.draws_and_log_probs(observations, framework.array(noise), constant=True)
+        for ours, theirs in zip(held, (actions, log_probs), strict=True):
+            np.testing.assert_allclose(framework.numpy(ours), framework.numpy(theirs), rtol=1e-9)
+
+    @pytest.mark.parametrize("kind", ["gaussian", "tanh_gaussian"])
+    def test_score_function(self, framework, kind):
+        """The gradient of a constant draw's log-density in the mean is noise / std, whatever squashes the draw."""
+        config = ActorConfig(kind, (), tanh_mean=False, log_std="fixed", log_std_init=-0.5)
+        arrays = actor_parameters(np.random.default_rng(1), config, OBS, ACT, LayerInitialisers())
+        observations, noise = framework.array(draws(B, OBS)), draws(B, K, ACT, seed=3)
+
+        def total(bias):
+            actor = framework.module("actors").make_actor(config, framework.params(arrays) | {"output/bias": bias})
+            return actor.draws_and_log_probs(observations, framework.array(noise), constant=True)[1].sum()
+
+        found = framework.gradient(total, arrays["output/bias"])
+        np.testing.assert_allclose(found, noise.sum(axis=(0, 1)) / np.exp(-0.5), rtol=1e-9)
+
+    @pytest.mark.parametrize("name", ["stochastic", "deterministic"])
+    def test_a_draw_without_a_density_is_refused(self, framework, name):
+        actor = self.build(framework, KINDS[name])
+        with pytest.raises(TypeError, match="has no density"):
+            actor.draws_and_log_probs(framework.array(draws(B, OBS)), framework.array(draws(B, K, ACT)))
 
     def test_density_integrates_to_one(self, framework):
         """On a grid over the open interval, one action dimension."""

@@ -26,6 +26,18 @@ def without_window(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: value for name, value in arrays.items() if not name.startswith("window/")}
 
 
+def check_pairs(pairs: np.ndarray, members: int, shape: tuple[int, ...]) -> None:
+    """Two distinct members, every ordered pair as often as any other."""
+    assert pairs.shape == shape
+    assert pairs.dtype.kind == "i"
+    first, second = pairs[:, 0].ravel(), pairs[:, 1].ravel()
+    counts = np.bincount(first * members + second, minlength=members**2).reshape(members, members)
+    assert not counts.diagonal().any()
+    expected = len(first) / (members * (members - 1))
+    chi_squared = ((counts - expected) ** 2 / expected)[~np.eye(members, dtype=bool)].sum()
+    assert chi_squared < 35  # of 4 members: 11 degrees of freedom, 1 in 4000
+
+
 class LearnerChecks:
     """Subclassed once per backend."""
 
@@ -84,7 +96,7 @@ class LearnerChecks:
         return np.asarray(learner._sample_batch(learner._data, learner._key)["rewards"])
 
     def test_noise_has_its_distribution(self, framework):
-        from pogo.core.noise import Draw, keep_mask, normal, uniform01, uniform11
+        from pogo.core.noise import Draw, distinct_pairs, keep_mask, normal, uniform01, uniform11
 
         learner = self.make(framework, problem("iql", "float32"))
 
@@ -105,6 +117,7 @@ class LearnerChecks:
         mask = draw(keep_mask(0.75, n))
         assert set(np.unique(mask)) == {0.0, 1.0}
         assert mask.mean() == pytest.approx(0.75, abs=0.01)
+        check_pairs(draw(distinct_pairs(4, 3, n)), 4, (3, 2, n))
 
     def test_a_metric_that_is_not_finite_names_its_update(self, framework):
         hot = {"critic_learning_rate": 1e8}

@@ -17,7 +17,7 @@ pogo-train: train an offline-RL algorithm and a JKO chain of actors on top of it
 Options are key=value; the most used, with their defaults:
 
   backend=torch             torch | jax
-  algorithm=iql             iql | td3_bc | cql | awac | sac_n | edac | rebrac | fql | pogo
+  algorithm=iql             iql | td3_bc | cql | awac | sac_n | edac | rebrac | fql | pogo | sac
   dataset=pendulum-medium-replay      shipped; or a D4RL name such as hopper-medium-v2
   dataset.path=FILE env=ENV_ID        a file of your own in D4RL's HDF5 layout or OGBench's .npz
   seed=0  device=auto  dtype=float32  threads=null (all)

@@ -22,6 +22,10 @@ def every_update(update: int, hp: Any) -> bool:
     return True
 
 
+def any_actors(spec: TrainSpec) -> None:
+    """`check_actors` of an algorithm that takes every chain of actors."""
+
+
 def critic_target(spec: TrainSpec) -> dict[str, str]:
     """`targets` of an algorithm with slow critics only."""
     return {"target_critic": "critic"}

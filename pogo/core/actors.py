@@ -10,7 +10,7 @@ from pogo.core.registry import check_name
 
 ActorKind = Literal["gaussian", "tanh_gaussian", "stochastic", "deterministic"]
 Activation = Literal["relu", "tanh", "gelu_tanh"]
-LogStd = Literal["free", "head"]
+LogStd = Literal["free", "head", "fixed"]
 Std = Literal["exp", "softplus"]
 Output = Literal["tanh", "clipped"]
 TanhDensity = Literal["softplus", "epsilon"]
@@ -47,8 +47,8 @@ class ActorConfig:
     max_action: float = 1.0  # bound of the action box
     output: str = "tanh"  # stochastic, deterministic: `clipped` is a linear head cut at +-max_action
     tanh_mean: bool = True  # gaussian: mean = max_action * tanh(head), else the head itself
-    log_std: str = "free"  # a trained vector [A], or `head`: a second half of the head, one per state
-    log_std_init: float = 0.0  # start of the free vector
+    log_std: str = "free"  # a trained vector [A]; `head`: a second half of the head, one per state; `fixed`: untrained
+    log_std_init: float = 0.0  # start of the free vector; what `fixed` stays at
     log_std_min: float = -20.0
     log_std_max: float = 2.0
     log_std_affine: bool = False  # head: log_std = multiplier * raw + offset, both trained (CQL)

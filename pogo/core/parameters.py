@@ -106,7 +106,7 @@ def actor_parameters(
     params = mlp_parameters(rng, sizes, initialisers, config.layer_norm)
     if config.has_free_log_std:
         params["log_std"] = np.full(action_size, config.log_std_init)
-    elif config.has_density and config.log_std_affine:
+    elif config.has_density and config.log_std == "head" and config.log_std_affine:
         params["log_std_multiplier"] = np.full(1, config.log_std_multiplier_init)
         params["log_std_offset"] = np.full(1, config.log_std_offset_init)
     return params

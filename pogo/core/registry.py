@@ -10,7 +10,7 @@ from pogo.core.errors import BadInput
 
 BACKENDS = {"torch": "pogo.torch_backend", "jax": "pogo.jax_backend"}
 LISTED_NAMES = 12
-ALGORITHMS = ("iql", "td3_bc", "cql", "awac", "sac_n", "edac", "rebrac", "fql", "pogo")
+ALGORITHMS = ("iql", "td3_bc", "cql", "awac", "sac_n", "edac", "rebrac", "fql", "pogo", "sac")
 
 
 def check_name(kind: str, name: str, known: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.lax import stop_gradient
 
 from pogo.core.actors import ActorConfig
 from pogo.core.chain import actor_name
@@ -107,6 +108,17 @@ class Actor(ABC):
         actions, log_probs = self.samples_and_log_probs(observations, noise[:, None, :])
         return actions[:, 0], log_probs[:, 0]
 
+    def draws_and_log_probs(self, observations: Array, noise: Array, constant: bool = False) -> tuple[Array, Array]:
+        """As `samples_and_log_probs`, but a gaussian's log-density is that of the draw, before its clip to the box.
+
+        With `constant`, a draw carries no gradient: that of its log-density, through mean and std only, is the score
+        function.
+
+        Raises:
+            TypeError: the kind has no density.
+        """
+        raise TypeError(f"a {self.kind} actor has no density.")
+
     def unclipped_action(self, observations: Array, noise: Array | None) -> Array:
         """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
         return self.action_for_loss(observations, noise)
@@ -150,6 +162,8 @@ class Actor(ABC):
         if config.log_std == "free":
             log_std = clip(self.params["log_std"], config.log_std_min, config.log_std_max)
             return outputs, jnp.broadcast_to(jnp.exp(log_std), outputs.shape)
+        if config.log_std == "fixed":
+            return outputs, jnp.full_like(outputs, math.exp(config.log_std_init))
         mean, raw = jnp.split(outputs, 2, axis=-1)
         if config.std == "softplus":
             return mean, jax.nn.softplus(raw) + 0.01
@@ -192,6 +206,14 @@ class GaussianMLP(Actor):
         actions = self.sample_in_box(observations, noise)
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         return actions, _normal_log_prob((actions - mean) / std, std)
+
+    def draws_and_log_probs(self, observations: Array, noise: Array, constant: bool = False) -> tuple[Array, Array]:
+        """K samples, clipped to the box, and the Normal's log-densities at what they were before."""
+        mean, std = (part[:, None, :] for part in self.mean_std(observations))
+        samples = mean + std * noise
+        samples = stop_gradient(samples) if constant else samples
+        actions = clip(samples, -self.config.max_action, self.config.max_action)
+        return actions, _normal_log_prob((samples - mean) / std, std)
 
     def std(self, observations: Array, noise: Array) -> Array:
         """The Normal's own, before any clip, a root mean square, scalar; noise is not used."""
@@ -237,6 +259,15 @@ class TanhGaussianMLP(Actor):
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         pre_tanh = mean + std * noise
         log_probs = _normal_log_prob(noise, std) - self._log_slope(pre_tanh, self.config.density)
+        return self.config.max_action * jnp.tanh(pre_tanh), log_probs
+
+    def draws_and_log_probs(self, observations: Array, noise: Array, constant: bool = False) -> tuple[Array, Array]:
+        """As `samples_and_log_probs`; `constant` holds the values before the tanh, at which the density is exact."""
+        if not constant:
+            return self.samples_and_log_probs(observations, noise)
+        mean, std = (part[:, None, :] for part in self.mean_std(observations))
+        pre_tanh = stop_gradient(mean + std * noise)
+        log_probs = _normal_log_prob((pre_tanh - mean) / std, std) - self._log_slope(pre_tanh, self.config.density)
         return self.config.max_action * jnp.tanh(pre_tanh), log_probs
 
     def _log_slope(self, pre_tanh: Array, density: str) -> Array:

@@ -228,12 +228,23 @@ class JaxLearner(Learner):
         }
 
     def _draw(self, draw: Draw, key: Array) -> Array:
+        if draw.distribution == "pairs":
+            return self._draw_pairs(draw, key)
         if draw.distribution == "normal":
             return jax.random.normal(key, draw.shape, self._dtype)
         if draw.distribution == "bernoulli":
             return jax.random.bernoulli(key, draw.keep_probability, draw.shape).astype(self._dtype)
         low = -1.0 if draw.distribution == "uniform11" else 0.0
         return jax.random.uniform(key, draw.shape, self._dtype, low, 1.0)
+
+    def _draw_pairs(self, draw: Draw, key: Array) -> Array:
+        num_draws, _, batch_size = draw.shape
+        first, second = (
+            jax.random.randint(part, (num_draws, batch_size), 0, count)
+            for part, count in zip(jax.random.split(key), (draw.members, draw.members - 1), strict=True)
+        )
+        # Counted past the first: uniform over the others.
+        return jnp.stack([first, second + (second >= first)], axis=1)
 
 
 def _keep_compiled_programs() -> None:

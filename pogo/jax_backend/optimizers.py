@@ -50,10 +50,27 @@ def move_target(state: TrainState, target: str, source: Params, tau: float) -> T
     return state._replace(networks=state.networks | {target: moved})
 
 
+def copy_target(state: TrainState, target: str, source: Params, due: Array) -> TrainState:
+    """Hard move: target <- source where `due`, a scalar: a recorded or compiled update could not branch."""
+    copied = {name: jnp.where(due, source[name], value) for name, value in state.networks[target].items()}
+    return state._replace(networks=state.networks | {target: copied})
+
+
+def steps_taken(state: TrainState, network: str) -> Array:
+    """How many steps the network's optimizer has made, a scalar on its device."""
+    return state.optimizers[network].count
+
+
 def cosine_decay(base: float, state: TrainState, network: str, length: int) -> Array:
     """Base rate times (1 + cos(pi t / length)) / 2, t the network's steps so far; it rises again beyond `length`."""
     dtype = next(iter(state.networks[network].values())).dtype
-    return base * 0.5 * (1.0 + jnp.cos(jnp.pi * state.optimizers[network].count.astype(dtype) / length))
+    return base * 0.5 * (1.0 + jnp.cos(jnp.pi * steps_taken(state, network).astype(dtype) / length))
+
+
+def linear_decay(base: float, state: TrainState, network: str, length: int) -> Array:
+    """Base rate times 1 - t / length, t the network's steps so far; 0 beyond `length`."""
+    dtype = next(iter(state.networks[network].values())).dtype
+    return base * jnp.maximum(1.0 - steps_taken(state, network).astype(dtype) / length, 0.0)
 
 
 def _norm_of_all(gradients: Params) -> Array:

@@ -100,6 +100,17 @@ class Actor(ABC):
         actions, log_probs = self.samples_and_log_probs(observations, noise[:, None, :])
         return actions[:, 0], log_probs[:, 0]
 
+    def draws_and_log_probs(self, observations: Tensor, noise: Tensor, constant: bool = False) -> tuple[Tensor, Tensor]:
+        """As `samples_and_log_probs`, but a gaussian's log-density is that of the draw, before its clip to the box.
+
+        With `constant`, a draw carries no gradient: that of its log-density, through mean and std only, is the score
+        function.
+
+        Raises:
+            TypeError: the kind has no density.
+        """
+        raise TypeError(f"a {self.kind} actor has no density.")
+
     def unclipped_action(self, observations: Tensor, noise: Tensor | None) -> Tensor:
         """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
         return self.action_for_loss(observations, noise)
@@ -143,6 +154,8 @@ class Actor(ABC):
         if config.log_std == "free":
             log_std = clip(self.params["log_std"], config.log_std_min, config.log_std_max)
             return outputs, log_std.exp().expand_as(outputs)
+        if config.log_std == "fixed":
+            return outputs, torch.full_like(outputs, math.exp(config.log_std_init))
         mean, raw = outputs.chunk(2, dim=-1)
         if config.std == "softplus":
             return mean, torch.logaddexp(raw, torch.zeros_like(raw)) + 0.01
@@ -184,6 +197,14 @@ class GaussianMLP(Actor):
         actions = self.sample_in_box(observations, noise)
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         return actions, _normal_log_prob((actions - mean) / std, std)
+
+    def draws_and_log_probs(self, observations: Tensor, noise: Tensor, constant: bool = False) -> tuple[Tensor, Tensor]:
+        """K samples, clipped to the box, and the Normal's log-densities at what they were before."""
+        mean, std = (part[:, None, :] for part in self.mean_std(observations))
+        samples = mean + std * noise
+        samples = samples.detach() if constant else samples
+        actions = clip(samples, -self.config.max_action, self.config.max_action)
+        return actions, _normal_log_prob((samples - mean) / std, std)
 
     def std(self, observations: Tensor, noise: Tensor) -> Tensor:
         """The Normal's own, before any clip, a root mean square, scalar; noise is not used."""
@@ -228,6 +249,15 @@ class TanhGaussianMLP(Actor):
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         pre_tanh = mean + std * noise
         log_probs = _normal_log_prob(noise, std) - self._log_slope(pre_tanh, self.config.density)
+        return self.config.max_action * torch.tanh(pre_tanh), log_probs
+
+    def draws_and_log_probs(self, observations: Tensor, noise: Tensor, constant: bool = False) -> tuple[Tensor, Tensor]:
+        """As `samples_and_log_probs`; `constant` holds the values before the tanh, at which the density is exact."""
+        if not constant:
+            return self.samples_and_log_probs(observations, noise)
+        mean, std = (part[:, None, :] for part in self.mean_std(observations))
+        pre_tanh = (mean + std * noise).detach()
+        log_probs = _normal_log_prob((pre_tanh - mean) / std, std) - self._log_slope(pre_tanh, self.config.density)
         return self.config.max_action * torch.tanh(pre_tanh), log_probs
 
     def _log_slope(self, pre_tanh: Tensor, density: str) -> Tensor:

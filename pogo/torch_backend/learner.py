@@ -204,6 +204,8 @@ class TorchLearner(Learner):
         }
 
     def _draw(self, draw: Draw) -> Tensor:
+        if draw.distribution == "pairs":
+            return self._draw_pairs(draw)
         options = {"generator": self._generator, "device": self._device, "dtype": self._dtype}
         if draw.distribution == "normal":
             return torch.randn(draw.shape, **options)
@@ -211,6 +213,15 @@ class TorchLearner(Learner):
         if draw.distribution == "bernoulli":
             return (values < draw.keep_probability).to(self._dtype)
         return 2.0 * values - 1.0 if draw.distribution == "uniform11" else values
+
+    def _draw_pairs(self, draw: Draw) -> Tensor:
+        num_draws, _, batch_size = draw.shape
+        first, second = (
+            torch.randint(count, (num_draws, batch_size), generator=self._generator, device=self._device)
+            for count in (draw.members, draw.members - 1)
+        )
+        # Counted past the first: uniform over the others.
+        return torch.stack([first, second + (second >= first)], dim=1)
 
     def _accumulate(self, metrics: Mapping[str, Tensor]) -> None:
         names = tuple(sorted(metrics))

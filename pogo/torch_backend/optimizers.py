@@ -50,11 +50,29 @@ def move_target(state: TrainState, target: str, source: Params, tau: float) -> T
     return state
 
 
+def copy_target(state: TrainState, target: str, source: Params, due: Tensor) -> TrainState:
+    """Hard move: target <- source where `due`, a scalar: a recorded or compiled update could not branch."""
+    with torch.no_grad():
+        for name, value in state.networks[target].items():
+            value.copy_(torch.where(due, source[name], value))
+    return state
+
+
+def steps_taken(state: TrainState, network: str) -> Tensor:
+    """How many steps the network's optimizer has made, a scalar on its device."""
+    return state.optimizers[network].count
+
+
 def cosine_decay(base: float, state: TrainState, network: str, length: int) -> Tensor:
     """Base rate times (1 + cos(pi t / length)) / 2, t the network's steps so far; it rises again beyond `length`."""
-    count = state.optimizers[network].count
     dtype = next(iter(state.networks[network].values())).dtype
-    return base * 0.5 * (1.0 + torch.cos(torch.pi * count.to(dtype) / length))
+    return base * 0.5 * (1.0 + torch.cos(torch.pi * steps_taken(state, network).to(dtype) / length))
+
+
+def linear_decay(base: float, state: TrainState, network: str, length: int) -> Tensor:
+    """Base rate times 1 - t / length, t the network's steps so far; 0 beyond `length`."""
+    dtype = next(iter(state.networks[network].values())).dtype
+    return base * (1.0 - steps_taken(state, network).to(dtype) / length).clamp(min=0.0)
 
 
 def _norm_of_all(gradients: Sequence[Tensor]) -> Tensor:

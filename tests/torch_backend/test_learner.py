@@ -9,12 +9,20 @@ class TestLearner(LearnerChecks):
     backend = "torch"
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("algorithm", ["iql", "rebrac"])
-    def test_compiled_updates_are_the_same(self, framework, algorithm):
+    @pytest.mark.parametrize(
+        ("algorithm", "options"),
+        [
+            ("iql", {}),
+            ("rebrac", {}),
+            ("sac", {"tau": None, "target_update_period": 3, "actor_schedule": "linear", "schedule_updates": 30}),
+        ],
+    )
+    def test_compiled_updates_are_the_same(self, framework, algorithm, options):
         """torch.compile: the same numbers to 1e-5 of how far each tensor moved, and no recompilation."""
         import torch
 
-        spec = problem(algorithm, "float32", ({"kind": "stochastic"}, {"kind": "tanh_gaussian"}, {"kind": "gaussian"}))
+        actors = ({"kind": "stochastic"}, {"kind": "tanh_gaussian"}, {"kind": "gaussian"})
+        spec = problem(algorithm, "float32", actors, hyperparameters=options)
         make = framework.module("learner").make_learner
         plain = make(spec, 0, transitions(), device="cpu")
         compiled = make(spec, 0, transitions(), device="cpu", compile=True)

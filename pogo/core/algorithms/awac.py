@@ -20,6 +20,7 @@ targets = actor_critic.critic_target
 for_run = actor_critic.any_length
 learning_rates = actor_critic.actor_and_critic_rates
 actors_due = actor_critic.every_update
+check_actors = actor_critic.any_actors
 preprocessing = actor_critic.range_scaled_or_shifted
 
 

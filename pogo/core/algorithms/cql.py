@@ -29,6 +29,7 @@ ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
 for_run = actor_critic.any_length
 actors_due = actor_critic.every_update
+check_actors = actor_critic.any_actors
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "term
 targets = actor_critic.critic_target
 for_run = actor_critic.any_length
 actors_due = actor_critic.every_update
+check_actors = actor_critic.any_actors
 
 
 @dataclass(frozen=True)

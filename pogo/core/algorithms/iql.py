@@ -18,6 +18,7 @@ ENERGIES = ("value", "loss", "advantage")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
 targets = actor_critic.critic_target
 actors_due = actor_critic.every_update
+check_actors = actor_critic.any_actors
 preprocessing = actor_critic.range_scaled_or_shifted
 
 

@@ -20,6 +20,7 @@ BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "term
 for_run = actor_critic.any_length
 learning_rates = actor_critic.actor_and_critic_rates
 actors_due = actor_critic.delayed
+check_actors = actor_critic.any_actors
 preprocessing = actor_critic.range_scaled
 
 

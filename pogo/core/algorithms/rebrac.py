@@ -20,6 +20,7 @@ ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals", "next_actions")
 targets = actor_critic.td3_targets
 for_run = actor_critic.any_length
+check_actors = actor_critic.any_actors
 noise_spec = actor_critic.td3_noise_spec
 learning_rates = actor_critic.actor_and_critic_rates
 _DEPTHS = ("actor_num_hidden", "critic_num_hidden")

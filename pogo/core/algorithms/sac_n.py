@@ -29,6 +29,7 @@ BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "term
 targets = actor_critic.critic_target
 for_run = actor_critic.any_length
 actors_due = actor_critic.every_update
+check_actors = actor_critic.any_actors
 preprocessing = actor_critic.range_scaled_or_shifted
 
 

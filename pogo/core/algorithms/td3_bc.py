@@ -20,6 +20,7 @@ for_run = actor_critic.any_length
 noise_spec = actor_critic.td3_noise_spec
 learning_rates = actor_critic.actor_and_critic_rates
 actors_due = actor_critic.delayed
+check_actors = actor_critic.any_actors
 preprocessing = actor_critic.range_scaled_or_shifted
 
 

@@ -201,11 +201,15 @@ def default_run_dir(resolved: Mapping[str, Any], dataset: str) -> Path:
 
 
 def spec_of_run(resolved: Mapping[str, Any], observation_size: int, action_size: int) -> TrainSpec:
-    """The training problem of a recorded config, without its data."""
+    """The training problem of a recorded config, without its data.
+
+    Raises:
+        BadInput: a value out of range, or actors that the algorithm cannot train.
+    """
     hyperparameters = _hyperparameters(resolved)
     algorithm = load_algorithm(resolved["algorithm"]["name"])
     chain = _chain_config(resolved)
-    return TrainSpec(
+    spec = TrainSpec(
         algorithm=resolved["algorithm"]["name"],
         observation_size=observation_size,
         action_size=action_size,
@@ -216,6 +220,8 @@ def spec_of_run(resolved: Mapping[str, Any], observation_size: int, action_size:
         hyperparameters=hyperparameters,
         dtype=resolved["dtype"],
     )
+    algorithm.check_actors(spec)
+    return spec
 
 
 def _chain_config(resolved: Mapping[str, Any]) -> ChainConfig:
