@@ -3,12 +3,13 @@
     python benchmarks/train.py                       # all algorithms, both backends, 1 and 3 actors: quarter of an hour
     python benchmarks/train.py --algorithms iql --actors 1 --threads 1 2 --json shares.json
     python benchmarks/train.py --algorithms iql td3_bc --actors 3 --kinds default stochastic stochastic,gaussian
+    python benchmarks/train.py --backends jax --seeds 1 2 4 8        # train.num_seeds: several seeds in one program
     python benchmarks/train.py --write-baseline shares.json          # ... and, after a change:
     python benchmarks/train.py --baseline shares.json                # warns of shares that fell
 
 Every case is a process of its own, pinned to as many processors as it has threads; the cases take turns, `--at-once`
 of them (all of them need much memory), so that a noisy machine is noisy for all. Data, sampling, noise and logging sums
-are included, evaluation and compilation are not.
+are included, evaluation and compilation are not. Updates of several seeds are those of all of them together.
 share = updates/s x operations per update (benchmarks/operations.py) / matrix rate; the rate is that of chained float32
 [256, 256] x [256, 256] products by the same backend in the same process, before and after each round's updates. Memory
 is the process's largest so far, on the host.
@@ -36,7 +37,7 @@ from pogo.core.actors import ACTOR_KINDS, resolve_actors
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.errors import BadInput
 from pogo.core.interface import TrainSpec
-from pogo.core.registry import ALGORITHMS, BACKENDS, load_algorithm, load_backend
+from pogo.core.registry import ALGORITHMS, BACKENDS, SEED_GROUPS, load_algorithm, load_backend
 from pogo.core.w2 import Solver, W2Config
 
 MATRIX_SIZE, MATRIX_PRODUCTS = 256, 400
@@ -67,6 +68,7 @@ class Case:
     action_size: int
     num_critics: int | None  # none: the published number
     device: str
+    seeds: int = 1  # in one program
 
     @property
     def backend_label(self) -> str:
@@ -80,7 +82,8 @@ class Case:
         solver = self.solver if self.solver != W2Config().solver else None
         critics = f"{self.num_critics} critics" if self.num_critics else None
         batch = f"batch {self.batch_size}" if self.batch_size else None
-        return ", ".join(part for part in (self.algorithm, kinds, solver, critics, batch) if part)
+        seeds = f"{self.seeds} seeds" if self.seeds > 1 else None
+        return ", ".join(part for part in (self.algorithm, kinds, solver, critics, batch, seeds) if part)
 
     def __str__(self) -> str:
         """In words, for messages."""
@@ -170,14 +173,12 @@ def work(case: Case, pipe: Connection, seconds: float) -> None:
     import resource
 
     spec = make_spec(case)
-    learner = load_backend(case.backend, "learner").make_learner(
-        spec,
-        0,
-        random_transitions(case),
-        device=case.device,
-        compile=case.compile or case.backend == "jax",
-        threads=case.threads,
-    )
+    options = {"device": case.device, "compile": case.compile or case.backend == "jax", "threads": case.threads}
+    if case.seeds == 1:
+        learner = load_backend(case.backend, "learner").make_learner(spec, 0, random_transitions(case), **options)
+    else:
+        make = load_backend(case.backend, "group").make_learner_group
+        learner = make(spec, range(case.seeds), random_transitions(case), **options)
     products = matrix_seconds(case.backend, case.device)
 
     def train(count: int) -> float:
@@ -199,7 +200,7 @@ def work(case: Case, pipe: Connection, seconds: float) -> None:
     )
     while pipe.recv():
         before, spent, after = products(), train(count), products()
-        speed, rate = count / spent, 2 * 2.0 * MATRIX_SIZE**3 * MATRIX_PRODUCTS / (before + after)
+        speed, rate = case.seeds * count / spent, 2 * 2.0 * MATRIX_SIZE**3 * MATRIX_PRODUCTS / (before + after)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
         pipe.send({"updates_per_second": speed, "matrix_rate": rate, "peak_mib": peak})
 
@@ -282,22 +283,27 @@ def case_of(row: Mapping[str, Any]) -> Case:
     Raises:
         KeyError: the row lacks a field of a case.
     """
-    return Case(**{field.name: row[field.name] for field in fields(Case)})
+    return Case(
+        **{field.name: row[field.name] for field in fields(Case) if field.name != "seeds"}, seeds=row.get("seeds", 1)
+    )
 
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown."""
     lines = [
-        "| backend | algorithm | actors | threads | updates/s (min - max) | GFLOP/update | matrix GFLOP/s | share | "
-        "compile s | peak MiB |",
-        "|---" * 10 + "|",
+        "| backend | algorithm | actors | threads | updates/s (min - max) | x one seed | GFLOP/update | "
+        "matrix GFLOP/s | share | compile s | peak MiB |",
+        "|---" * 11 + "|",
     ]
+    speeds = {case_of(row): row["updates_per_second"] for row in rows}
     for row in rows:
         case = case_of(row)
+        of_one = speeds.get(replace(case, seeds=1))
+        ratio = f"{speeds[case] / of_one:.2f}" if case.seeds > 1 and of_one else "-"
         lines.append(
             f"| {case.backend_label} | {case.algorithm_label} | {case.actors} | {case.threads} | "
             f"{row['updates_per_second']:.1f} "
-            f"({row['updates_per_second_min']:.1f} - {row['updates_per_second_max']:.1f}) | "
+            f"({row['updates_per_second_min']:.1f} - {row['updates_per_second_max']:.1f}) | {ratio} | "
             f"{row['gflop_per_update']:.3f} | {row['matrix_gflops']:.0f} | {row['share']:.0%} | "
             f"{row['compile_seconds']:.1f} | {row['peak_mib']:.0f} |"
         )
@@ -348,6 +354,14 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     )
     parser.add_argument("--solver", nargs="+", choices=get_args(Solver), default=[W2Config().solver], metavar="SOLVER")
     parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N")
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        type=int,
+        default=[1],
+        metavar="N",
+        help=f"trained side by side in one program; more than one with {', '.join(SEED_GROUPS)} only",
+    )
     parser.add_argument("--compile", action="store_true", help="torch.compile (CUDA graphs on a GPU) too")
     parser.add_argument("--batch", type=int, help="the algorithm's published one by default")
     parser.add_argument("--sizes", nargs=2, type=int, default=[17, 6], metavar=("OBSERVATION", "ACTION"))
@@ -389,6 +403,7 @@ def cases_of(options: argparse.Namespace) -> list[Case]:
             action_size=options.sizes[1],
             num_critics=options.num_critics if algorithm in has_ensemble else None,
             device=options.device,
+            seeds=seeds,
         )
         for algorithm in options.algorithms
         for actors in options.actors
@@ -396,6 +411,7 @@ def cases_of(options: argparse.Namespace) -> list[Case]:
         for solver in options.solver
         for threads in options.threads
         for backend in options.backends
+        for seeds in (options.seeds if backend in SEED_GROUPS else [1])
         for compiled in ([False, True] if options.compile and backend == "torch" else [False])
     ]
 
@@ -406,7 +422,7 @@ def check(options: argparse.Namespace, cases: Sequence[Case]) -> None:
     Raises:
         BadInput: naming the option.
     """
-    for name in ("sizes", "threads", "rounds", "at_once", "batch", "num_critics", "seconds"):
+    for name in ("sizes", "threads", "seeds", "rounds", "at_once", "batch", "num_critics", "seconds"):
         value = getattr(options, name)
         if value is not None and min(value if isinstance(value, list) else [value]) <= 0:
             raise BadInput(f"--{name.replace('_', '-')} is positive, not {value}.")

@@ -14,7 +14,7 @@ import pytest
 
 from pogo.core.actors import ACTOR_KINDS
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import Plan, make_plan
+from pogo.core.config.plan import Plan, make_plans
 from pogo.core.errors import BadInput
 from pogo.core.registry import ALGORITHMS, BACKENDS, load_algorithm
 
@@ -71,7 +71,7 @@ def plan_of(algorithm: str, kind: str, backend: str) -> Plan:
             asked["algorithm"][name] = [WIDTH] * len(value)
         elif name.endswith("hidden_size"):
             asked["algorithm"][name] = WIDTH
-    return make_plan(asked)
+    return make_plans(asked)[0]
 
 
 @cache

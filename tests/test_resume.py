@@ -83,7 +83,7 @@ def signalled(owner: type, method: str, number: signal.Signals, when: Callable[.
 
 
 def at_update(number: int) -> Callable[..., bool]:
-    return lambda loop, *_: loop._learner.updates >= number
+    return lambda loop, *_: loop._learners.updates >= number
 
 
 MOMENTS: dict[str, tuple[type, str, Callable[..., bool]]] = {

@@ -11,6 +11,7 @@ TORCH, JAX = PACKAGE / "torch_backend", PACKAGE / "jax_backend"
 
 ONE_SIDED_FILES = {
     "cuda_graphs.py": "torch replays recorded steps on a GPU; JAX compiles its loop instead",
+    "group.py": "JAX trains many seeds in one program; torch's eager step is bound by the host, not by its arithmetic",
 }
 ONE_SIDED_NAMES = {
     "run_if": "JAX needs lax.cond for what torch writes as an if",

@@ -22,6 +22,7 @@ Options are key=value; the most used, with their defaults:
   dataset.path=FILE env=ENV_ID        a file of your own in D4RL's HDF5 layout or OGBench's .npz
   seed=0  device=auto  dtype=float32  threads=null (all)
   train.updates, train.batch_size     the algorithm's published ones
+  train.num_seeds=1         with backend=jax: seed, seed + 1, ... side by side in one program, each in its own folder
   eval.every=5000  eval.episodes=10  checkpoint.every=5000  checkpoint.keep=3  log.every=1000
   chain.num_actors=3  chain.w2_weights=[10,10]  chain.actors=[{kind: stochastic},{kind: gaussian}]
   chain.energy=value        value | loss | advantage (iql, awac)

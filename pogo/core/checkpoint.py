@@ -22,7 +22,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,8 +146,10 @@ class CheckpointStore:
             raise BadInput(f"{self.folder} has no checkpoint {step}. It has: {', '.join(map(str, steps)) or 'none'}.")
         return _load(self._path(step), step)
 
-    def load_newest(self, *, set_aside: bool = True) -> Checkpoint | None:
-        """The newest good checkpoint, or None where none was ever committed.
+    def load_newest(
+        self, *, set_aside: bool = True, among: Collection[int] = range(LARGEST_STEP + 1)
+    ) -> Checkpoint | None:
+        """The newest good checkpoint of those steps, or None where none of them was ever committed.
 
         Each damaged one on the way is warned of once, and moved to `damaged/` unless `set_aside` is false.
 
@@ -158,7 +160,7 @@ class CheckpointStore:
         tried: set[int] = set()
         damaged = 0
         # Listed afresh each time: a run that is going on may commit and delete while a reader looks.
-        while candidates := [step for step in self.steps() if step not in tried]:
+        while candidates := [step for step in self.steps() if step in among and step not in tried]:
             step = candidates[-1]
             path = self._path(step)
             try:
@@ -170,12 +172,26 @@ class CheckpointStore:
                 damaged += 1
                 where = f"moved to {self._set_aside(path)}" if set_aside else "left where it is"
                 _logger.warning("%s It is %s; the one before it is tried.", exc, where)
-        if damaged or _names(self.damaged_folder):
+        others = [step for step in self.steps() if step not in tried]
+        if not others and (damaged or _names(self.damaged_folder)):
             raise NoGoodCheckpoint(
                 f"{self.run_dir} has had checkpoints and none is good: see {self.damaged_folder}. "
                 "Restore one into checkpoints/, or start again in another folder."
             )
         return None
+
+    def drop_newer(self, step: int) -> None:
+        """Delete what was committed after `step`: a run that goes back to it cuts its logs to what it then held.
+
+        Raises:
+            RunFailed: one could not be removed.
+        """
+        try:
+            for newer in reversed([found for found in self.steps() if found > step]):
+                self._discard(self._path(newer))
+            self._remove_empty_folders()
+        except OSError as exc:
+            raise RunFailed(f"checkpoints of {self.run_dir} after {step} could not be removed: {exc}.") from exc
 
     def _path(self, step: int) -> Path:
         committed, replaced = self.folder / _name(step), self._replaced_folder / _name(step)
@@ -247,6 +263,26 @@ class CheckpointStore:
         except OSError as exc:
             raise RunFailed(f"damaged checkpoint {path} could not be moved to {self.damaged_folder}: {exc}.") from exc
         return self.damaged_folder / name
+
+
+def load_newest_common(stores: Sequence[CheckpointStore]) -> list[Checkpoint] | None:
+    """The good checkpoints of the newest step of which every store has one; None where no step is in all of them.
+
+    Raises:
+        NoGoodCheckpoint, BadInput, RunFailed: as `CheckpointStore.load_newest`.
+    """
+    newest = LARGEST_STEP
+    while True:  # a damaged one is set aside, and what is left looked at anew
+        common = set.intersection(*({step for step in store.steps() if step <= newest} for store in stores))
+        if not common and any(store.steps() for store in stores):
+            return None
+        found = [store.load_newest(among=common) for store in stores]
+        steps = {checkpoint.step for checkpoint in found if checkpoint is not None}
+        if not steps:
+            return None
+        if len(steps) == 1 and None not in found:
+            return [checkpoint for checkpoint in found if checkpoint is not None]
+        newest = min(steps)
 
 
 def _name(step: int) -> str:

@@ -138,11 +138,15 @@ class RunConsole:
             else:
                 self._draw(progress)
 
-    def evaluation_table(self, update: int, rows: Iterable[ActorRow]) -> None:
-        """Show returns (mean and standard deviation over episodes) and normalised scores, a row per actor."""
+    def evaluation_table(self, update: int, rows: Iterable[ActorRow], seed: int | None = None) -> None:
+        """Show returns (mean and standard deviation over episodes) and normalised scores, a row per actor.
+
+        `seed` tells the table from others of the same update, where several seeds are trained.
+        """
+        title = f"update {update}" if seed is None else f"seed {seed}, update {update}"
         plus_minus = "±" if (self.console.encoding or "").lower().startswith("utf") else "+-"
         with self._while_it_lasts():
-            self._print(_table(update, rows, plus_minus))
+            self._print(_table(title, rows, plus_minus))
 
     def message(self, text: str) -> None:
         """Show one line of text."""
@@ -176,8 +180,8 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def _table(update: int, rows: Iterable[ActorRow], plus_minus: str) -> Table:
-    table = Table(title=f"update {update}", title_justify="left")
+def _table(title: str, rows: Iterable[ActorRow], plus_minus: str) -> Table:
+    table = Table(title=title, title_justify="left")
     for header in ("actor", "kind", "deterministic return", "score", "stochastic return", "score"):
         table.add_column(header, justify="left" if header == "kind" else "right", no_wrap=True)
     for row in rows:

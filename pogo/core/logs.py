@@ -5,6 +5,7 @@ Equal runs write equal JSONL: keys are sorted, times are run.log's and TensorBoa
 """
 
 import contextlib
+import contextvars
 import importlib
 import json
 import logging
@@ -31,6 +32,8 @@ LogPositions: TypeAlias = Mapping[str, int]
 """Bytes in each JSONL file, and under `update` the last update logged: part of a checkpoint's records."""
 
 _logger = logging.getLogger("pogo")
+# Whose messages are being written, where several runs log side by side; none: everyone's.
+_speaker: contextvars.ContextVar["RunLog | None"] = contextvars.ContextVar("speaker", default=None)
 
 
 class RunLog:
@@ -68,7 +71,7 @@ class RunLog:
             on_failure.enter_context(self._opened)
             with _naming(self.run_dir):
                 make_folder(self.run_dir)
-            self._opened.enter_context(_logging_to(self.run_dir / MESSAGES))
+            self._opened.enter_context(_logging_to(self.run_dir / MESSAGES, self))
             self._files = {
                 name: self._opened.enter_context(_LineFile(self.run_dir / name, positions[name]))
                 for name in (TRAIN, EVALUATION)
@@ -108,6 +111,15 @@ class RunLog:
     def message(self, text: str) -> None:
         """Say something, with the time, in run.log and wherever else the logger `pogo` leads."""
         _logger.info("%s", text)
+
+    @contextlib.contextmanager
+    def own_messages(self) -> Iterator[None]:
+        """Keep what the logger `pogo` is told meanwhile out of the run.log of other runs of this process."""
+        token = _speaker.set(self)
+        try:
+            yield
+        finally:
+            _speaker.reset(token)
 
     def positions(self) -> dict[str, int]:
         """Where the logs are, once all they hold is on the disk: for the checkpoint.
@@ -224,13 +236,15 @@ class _LineFile:
 class _MessageHandler(logging.FileHandler):
     """Logging's file handler, except that a message it cannot write ends the run, once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, owner: RunLog) -> None:
         super().__init__(path, mode="a", encoding="utf-8", errors="backslashreplace")
+        self._owner = owner
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"))
         self._failed = False
 
     def handle(self, record: logging.LogRecord) -> bool:
-        return not self._failed and bool(super().handle(record))
+        is_ours = _speaker.get() in (None, self._owner)
+        return is_ours and not self._failed and bool(super().handle(record))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         error = sys.exception()
@@ -242,10 +256,10 @@ class _MessageHandler(logging.FileHandler):
 
 
 @contextlib.contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
+def _logging_to(path: Path, owner: RunLog) -> Iterator[None]:
     """Let the logger `pogo` write into `path`, at least from INFO on."""
     with _naming(path):
-        handler = _MessageHandler(path)
+        handler = _MessageHandler(path, owner)
     level = _logger.level
     _logger.addHandler(handler)
     if _logger.getEffectiveLevel() > logging.INFO:

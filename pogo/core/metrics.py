@@ -30,11 +30,28 @@ def check_finite(first_bad: Mapping[str, int]) -> None:
     Raises:
         RunFailed: naming that update and the metrics.
     """
+    if found := _not_finite(first_bad):
+        raise RunFailed(f"{found} is not finite; {_MEND}")
+
+
+def check_seeds_finite(first_bad: Mapping[int, Mapping[str, int]]) -> None:
+    """`check_finite` of several seeds.
+
+    Raises:
+        RunFailed: naming each seed that has such a metric, its update and the metrics.
+    """
+    found = {seed: _not_finite(metrics) for seed, metrics in first_bad.items()}
+    if any(found.values()):
+        where = "; ".join(f"seed {seed}, {text}" for seed, text in found.items() if text)
+        raise RunFailed(f"{where} is not finite; {_MEND}")
+
+
+def _not_finite(first_bad: Mapping[str, int]) -> str:
     bad = {name: update for name, update in first_bad.items() if update >= 0}
-    if bad:
-        first = min(bad.values())
-        names = ", ".join(sorted(name for name, update in bad.items() if update == first))
-        raise RunFailed(f"update {first}: {names} is not finite; {_MEND}")
+    if not bad:
+        return ""
+    first = min(bad.values())
+    return f"update {first}: " + ", ".join(sorted(name for name, update in bad.items() if update == first))
 
 
 def check_parameters(update: int, arrays: Mapping[str, np.ndarray]) -> None:

@@ -9,6 +9,7 @@ from types import ModuleType
 from pogo.core.errors import BadInput
 
 BACKENDS = {"torch": "pogo.torch_backend", "jax": "pogo.jax_backend"}
+SEED_GROUPS = ("jax",)  # backends with a `group` module, which trains several seeds in one program
 LISTED_NAMES = 12
 ALGORITHMS = ("iql", "td3_bc", "cql", "awac", "sac_n", "edac", "rebrac", "fql", "pogo", "sac")
 

@@ -6,12 +6,12 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pogo.core.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.checkpoint import Checkpoint, CheckpointStore, load_newest_common
 from pogo.core.config.plan import Plan
 from pogo.core.config.provenance import SOURCES
 from pogo.core.durable import make_folder
@@ -21,10 +21,11 @@ logger = logging.getLogger("pogo")
 
 SUMMARY = "summary.json"
 CONFIG = "config.json"
-# What a resumed run may change: where it runs and how it is watched; train.updates may grow.
+# What a resumed run may change: where it runs, beside which seeds, and how it is watched; train.updates may grow.
 _FREE_SECTIONS = ("backend", "run", "resume", SOURCES)
 # Where the data is found: its name and digest are compared instead.
-_FREE_KEYS = ("train.updates", "dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir")
+_OF_DATA = ("dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir")
+_FREE_KEYS = ("train.updates", "train.num_seeds", *_OF_DATA)
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "flax", "optax", "ott-jax")}
 
 
@@ -89,20 +90,59 @@ class RunLock:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins."""
+    """Where runs begin that are trained together."""
 
-    checkpoint: Checkpoint | None  # none: update 0
-    finished: bool = False  # nothing is left to do
+    checkpoints: tuple[Checkpoint, ...]  # one per run, all of one update; none: update 0
+    finished: bool = False  # nothing is left to do in any of them
 
 
-def find_start(plan: Plan, store: CheckpointStore) -> Start:
-    """Decide by `resume` and by what the run folder holds.
+def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Start:
+    """Decide by `resume` and by what the run folders hold: the newest update that all of them have.
 
     Raises:
-        BadInput: `resume` contradicts the folder, no checkpoint is good, or the config has changed.
+        BadInput: `resume` contradicts a folder, no checkpoint is good, the config has changed, or the folders have no
+            update in common.
     """
+    for plan, store in zip(plans, stores, strict=True):
+        _check_resume_mode(plan, store.steps())
+    begun = [plan for plan, store in zip(plans, stores, strict=True) if store.steps()]
+    fresh = [plan for plan, store in zip(plans, stores, strict=True) if not store.steps()]
+    if begun and fresh:
+        raise BadInput(
+            f"{_folders(begun)} hold a run, {_folders(fresh)} none: seeds are trained together from one update. "
+            f"Train the others by themselves ({_alone(fresh)}), or name another run.root."
+        )
+    checkpoints = load_newest_common(stores)
+    if checkpoints is None:
+        if begun:
+            have = "; ".join(f"{store.run_dir} has {', '.join(map(str, store.steps())) or 'none'}" for store in stores)
+            raise BadInput(
+                f"the runs have no update in common to go on from ({have}): go on with each by itself "
+                f"({_alone(plans)})."
+            )
+        return Start(())
+    for plan, checkpoint in zip(plans, checkpoints, strict=True):
+        _check_unchanged(plan, checkpoint)
+    finished = all(
+        checkpoint.step >= plan.updates and _is_summed_up(plan, checkpoint)
+        for plan, checkpoint in zip(plans, checkpoints, strict=True)
+    )
+    return Start(tuple(checkpoints), finished)
+
+
+def go_back(store: CheckpointStore, checkpoint: Checkpoint) -> None:
+    """Make a run that had come further than others go on from the update that all of them have."""
+    newer = [step for step in store.steps() if step > checkpoint.step]
+    if newer:
+        logger.warning(
+            "%s goes back from update %d to %d, the newest that every seed has.",
+            store.run_dir, newer[-1], checkpoint.step,
+        )  # fmt: skip
+        store.drop_newer(checkpoint.step)
+
+
+def _check_resume_mode(plan: Plan, committed: Sequence[int]) -> None:
     mode = plan.resolved["resume"]
-    committed = store.steps()
     if mode == "never" and committed:
         raise BadInput(
             f"resume=never, but {plan.run_dir} holds checkpoints up to update {committed[-1]}; "
@@ -110,11 +150,14 @@ def find_start(plan: Plan, store: CheckpointStore) -> Start:
         )
     if mode == "must" and not committed:
         raise BadInput(f"resume=must, but {plan.run_dir} holds no checkpoint; check run.dir, or use resume=auto.")
-    checkpoint = store.load_newest()
-    if checkpoint is None:
-        return Start(None)
-    _check_unchanged(plan, checkpoint)
-    return Start(checkpoint, finished=checkpoint.step >= plan.updates and _is_summed_up(plan, checkpoint))
+
+
+def _folders(plans: Sequence[Plan]) -> str:
+    return ", ".join(str(plan.run_dir) for plan in plans)
+
+
+def _alone(plans: Sequence[Plan]) -> str:
+    return f"pogo-train -m seed={','.join(str(plan.resolved['seed']) for plan in plans)} without train.num_seeds"
 
 
 def _is_summed_up(plan: Plan, checkpoint: Checkpoint) -> bool:

@@ -36,8 +36,13 @@ class Cell:
     """One run of a sweep."""
 
     arguments: tuple[str, ...]  # of pogo-train
-    run_dir: Path
+    run_dirs: tuple[Path, ...]  # one per seed
     label: str  # what tells it from the others
+
+    @property
+    def run_dir(self) -> Path:
+        """Of the first seed."""
+        return self.run_dirs[0]
 
 
 @dataclass
@@ -66,11 +71,12 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
         cells.append(_cell(list(chosen), label, [key for key in swept if key not in (*_IN_PATH, *_IN_PATH_AS_WELL)]))
     owners: dict[Path, Cell] = {}
     for cell in cells:
-        other = owners.setdefault(cell.run_dir.absolute(), cell)
-        if other is not cell:
-            raise BadInput(
-                f"{other.label!r} and {cell.label!r} would share {cell.run_dir}; drop run.dir, or let it differ by run."
-            )
+        for run_dir in cell.run_dirs:
+            other = owners.setdefault(run_dir.absolute(), cell)
+            if other is not cell:
+                raise BadInput(
+                    f"{other.label!r} and {cell.label!r} would share {run_dir}; drop run.dir, or let it differ by run."
+                )
     return cells
 
 
@@ -150,7 +156,7 @@ def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
         settings = check_settings(compose_config(arguments, in_sweep=True))
     except BadInput as error:
         raise BadInput(f"{label}: {error}" if label else str(error)) from error
-    return Cell(tuple(arguments), settings.run_dir, label)
+    return Cell(tuple(arguments), tuple(settings.run_dirs.values()), label)
 
 
 def _as_name(value: str) -> str:

@@ -1,25 +1,25 @@
-"""One run from a composed config to its exit code."""
+"""One command's runs, one per seed, from a composed config to the exit code."""
 
 import dataclasses
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
-from pogo.core.checkpoint import CheckpointStore
-from pogo.core.config.plan import Plan, make_plan, spec_of_run
+from pogo.core.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.config.plan import Plan, make_learner_group, make_plans, spec_of_run
 from pogo.core.console import RunConsole
 from pogo.core.data.sources import Dataset
 from pogo.core.data.transitions import Transitions
-from pogo.core.documents import as_text
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
-from pogo.core.interface import Learner
+from pogo.core.group import LearnerGroup
 from pogo.core.logs import RunLog
 from pogo.core.loop import TrainingLoop
-from pogo.core.probe import Probe, make_probe
-from pogo.core.run import CONFIG, RunLock, adopt_schedule, find_start, warn_of_other_bits
+from pogo.core.probe import make_probe
+from pogo.core.run import RunLock, adopt_schedule, find_start, go_back, warn_of_other_bits
+from pogo.core.seed_run import SeedRun
 from pogo.core.signals import StopRequest
-from pogo.core.summary import write_json_atomically
 
 logger = logging.getLogger("pogo")
 
@@ -31,61 +31,75 @@ def train(asked: Mapping[str, Any]) -> int:
         BadInput: something that the user can mend, found before any work.
         RunFailed: the run had started and could not go on.
     """
-    with StopRequest() as stop:
-        plan = make_plan(asked)
-        with RunLock(plan.run_dir) as lock:
-            return _train(plan, lock, stop)
+    with StopRequest() as stop, ExitStack() as held:
+        return _train(make_plans(asked), held, stop)
 
 
-def _train(plan: Plan, lock: RunLock, stop: StopRequest) -> int:
-    lock.acquire(make=False)  # a folder that is not there yet is made when nothing can be refused any more
-    store = CheckpointStore(plan.run_dir, plan.resolved["checkpoint"]["keep"])
-    start = find_start(plan, store)
+def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
+    locks = [held.enter_context(RunLock(plan.run_dir)) for plan in plans]
+    for lock in locks:
+        lock.acquire(make=False)  # a folder that is not there yet is made when nothing can be refused any more
+    stores = [CheckpointStore(plan.run_dir, plan.resolved["checkpoint"]["keep"]) for plan in plans]
+    start = find_start(plans, stores)
     if start.finished:
-        logger.info("%s is finished at update %d; nothing to do.", plan.run_dir, plan.updates)
+        for plan in plans:
+            logger.info("%s is finished at update %d; nothing to do.", plan.run_dir, plan.updates)
         return EXIT_DONE
-    if start.checkpoint is not None:
-        plan = _with_schedule(plan, adopt_schedule(plan, start.checkpoint))
-    learner = plan.make_learner()
-    if start.checkpoint is not None:
-        learner.restore(start.checkpoint.arrays)
-        warn_of_other_bits(plan, start.checkpoint)
-    if lock.acquire(make=True) and store.steps():
-        raise BadInput(f"{plan.run_dir} was begun by another process meanwhile; start again to go on from there.")
-    probe = make_probe(plan.dataset.transitions.observations, plan.spec.action_size, plan.resolved["seed"])
-    # The learner holds its own copy of the data.
-    plan = dataclasses.replace(plan, dataset=_without_rows(plan.dataset))
-    return _run(plan, store, start.checkpoint, learner, probe, stop)
+    if start.checkpoints:
+        plans = _with_schedule(plans, start.checkpoints)
+    learners = make_learner_group(plans)
+    for plan, learner, checkpoint in zip(plans, learners.learners, start.checkpoints, strict=False):
+        learner.restore(checkpoint.arrays)
+        warn_of_other_bits(plan, checkpoint)
+    for plan, lock, store in zip(plans, locks, stores, strict=True):
+        if lock.acquire(make=True) and store.steps():
+            raise BadInput(f"{plan.run_dir} was begun by another process meanwhile; start again to go on from there.")
+    for store, checkpoint in zip(stores, start.checkpoints, strict=False):
+        go_back(store, checkpoint)
+    # The learners hold the data on their device: nothing else keeps its rows.
+    probes = [
+        make_probe(plan.dataset.transitions.observations, plan.spec.action_size, plan.resolved["seed"])
+        for plan in plans
+    ]
+    without_rows = _without_rows(plans[0].dataset)
+    plans = [dataclasses.replace(plan, dataset=without_rows) for plan in plans]
+    checkpoints = start.checkpoints or [None] * len(plans)
+    with ExitStack() as opened:
+        logs = [opened.enter_context(_open_log(*each)) for each in zip(plans, checkpoints, strict=True)]
+        runs = [
+            SeedRun(plan, learner, probe, store, log, checkpoint, stop)
+            for plan, learner, probe, store, log, checkpoint in zip(
+                plans, learners.learners, probes, stores, logs, checkpoints, strict=True
+            )
+        ]
+        return _run(runs, learners, stop)
 
 
-def _run(plan: Plan, store: CheckpointStore, checkpoint: Any, learner: Learner, probe: Probe, stop: StopRequest) -> int:
+def _run(runs: Sequence[SeedRun], learners: LearnerGroup, stop: StopRequest) -> int:
+    plan = runs[0].plan
+    try:
+        for run in runs:
+            run.begin()
+        with RunConsole(plan.updates, start=learners.updates) as console:
+            finished = TrainingLoop(runs, learners, console, stop).run()
+    except RunFailed as error:
+        logger.error("%s", error)
+        error.reported = True
+        raise
+    except Exception as error:
+        logger.error("the run failed at update %d:\n%s", learners.updates, traceback.format_exc())
+        raise RunFailed(
+            f"update {learners.updates}: {type(error).__name__}: {error}. {plan.run_dir}/run.log has the trace."
+        ) from error
+    for run in runs:
+        run.end(finished)
+    return EXIT_DONE if finished else stop.exit_code
+
+
+def _open_log(plan: Plan, checkpoint: Checkpoint | None) -> RunLog:
     positions = checkpoint.records["progress"]["log_positions"] if checkpoint is not None else None
-    logger_config = plan.resolved["logger"]
-    with RunLog(
-        plan.run_dir, tensorboard=logger_config["tensorboard"], wandb=_wandb(plan), resume_from=positions
-    ) as log:
-        try:
-            write_json_atomically(plan.run_dir / CONFIG, plan.resolved, as_text)
-            if checkpoint is None:
-                logger.info("no checkpoint in %s: starting from update 0.", plan.run_dir)
-            else:
-                logger.info("resuming %s from update %d.", plan.run_dir, checkpoint.step)
-            with RunConsole(plan.updates, start=learner.updates) as console:
-                finished = TrainingLoop(plan, learner, probe, store, log, console, stop, checkpoint).run()
-        except RunFailed as error:
-            logger.error("%s", error)
-            error.reported = True
-            raise
-        except Exception as error:
-            logger.error("the run failed at update %d:\n%s", learner.updates, traceback.format_exc())
-            raise RunFailed(
-                f"update {learner.updates}: {type(error).__name__}: {error}. {plan.run_dir}/run.log has the trace."
-            ) from error
-        if finished:
-            logger.info("done: %s", plan.run_dir)
-            return EXIT_DONE
-        logger.info("stopped by a signal at update %d; saved. The same command goes on.", learner.updates)
-        return stop.exit_code
+    tensorboard = plan.resolved["logger"]["tensorboard"]
+    return RunLog(plan.run_dir, tensorboard=tensorboard, wandb=_wandb(plan), resume_from=positions)
 
 
 def _without_rows(dataset: Dataset) -> Dataset:
@@ -96,10 +110,25 @@ def _without_rows(dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, transitions=Transitions(**empty))
 
 
-def _with_schedule(plan: Plan, section: dict[str, Any]) -> Plan:
-    resolved = plan.resolved | {"algorithm": section}
-    spec = spec_of_run(resolved, plan.spec.observation_size, plan.spec.action_size)
-    return dataclasses.replace(plan, resolved=resolved, spec=spec)
+def _with_schedule(plans: Sequence[Plan], checkpoints: Sequence[Checkpoint]) -> list[Plan]:
+    """The plans with the schedules that their runs began with.
+
+    Raises:
+        BadInput: they began with different ones.
+    """
+    section = adopt_schedule(plans[0], checkpoints[0])
+    for plan, checkpoint in zip(plans, checkpoints, strict=True):
+        if (other := adopt_schedule(plan, checkpoint)) != section:
+            changes = [
+                f"algorithm.{key}: {section[key]!r}, {other[key]!r}" for key in section if section[key] != other[key]
+            ]
+            raise BadInput(
+                f"{plans[0].run_dir} and {plan.run_dir} were begun with different schedules ({'; '.join(changes)}): "
+                "go on with each by itself, without train.num_seeds."
+            )
+    resolved = plans[0].resolved | {"algorithm": section}
+    spec = spec_of_run(resolved, plans[0].spec.observation_size, plans[0].spec.action_size)
+    return [dataclasses.replace(plan, resolved=plan.resolved | {"algorithm": section}, spec=spec) for plan in plans]
 
 
 def _wandb(plan: Plan) -> dict[str, Any] | None:

@@ -4,7 +4,8 @@ import contextlib
 import os
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class JaxLearner(Learner):
         self._noise_spec = update_noise_spec(spec)
         self._expected = initial_state(seed, spec)
         self._programs: dict[tuple, Any] = {}
-        self._metric_types: dict[str, Any] | None = None
+        self._metric_types: dict[str, Any] = {}
         self._set_state(self._expected)
         self._key = jax.device_put(jax.random.wrap_key_data(self._stream_words()), device)
         self._open_window()
@@ -102,18 +103,12 @@ class JaxLearner(Learner):
         if self._sums is None:
             self._sums = self._zero_sums()
         arguments = (self._state, self._sums, self._data, self._key, jnp.asarray(num_updates, dtype=jnp.int32))
-        program = self._program(("train",), self._train_window, arguments, donate=(0, 1))
+        program = self._program(("train",), partial(self._train_window, self._update_once), arguments, donate=(0, 1))
         self._state, self._sums, first_bad = program(*arguments)
         sums, first_bad = jax.device_get((self._sums, first_bad))
         self._updates += num_updates
         check_finite({name: int(update) for name, update in first_bad.items()})
-        window = range(self._window_start, self._updates)
-        due = self._algorithm.shared.actors_due
-        actor_updates = sum(bool(due(update, self.spec.hyperparameters)) for update in window)
-        means = window_means({name: float(value) for name, value in sums.items()}, len(window), actor_updates)
-        if close_window:
-            self._open_window()
-        return means
+        return self._means({name: float(value) for name, value in sums.items()}, close_window)
 
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
         """As `Learner.act`; each batch size, actor and mode is compiled once."""
@@ -165,14 +160,23 @@ class JaxLearner(Learner):
                 totals |= {name: totals.get(name, 0) + value for name, value in group.items()}
             self._sums = {name: jnp.array(totals[name], copy=True) for name in self._zero_sums()}
 
+    def _means(self, sums: Mapping[str, float], close: bool) -> dict[str, float]:
+        window = range(self._window_start, self._updates)
+        due = self._algorithm.shared.actors_due
+        actor_updates = sum(bool(due(update, self.spec.hyperparameters)) for update in window)
+        means = window_means(sums, len(window), actor_updates)
+        if close:
+            self._open_window()
+        return means
+
     def _open_window(self) -> None:
         self._window_start = self._updates
         self._sums = None
 
     def _zero_sums(self) -> dict[str, Array]:
-        if self._metric_types is None:  # to trace an update takes a while
+        if not self._metric_types:  # to trace an update takes a while
             metrics = jax.eval_shape(self._update_once, self._state, self._data, self._key)[1]
-            self._metric_types = {name: metric.dtype for name, metric in metrics.items()}
+            self._metric_types |= {name: metric.dtype for name, metric in metrics.items()}
         return {name: jax.device_put(jnp.zeros((), dtype), self._device) for name, dtype in self._metric_types.items()}
 
     def _set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -191,14 +195,21 @@ class JaxLearner(Learner):
             self.compilations += 1
         return self._programs[name]
 
+    @staticmethod
     def _train_window(
-        self, state: TrainState, sums: dict[str, Array], data: Array, key: Array, num_updates: Array
+        update: Callable[[TrainState, Array, Array], tuple[TrainState, dict[str, Array]]],
+        state: TrainState,
+        sums: dict[str, Array],
+        data: Array,
+        key: Array,
+        num_updates: Array,
     ) -> tuple[TrainState, dict[str, Array], dict[str, Array]]:
-        first_bad = {name: jnp.full((), -1, jnp.int32) for name in sums}
+        """`num_updates` updates: the state, the sums, and the first update where each metric was not finite, or -1."""
+        first_bad = {name: jnp.full(total.shape, -1, jnp.int32) for name, total in sums.items()}
 
         def body(_: Array, carry: tuple) -> tuple:
             state, sums, first_bad = carry
-            state, metrics = self._update_once(state, data, key)
+            state, metrics = update(state, data, key)
             sums = {name: total + metrics[name] for name, total in sums.items()}
             first_bad = {
                 name: jnp.where((bad < 0) & ~jnp.isfinite(metrics[name]), state.updates, bad)

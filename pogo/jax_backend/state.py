@@ -10,8 +10,8 @@ from jax import Array
 from pogo.core.interface import AdamState, TrainState
 
 
-def state_from_arrays(arrays: Mapping[str, np.ndarray], device: jax.Device) -> TrainState:
-    """The state that canonical `arrays` describe, in memory of its own on `device`."""
+def state_from_arrays(arrays: Mapping[str, np.ndarray], device: jax.Device | jax.sharding.Sharding) -> TrainState:
+    """The state that canonical `arrays` describe, in memory of its own on `device`, or shared out over several."""
     networks: dict[str, dict[str, Array]] = {}
     moments: dict[str, dict[str, dict[str, Array]]] = {}
     counts: dict[str, Array] = {}

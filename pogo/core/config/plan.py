@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,23 @@ from typing import Any
 from pogo.core.actors import resolve_actors
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.checkpoint import LARGEST_STEP
-from pogo.core.config.provenance import SOURCES, published_default
+from pogo.core.config.provenance import DEFAULT, SOURCES, published_default
 from pogo.core.data.sources import Dataset, DatasetConfig, check_config, dataset_name, load_dataset
 from pogo.core.errors import BadInput
+from pogo.core.group import GroupOfOne, LearnerGroup
 from pogo.core.interface import Learner, TrainSpec
-from pogo.core.registry import check_backend, check_name, load_algorithm, load_backend
+from pogo.core.registry import SEED_GROUPS, check_backend, check_name, load_algorithm, load_backend
 from pogo.core.w2 import W2Config
 
 RESUME_MODES = ("auto", "never", "must")
 DTYPES = ("float32", "float64")
+LARGEST_SEED = 2**63 - 1
+LARGEST_NUM_SEEDS = 128  # each holds five files open, of the usual 1024
 # (section, key, least value): whole numbers that a run needs in range
 _LEAST = (
     ("train", "updates", 1),
     ("train", "batch_size", 1),
+    ("train", "num_seeds", 1),
     ("eval", "every", 0),
     ("eval", "episodes", 0),
     ("checkpoint", "every", 0),
@@ -33,7 +37,7 @@ _LEAST = (
 
 @dataclass(frozen=True)
 class Plan:
-    """A run that can start: everything is checked except what only the machine can refuse."""
+    """A run of one seed that can start: everything is checked except what only the machine can refuse."""
 
     asked: dict[str, Any]  # the composed config as given: what a resumed run must agree with
     resolved: dict[str, Any]  # with every default filled in: what is recorded
@@ -74,8 +78,28 @@ def make_learner(resolved: Mapping[str, Any], spec: TrainSpec, dataset: Dataset 
     )
 
 
-def make_plan(asked: Mapping[str, Any]) -> Plan:
-    """Check a composed config and load its data.
+def make_learner_group(plans: Sequence[Plan]) -> LearnerGroup:
+    """Learners of plans that differ in their seeds only, on fresh states.
+
+    Raises:
+        BadInput: the backend or the device is not there.
+    """
+    plan = plans[0]
+    if len(plans) == 1:
+        return GroupOfOne(plan.make_learner())
+    return load_backend(plan.backend, "group").make_learner_group(
+        plan.spec,
+        seeds=[plan.resolved["seed"] for plan in plans],
+        transitions=plan.dataset.transitions,
+        device=plan.resolved["device"],
+        compile=plan.resolved["backend"]["compile"],
+        threads=plan.resolved["threads"],
+        deterministic=plan.resolved["deterministic"],
+    )
+
+
+def make_plans(asked: Mapping[str, Any]) -> list[Plan]:
+    """Check a composed config and load its data, once: a plan for each of its seeds.
 
     Raises:
         BadInput: anything that cannot be done, in one line.
@@ -87,8 +111,20 @@ def make_plan(asked: Mapping[str, Any]) -> Plan:
     if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != "none":
         raise BadInput(f"dataset {name} names no environment; give one with env=ID, or train without: env=none.")
     spec = replace(spec, observation_size=dataset.observation_size, action_size=dataset.action_size)
-    resolved["run"]["dir"] = str(settings.run_dir)
-    return Plan(dict(asked), resolved, spec, dataset, settings.run_dir)
+    return [
+        Plan(_of_seed(asked, seed), _of_seed(resolved, seed, str(run_dir)), spec, dataset, run_dir)
+        for seed, run_dir in settings.run_dirs.items()
+    ]
+
+
+def _of_seed(config: Mapping[str, Any], seed: int, run_dir: str | None = None) -> dict[str, Any]:
+    """The config as if this seed ran alone."""
+    train = {**config["train"], "num_seeds": 1}
+    sources = {**config[SOURCES], "train.num_seeds": DEFAULT}
+    if seed != config["seed"]:
+        sources["seed"] = "train.num_seeds"
+    run = config["run"] if run_dir is None else {**config["run"], "dir": run_dir}
+    return {**config, "seed": seed, "train": train, "run": run, SOURCES: sources}
 
 
 @dataclass(frozen=True)
@@ -99,7 +135,7 @@ class Settings:
     spec: TrainSpec  # without sizes
     dataset: DatasetConfig
     dataset_name: str
-    run_dir: Path
+    run_dirs: dict[int, Path]  # by seed
 
 
 def check_settings(asked: Mapping[str, Any]) -> Settings:
@@ -123,11 +159,33 @@ def check_settings(asked: Mapping[str, Any]) -> Settings:
             f"use {' or '.join(sorted(algorithm.ENERGIES))}."
         )
     check_backend(resolved["backend"]["name"])
+    _check_num_seeds(resolved)
     config = DatasetConfig(**resolved["dataset"])
     check_config(config)
     name = dataset_name(config)
-    run_dir = Path(resolved["run"]["dir"] or default_run_dir(resolved, name)).expanduser()
-    return Settings(resolved, spec, config, name, run_dir)
+    seeds = range(resolved["seed"], resolved["seed"] + resolved["train"]["num_seeds"])
+    given = resolved["run"]["dir"]
+    run_dirs = {seed: Path(given or default_run_dir({**resolved, "seed": seed}, name)).expanduser() for seed in seeds}
+    return Settings(resolved, spec, config, name, run_dirs)
+
+
+def _check_num_seeds(resolved: Mapping[str, Any]) -> None:
+    """Several seeds side by side need a backend that can, a folder for each, and seeds that exist."""
+    first, count, backend = resolved["seed"], resolved["train"]["num_seeds"], resolved["backend"]["name"]
+    if count == 1:
+        return
+    asked = f"train.num_seeds={count}"
+    in_processes = f"pogo-train -m 'seed=range({first},{first + count})' --jobs N runs them side by side in processes"
+    if backend not in SEED_GROUPS:
+        raise BadInput(f"{asked}: backend={backend} trains one seed per program; {in_processes}.")
+    if count > LARGEST_NUM_SEEDS:
+        raise BadInput(f"{asked} is too large; use at most {LARGEST_NUM_SEEDS}, and other seeds in further runs.")
+    if first + count - 1 > LARGEST_SEED:
+        raise BadInput(f"{asked}: seeds from {first} on end beyond 2^63 - 1; use a smaller seed.")
+    if resolved["run"]["dir"] is not None:
+        raise BadInput(f"{asked}: run.dir is one folder, and each seed needs its own; use run.root.")
+    if resolved["logger"]["wandb"]:
+        raise BadInput(f"{asked}: wandb logs one run per process; {in_processes}.")
 
 
 def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +198,7 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
     algorithm = load_algorithm(resolved["algorithm"]["name"])
     check_name("resume", resolved["resume"], RESUME_MODES)
     check_name("dtype", resolved["dtype"], DTYPES)
-    if not 0 <= resolved["seed"] < 2**63:
+    if not 0 <= resolved["seed"] <= LARGEST_SEED:
         raise BadInput(f"seed={resolved['seed']} is out of range; use a whole number from 0 to 2^63 - 1.")
     train = resolved["train"]
     sources = resolved[SOURCES]

@@ -27,6 +27,7 @@ class TrainSection:
 
     updates: int | None = None
     batch_size: int | None = None
+    num_seeds: int = 1  # seed, seed + 1, ...: that many runs, side by side in one program
 
 
 @dataclass

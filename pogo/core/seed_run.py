@@ -1,0 +1,192 @@
+"""One seed's side of a training: its evaluations, logs, checkpoints and summary, in its own folder."""
+
+import dataclasses
+import logging
+import traceback
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from pogo.core.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.config.plan import Plan
+from pogo.core.console import RunConsole
+from pogo.core.documents import as_text
+from pogo.core.evaluation import Evaluator
+from pogo.core.interface import Learner
+from pogo.core.logs import RunLog
+from pogo.core.metrics import check_parameters
+from pogo.core.probe import Probe
+from pogo.core.run import CONFIG, SUMMARY, run_record
+from pogo.core.signals import StopRequest
+from pogo.core.summary import write_json_atomically
+
+logger = logging.getLogger("pogo")
+
+
+@dataclass
+class Spent:
+    """Seconds of a run."""
+
+    train: float = 0.0
+    compile: float = 0.0
+    wall: float = 0.0
+
+    def __add__(self, other: Self) -> "Spent":
+        return Spent(self.train + other.train, self.compile + other.compile, self.wall + other.wall)
+
+
+class _Stopped(Exception):  # noqa: N818
+    """A signal came during an evaluation, which is given up and made anew after the resume."""
+
+
+class SeedRun:
+    """What one learner's run leaves in its folder. While it is entered its logs and environments are open."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        learner: Learner,
+        probe: Probe,
+        store: CheckpointStore,
+        log: RunLog,
+        checkpoint: Checkpoint | None,
+        stop: StopRequest,
+    ) -> None:
+        self.plan, self.learner = plan, learner
+        self._probe, self._store, self._log, self._stop = probe, store, log, stop
+        self._record = run_record(plan)
+        progress = checkpoint.records["progress"] if checkpoint is not None else {}
+        # Of earlier processes of this run.
+        self._before = Spent(*(progress.get(f"{name}_seconds", 0.0) for name in ("train", "compile", "wall")))
+        self._evaluation: dict[str, Any] | None = progress.get("evaluation")
+        self.owes_evaluation: bool = progress.get("owes_evaluation", False)
+        self._saved_at = checkpoint.step if checkpoint is not None else None
+        self._evaluator: Evaluator | None = None
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.plan.resolved["seed"]
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the present state is in a checkpoint."""
+        return self._saved_at == self.learner.updates
+
+    def __enter__(self) -> Self:
+        dataset, config = self.plan.dataset, self.plan.resolved
+        if dataset.environment is not None and config["eval"]["episodes"] > 0:
+            self._evaluator = Evaluator(
+                self.plan.spec.actors,
+                dataset.environment,
+                dataset.normalisation,
+                dataset.reference_returns,
+                config["eval"]["episodes"],
+                config["seed"],
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._evaluator is not None:
+            self._evaluator.close()
+
+    def begin(self) -> None:
+        """Write config.json, and say where the run starts."""
+        write_json_atomically(self.plan.run_dir / CONFIG, self.plan.resolved, as_text)
+        with self._log.own_messages():
+            if self._saved_at is None:
+                logger.info("no checkpoint in %s: starting from update 0.", self.plan.run_dir)
+            else:
+                logger.info("resuming %s from update %d.", self.plan.run_dir, self._saved_at)
+
+    def end(self, finished: bool) -> None:
+        """Say how the run ends, all being saved."""
+        with self._log.own_messages():
+            if finished:
+                logger.info("done: %s", self.plan.run_dir)
+            else:
+                update = self.learner.updates
+                logger.info("stopped by a signal at update %d; saved. The same command goes on.", update)
+
+    def log_training(self, metrics: dict[str, float], updates_per_second: float) -> None:
+        """One line of the log."""
+        metrics |= self.learner.describe(self._probe) | {"updates_per_second": updates_per_second}
+        self._log.train(self.learner.updates, metrics)
+
+    def evaluate(self, console: RunConsole, among_others: bool) -> None:
+        """Evaluate every actor, or owe it where a signal has come."""
+        self.owes_evaluation = self._evaluator is not None
+        if self._evaluator is None:
+            return
+        update = self.learner.updates
+        with self._log.own_messages():
+            try:
+                rows = self._evaluator.evaluate(self._act, update)
+            except _Stopped:
+                return
+            except Exception as error:  # noqa: BLE001 - whatever broke, it is no score, and training goes on
+                logger.error("evaluation at update %d failed:\n%s", update, traceback.format_exc())
+                self._evaluation = {"failed": f"{type(error).__name__}: {error}"}
+            else:
+                self._evaluation = {"actors": [row.to_json() for row in rows]}
+                console.evaluation_table(update, rows, self.seed if among_others else None)
+        self.owes_evaluation = False
+        self._log.evaluation(update, self._evaluation)
+
+    def _act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
+        if self._stop.requested:
+            raise _Stopped
+        return self.learner.act(observations, actor, noise)
+
+    def save(self, spent: Spent) -> None:
+        """Commit a checkpoint.
+
+        Raises:
+            RunFailed: a parameter is not finite, or it cannot be written.
+        """
+        total = self._before + spent
+        records = {
+            "run": self._record,
+            "progress": {
+                "log_positions": self._log.positions(),
+                "train_seconds": total.train,
+                "compile_seconds": total.compile,
+                "wall_seconds": total.wall,
+                "evaluation": self._evaluation,
+                "owes_evaluation": self.owes_evaluation,
+            },
+        }
+        arrays = self.learner.snapshot()
+        check_parameters(self.learner.updates, arrays)
+        self._store.save(self.learner.updates, arrays, records)
+        self._saved_at = self.learner.updates
+
+    def write_summary(self, spent: Spent) -> None:
+        """Write summary.json."""
+        write_json_atomically(self.plan.run_dir / SUMMARY, self._summary(self._before + spent))
+
+    def _summary(self, total: Spent) -> dict[str, Any]:
+        dataset = self.plan.dataset
+        evaluation = self._evaluation or {}
+        actors = evaluation.get("actors") or [
+            {"index": index, "kind": actor.kind, "deterministic": None, "stochastic": None}
+            for index, actor in enumerate(self.plan.spec.actors)
+        ]
+        summary = {
+            "backend": self.plan.backend,
+            "algorithm": self.plan.spec.algorithm,
+            "dataset": dataset.name,
+            "environment": dataset.environment.env_id if dataset.environment is not None else None,
+            "seed": self.seed,
+            "updates": self.learner.updates,
+            "updates_per_second": self.learner.updates / total.train if total.train else None,
+            "compile_seconds": total.compile,
+            "wall_seconds": total.wall,
+            "threads": self.plan.resolved["threads"],
+            "w2_weights": list(self.plan.spec.chain.w2_weights),
+            "actors": actors,
+            "behaviour": dataclasses.asdict(dataset.behaviour),
+            "versions": self._record["versions"],
+        }
+        return summary | ({"evaluation_failed": evaluation["failed"]} if "failed" in evaluation else {})
