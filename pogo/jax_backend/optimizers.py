@@ -43,7 +43,7 @@ def minimise(
     return state, metrics, auxiliary
 
 
-def move_target(state: TrainState, target: str, source: Params, tau: float) -> TrainState:
+def move_target(state: TrainState, target: str, source: Params, tau: float | Array) -> TrainState:
     """Polyak average: target <- (1 - tau) target + tau source."""
     params = state.networks[target]
     moved = {name: value + tau * (source[name] - value) for name, value in params.items()}

@@ -42,11 +42,12 @@ def minimise(
     return state, metrics, auxiliary
 
 
-def move_target(state: TrainState, target: str, source: Params, tau: float) -> TrainState:
+def move_target(state: TrainState, target: str, source: Params, tau: float | Tensor) -> TrainState:
     """Polyak average: target <- (1 - tau) target + tau source."""
     with torch.no_grad():
         params = state.networks[target]
-        torch._foreach_lerp_(list(params.values()), [source[name] for name in params], tau)
+        weight = [tau] * len(params) if isinstance(tau, Tensor) else tau
+        torch._foreach_lerp_(list(params.values()), [source[name] for name in params], weight)
     return state
 
 

@@ -14,6 +14,7 @@ class TestLearner(LearnerChecks):
         [
             ("iql", {}),
             ("rebrac", {}),
+            ("cql", {"bc_updates": 6, "target_update_period": 3}),
             ("sac", {"tau": None, "target_update_period": 3, "actor_schedule": "linear", "schedule_updates": 30}),
         ],
     )

@@ -19,7 +19,7 @@ from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import clip
 from pogo.jax_backend.losses import bootstrapped, cloning_losses, temperature_loss
 from pogo.jax_backend.networks import Params, mlp
-from pogo.jax_backend.optimizers import minimise, move_target
+from pogo.jax_backend.optimizers import minimise, move_target, steps_taken
 
 Arrays = Mapping[str, Array]
 
@@ -126,7 +126,7 @@ class Algorithm(algorithm.Algorithm):
             state, metrics, _ = minimise(
                 temperature_loss, state, "temperature", hp.actor_learning_rate, log_probs, target_entropy
             )
-        is_cloning = state.updates + 1 <= hp.bc_updates
+        is_cloning = steps_taken(state, "actor_0") + 1 <= hp.bc_updates
         arguments = critics, alpha, is_cloning, batch, noise
         state, of_actor, _ = minimise(self._actor_0_loss, state, "actor_0", hp.actor_learning_rate, *arguments)
 
@@ -143,9 +143,9 @@ class Algorithm(algorithm.Algorithm):
             rate = hp.critic_learning_rate
             state, found, _ = minimise(multiplier_loss, state, "multiplier", rate, jnp.stack(gaps), hp)
             metrics |= found | {"alpha_prime": alpha_prime}
-        due = (state.updates + 1) % hp.target_update_period == 0
         for name in CRITICS:
-            tau = jnp.where(due, hp.tau, 0.0) if hp.target_update_period > 1 else hp.tau
+            due = steps_taken(state, name) % hp.target_update_period == 0
+            tau = due.astype(target.dtype) * hp.tau if hp.target_update_period > 1 else hp.tau
             state = move_target(state, f"target_{name}", state.networks[name], tau)
         about = {
             "q": (metrics["critic_1/q"] + metrics["critic_2/q"]) / 2,
@@ -166,7 +166,7 @@ class Algorithm(algorithm.Algorithm):
             log_probs = actor.log_prob_actions(observations, actions)
         value = -min_q([state.networks[name] for name in CRITICS], observations, actions)
         if hp.bc_updates > 0:
-            is_cloning = state.updates <= hp.bc_updates
+            is_cloning = steps_taken(state, "actor_0") <= hp.bc_updates
             value = jnp.where(is_cloning, cloning_losses(actor, batch, sample), value)
         return (self.alpha(state) * log_probs + value).mean()
 
@@ -182,7 +182,7 @@ class Algorithm(algorithm.Algorithm):
         params: Params,
         critics: list[Params],
         alpha: Array | float,
-        is_cloning: Array | bool,
+        is_cloning: Array,
         batch: Arrays,
         noise: Arrays,
     ) -> tuple[Array, None]:

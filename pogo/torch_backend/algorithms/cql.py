@@ -17,7 +17,7 @@ from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import clip
 from pogo.torch_backend.losses import bootstrapped, cloning_losses, temperature_loss
 from pogo.torch_backend.networks import Params, mlp
-from pogo.torch_backend.optimizers import minimise, move_target
+from pogo.torch_backend.optimizers import minimise, move_target, steps_taken
 
 Arrays = Mapping[str, Tensor]
 
@@ -127,7 +127,8 @@ class Algorithm(algorithm.Algorithm):
             state, metrics, _ = minimise(
                 temperature_loss, state, "temperature", hp.actor_learning_rate, log_probs, target_entropy
             )
-        is_cloning = state.updates + 1 <= hp.bc_updates
+        # Counted on the device: a recorded or compiled update could not branch.
+        is_cloning = steps_taken(state, "actor_0") + 1 <= hp.bc_updates
         arguments = critics, alpha, is_cloning, batch, noise
         state, of_actor, _ = minimise(self._actor_0_loss, state, "actor_0", hp.actor_learning_rate, *arguments)
 
@@ -144,9 +145,10 @@ class Algorithm(algorithm.Algorithm):
             rate = hp.critic_learning_rate
             state, found, _ = minimise(multiplier_loss, state, "multiplier", rate, torch.stack(gaps), hp)
             metrics |= found | {"alpha_prime": alpha_prime}
-        if (state.updates + 1) % hp.target_update_period == 0:
-            for name in CRITICS:
-                state = move_target(state, f"target_{name}", state.networks[name], hp.tau)
+        for name in CRITICS:
+            due = steps_taken(state, name) % hp.target_update_period == 0
+            tau = due.to(target.dtype) * hp.tau if hp.target_update_period > 1 else hp.tau
+            state = move_target(state, f"target_{name}", state.networks[name], tau)
         about = {
             "q": (metrics["critic_1/q"] + metrics["critic_2/q"]) / 2,
             "td_target": target.mean(),
@@ -166,8 +168,8 @@ class Algorithm(algorithm.Algorithm):
             log_probs = actor.log_prob_actions(observations, actions)
         value = -min_q([state.networks[name] for name in CRITICS], observations, actions)
         if hp.bc_updates > 0:
-            is_cloning = state.updates <= hp.bc_updates
-            value = cloning_losses(actor, batch, sample) if is_cloning else value
+            is_cloning = steps_taken(state, "actor_0") <= hp.bc_updates
+            value = torch.where(is_cloning, cloning_losses(actor, batch, sample), value)
         return (self.alpha(state) * log_probs + value).mean()
 
     def alpha(self, state: TrainState) -> Tensor | float:
@@ -182,7 +184,7 @@ class Algorithm(algorithm.Algorithm):
         params: Params,
         critics: list[Params],
         alpha: Tensor | float,
-        is_cloning: Tensor | bool,
+        is_cloning: Tensor,
         batch: Arrays,
         noise: Arrays,
     ) -> tuple[Tensor, None]:
@@ -195,7 +197,7 @@ class Algorithm(algorithm.Algorithm):
                 cloning = -actor.sample_and_log_prob(observations, noise["bc_action"])[1]
             else:
                 cloning = cloning_losses(actor, batch, noise["bc_action"])
-            value = cloning if is_cloning else value
+            value = torch.where(is_cloning, cloning, value)
         loss = (alpha * log_probs + value).mean()
         return loss + self.data_term(actor, batch, noise["policy_action"]), None
 
