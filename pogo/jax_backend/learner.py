@@ -158,7 +158,10 @@ class JaxLearner(Learner):
             totals: dict[str, np.ndarray] = {}
             for group in window_groups(arrays):
                 totals |= {name: totals.get(name, 0) + value for name, value in group.items()}
-            self._sums = {name: jnp.array(totals[name], copy=True) for name in self._zero_sums()}
+            # torch has no sums yet of what only updates that move the actors compute.
+            self._sums = {
+                name: jnp.array(totals.get(name, zero), copy=True) for name, zero in self._zero_sums().items()
+            }
 
     def _means(self, sums: Mapping[str, float], close: bool) -> dict[str, float]:
         window = range(self._window_start, self._updates)

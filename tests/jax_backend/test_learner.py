@@ -2,7 +2,7 @@ import pytest
 
 from pogo.core.errors import BadInput
 from pogo.core.registry import ALGORITHMS
-from tests.learner_checks import LearnerChecks
+from tests.learner_checks import LearnerChecks, transitions
 from tests.parity.helpers import problem
 
 
@@ -33,6 +33,17 @@ class TestLearner(LearnerChecks):
         learner.snapshot()
         assert learner.compilations == 2
         assert compiled == []
+
+    def test_an_open_window_of_torch_that_moved_no_actor_is_taken_over(self, framework):
+        pytest.importorskip("torch")
+        from pogo.core.registry import load_backend
+
+        spec = problem("td3_bc", "float32")
+        other = load_backend("torch", "learner").make_learner(spec, 0, transitions(), device="cpu")
+        other.train(1, close_window=False)
+        learner = self.make(framework, spec)
+        learner.restore(other.snapshot())
+        assert learner.train(1)["actor_0/loss"] != 0
 
     def test_eager_updates_are_refused(self, framework):
         with pytest.raises(BadInput, match=r"backend\.compile=false has no meaning"):
