@@ -62,10 +62,15 @@ def _evaluate(arguments: Sequence[str]) -> int:
     if options.actor is not None:
         rows = [rows[options.actor]]
     if options.json:
-        document = {"update": run.checkpoint.step, "backend": run.backend, "actors": [row.to_json() for row in rows]}
+        document = {
+            run.clock.unit: run.checkpoint.step,
+            "backend": run.backend,
+            "actors": [row.to_json() for row in rows],
+        }
         print(json.dumps(document, indent=2))
     else:
-        RunConsole(run.checkpoint.step, stream=sys.stdout, progress=False).evaluation_table(run.checkpoint.step, rows)
+        console = RunConsole(run.checkpoint.step, stream=sys.stdout, progress=False)
+        console.evaluation_table(run.clock.words(run.checkpoint.step), rows)
     return 0
 
 

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 from rich.text import Text
 
+from pogo.core.clock import UPDATES, Clock
+
 _BAR_SECONDS = 0.1  # between two drawings of the bar
 _LINE_SECONDS = 30.0  # between two lines where there is no bar
 _PLAIN_WIDTH = 120  # columns where there is no terminal to ask
@@ -50,13 +52,14 @@ class ActorRow(Protocol):
 
 
 class RunConsole:
-    """Shows a run from update `start` to `total`; everything by one rich console, so that the bar stays below."""
+    """Shows a run from `start` to `total`; everything by one rich console, so that the bar stays below."""
 
     def __init__(
         self,
         total: int,
         *,
         start: int = 0,
+        counts: Clock = UPDATES,
         stream: TextIO | None = None,
         progress: bool = True,
         clock: Callable[[], float] = time.monotonic,
@@ -64,8 +67,9 @@ class RunConsole:
         """Prepare; nothing is shown until it is entered.
 
         Args:
-            total: updates of the whole run.
-            start: updates done before this start of it.
+            total: length of the whole run.
+            start: how far it was before this start of it.
+            counts: what both are counted in.
             stream: where to show; stderr by default.
             progress: whether to show progress at all; tables and messages are shown anyway.
             clock: seconds, for the speed and the time left.
@@ -73,7 +77,8 @@ class RunConsole:
         shown_on = sys.stderr if stream is None else stream
         width = None if shown_on.isatty() else _PLAIN_WIDTH
         self.console = _Console(file=shown_on, highlight=False, width=width)
-        self._total, self._start, self._update = total, start, start
+        self._total, self._start, self._now = total, start, start
+        self._counts = counts
         self._clock = clock
         self._started = self._shown = clock()
         self._shows_progress = progress
@@ -102,10 +107,10 @@ class RunConsole:
             self._progress = None
 
     @property
-    def updates_per_second(self) -> float:
-        """Since the start, evaluations and pauses left out; 0 before the first update."""
+    def per_second(self) -> float:
+        """Since the start, evaluations and pauses left out; 0 before the first."""
         seconds = self._clock() - self._started
-        return (self._update - self._start) / seconds if seconds > 0 else 0.0
+        return (self._now - self._start) / seconds if seconds > 0 else 0.0
 
     @contextmanager
     def pause(self) -> Iterator[None]:
@@ -120,30 +125,26 @@ class RunConsole:
         """Leave these seconds, which have just passed, out of the speed: compilation inside an update."""
         self._started += seconds
 
-    def advance(self, update: int) -> None:
-        """Show that `update` updates are done, if it is time to."""
-        self._update = update
+    def advance(self, position: int) -> None:
+        """Show that the run has come so far, if it is time to."""
+        self._now = position
         if not self._shows_progress:
             return
         progress = self._progress
         interval = _LINE_SECONDS if progress is None else _BAR_SECONDS
         now = self._clock()
-        if now - self._shown < interval and update < self._total:
+        if now - self._shown < interval and position < self._total:
             return
         self._shown = now
         with self._while_it_lasts():
             if progress is None:
-                share = 100 * update / self._total if self._total else 100.0
-                self._print(f"update {update}/{self._total}  {share:.0f}%  {self._speed()}")
+                share = 100 * position / self._total if self._total else 100.0
+                self._print(f"{self._counts.words(position)}/{self._total}  {share:.0f}%  {self._speed()}")
             else:
                 self._draw(progress)
 
-    def evaluation_table(self, update: int, rows: Iterable[ActorRow], seed: int | None = None) -> None:
-        """Show returns (mean and standard deviation over episodes) and normalised scores, a row per actor.
-
-        `seed` tells the table from others of the same update, where several seeds are trained.
-        """
-        title = f"update {update}" if seed is None else f"seed {seed}, update {update}"
+    def evaluation_table(self, title: str, rows: Iterable[ActorRow]) -> None:
+        """Show returns (mean and standard deviation over episodes) and normalised scores, a row per actor."""
         plus_minus = "±" if (self.console.encoding or "").lower().startswith("utf") else "+-"
         with self._while_it_lasts():
             self._print(_table(title, rows, plus_minus))
@@ -158,13 +159,13 @@ class RunConsole:
         self.console.print(Text(what) if isinstance(what, str) else what, soft_wrap=isinstance(what, str))
 
     def _draw(self, progress: Progress) -> None:
-        progress.update(self._task, completed=self._update, speed=self._speed())
+        progress.update(self._task, completed=self._now, speed=self._speed())
         progress.refresh()
 
     def _speed(self) -> str:
-        speed = self.updates_per_second
-        left = _duration((self._total - self._update) / speed) if speed > 0 else "-"
-        return f"{speed:.{0 if speed >= 100 else 1}f} updates/s  ETA {left}"
+        speed = self.per_second
+        left = _duration((self._total - self._now) / speed) if speed > 0 else "-"
+        return f"{speed:.{0 if speed >= 100 else 1}f} {self._counts.units.replace('_', ' ')}/s  ETA {left}"
 
     @contextmanager
     def _while_it_lasts(self) -> Iterator[None]:

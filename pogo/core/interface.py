@@ -10,6 +10,7 @@ import numpy as np
 from pogo.core.actors import ActorConfig
 from pogo.core.chain import ChainConfig
 from pogo.core.probe import Probe
+from pogo.core.replay import ReplayBuffer
 from pogo.core.w2 import W2Config
 
 Array = TypeVar("Array")
@@ -83,12 +84,26 @@ class Learner(ABC):
     def updates(self) -> int:
         """How many updates have been made."""
 
+    @property
     @abstractmethod
-    def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:
-        """Make `num_updates` updates; return each metric's mean over the updates of the window that compute it.
+    def replay(self) -> ReplayBuffer | None:
+        """What it trains on where a run collects its own data."""
 
-        A window is what one line of the log averages. It may take several calls: the last one closes it. Its means do
-        not depend, to the bit, on how it was cut into calls.
+    def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:
+        """`advance`, then `window_means`."""
+        self.advance(num_updates)
+        return self.window_means(close_window)
+
+    @abstractmethod
+    def advance(self, num_updates: int) -> None:
+        """Make `num_updates` updates; does not wait for the device."""
+
+    @abstractmethod
+    def window_means(self, close: bool = True) -> dict[str, float]:
+        """Each metric's mean over the updates of the window that compute it; none of a window without updates.
+
+        A window is what one line of the log averages: all updates since the last one was closed. Its means do not
+        depend, to the bit, on how it was cut into calls.
 
         Raises:
             RunFailed: a metric is not finite; the message names it and the update.

@@ -46,6 +46,7 @@ class RunLog:
         tensorboard: bool = True,
         wandb: Mapping[str, object] | None = None,
         resume_from: LogPositions | None = None,
+        unit: str = UPDATE,
     ) -> None:
         """Open the logs of a run, new or resumed.
 
@@ -55,12 +56,14 @@ class RunLog:
             wandb: arguments of `wandb.init`, or None for no Weights & Biases.
             resume_from: what `positions()` said at the checkpoint. None starts at update 0: what a run that never
                 reached a checkpoint has left in the JSONL files is cut, and hidden in TensorBoard.
+            unit: what the lines are counted in, the first key of each.
 
         Raises:
             BadInput: a log is not what the checkpoint was taken with; wandb is not installed.
             RunFailed: a log cannot be opened.
         """
         self.run_dir = Path(run_dir)
+        self._unit = unit
         positions = {TRAIN: 0, EVALUATION: 0, UPDATE: -1} if resume_from is None else _checked(resume_from)
         wandb_module = None if wandb is None else _import_wandb()
         self._last_update = positions[UPDATE]
@@ -159,9 +162,9 @@ class RunLog:
                 raise
 
     def _add(self, name: str, update: int, line: Mapping[str, JSON], numbers: Mapping[str, float]) -> None:
-        if UPDATE in line:
-            raise ValueError(f"{UPDATE!r} is the line's own key in {name}: give the metric another name.")
-        self._files[name].add({UPDATE: update, **line})
+        if self._unit in line:
+            raise ValueError(f"{self._unit!r} is the line's own key in {name}: give the metric another name.")
+        self._files[name].add({self._unit: update, **line})
         self._last_update = update
         if self._events is not None and numbers:
             with _naming(self._events.path):

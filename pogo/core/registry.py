@@ -11,6 +11,7 @@ from pogo.core.errors import BadInput
 BACKENDS = {"torch": "pogo.torch_backend", "jax": "pogo.jax_backend"}
 SEED_GROUPS = ("jax",)  # backends with a `group` module, which trains several seeds in one program
 LISTED_NAMES = 12
+ONLINE_ALGORITHMS = ("sac",)  # those that may collect their own data
 ALGORITHMS = ("iql", "td3_bc", "cql", "awac", "sac_n", "edac", "rebrac", "fql", "pogo", "sac")
 
 

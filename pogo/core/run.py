@@ -21,11 +21,11 @@ logger = logging.getLogger("pogo")
 
 SUMMARY = "summary.json"
 CONFIG = "config.json"
-# What a resumed run may change: where it runs, beside which seeds, and how it is watched; train.updates may grow.
+# What a resumed run may change: where it runs, beside which seeds, and how it is watched; its length may grow.
 _FREE_SECTIONS = ("backend", "run", "resume", SOURCES)
 # Where the data is found: its name and digest are compared instead.
 _OF_DATA = ("dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir")
-_FREE_KEYS = ("train.updates", "train.num_seeds", *_OF_DATA)
+_FREE_KEYS = ("train.updates", "train.env_steps", "train.num_seeds", "train.save_replay", *_OF_DATA)
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "flax", "optax", "ott-jax")}
 
 
@@ -124,7 +124,7 @@ def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Star
     for plan, checkpoint in zip(plans, checkpoints, strict=True):
         _check_unchanged(plan, checkpoint)
     finished = all(
-        checkpoint.step >= plan.updates and _is_summed_up(plan, checkpoint)
+        checkpoint.step >= plan.length and _is_summed_up(plan, checkpoint)
         for plan, checkpoint in zip(plans, checkpoints, strict=True)
     )
     return Start(tuple(checkpoints), finished)
@@ -165,7 +165,7 @@ def _is_summed_up(plan: Plan, checkpoint: Checkpoint) -> bool:
     if checkpoint.records["progress"]["owes_evaluation"]:
         return False
     try:
-        return json.loads((plan.run_dir / SUMMARY).read_bytes())["updates"] == checkpoint.step
+        return json.loads((plan.run_dir / SUMMARY).read_bytes())[plan.clock.units] == checkpoint.step
     except (OSError, ValueError, LookupError, TypeError):  # missing or torn: it is written anew
         return False
 
@@ -205,22 +205,22 @@ def adopt_schedule(plan: Plan, checkpoint: Checkpoint) -> dict[str, Any]:
 def _check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
     recorded = checkpoint.records["run"]
     before, now = _comparable(recorded["asked"]), _comparable(plan.asked)
-    updates_before = recorded["resolved"]["train"]["updates"]
+    length_before = recorded["resolved"]["train"].get(plan.length_key)
     changes = [
         f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
         for key in sorted({*before, *now})
         if before.get(key) != now.get(key)
     ]
-    if plan.updates < updates_before:
-        changes.append(f"train.updates: {updates_before} -> {plan.updates}")
+    if length_before is not None and plan.length < length_before:  # none: it was no run of this kind
+        changes.append(f"train.{plan.length_key}: {length_before} -> {plan.length}")
     if recorded["dataset"]["name"] != plan.dataset.name:
         changes.append(f"the dataset's name: {recorded['dataset']['name']!r} -> {plan.dataset.name!r}")
     if recorded["dataset"]["sha256"] != plan.dataset.sha256:
         changes.append("the dataset's contents")
     if changes:
         raise BadInput(
-            f"{plan.run_dir} was begun with another config ({'; '.join(changes)}); only a larger train.updates may "
-            "change: restore these, or use another run.dir."
+            f"{plan.run_dir} was begun with another config ({'; '.join(changes)}); only a larger "
+            f"train.{plan.length_key} may change: restore these, or use another run.dir."
         )
 
 

@@ -3,12 +3,14 @@
 import dataclasses
 import logging
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from pogo.core.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.collector import Collector
 from pogo.core.config.plan import Plan
 from pogo.core.console import RunConsole
 from pogo.core.documents import as_text
@@ -52,8 +54,9 @@ class SeedRun:
         log: RunLog,
         checkpoint: Checkpoint | None,
         stop: StopRequest,
+        collector: Collector | None = None,
     ) -> None:
-        self.plan, self.learner = plan, learner
+        self.plan, self.learner, self._collector = plan, learner, collector
         self._probe, self._store, self._log, self._stop = probe, store, log, stop
         self._record = run_record(plan)
         progress = checkpoint.records["progress"] if checkpoint is not None else {}
@@ -70,9 +73,14 @@ class SeedRun:
         return self.plan.resolved["seed"]
 
     @property
+    def position(self) -> int:
+        """How far the run is, by its plan's clock."""
+        return self.learner.updates if self._collector is None else self._collector.env_steps
+
+    @property
     def is_saved(self) -> bool:
         """Whether the present state is in a checkpoint."""
-        return self._saved_at == self.learner.updates
+        return self._saved_at == self.position
 
     def __enter__(self) -> Self:
         dataset, config = self.plan.dataset, self.plan.resolved
@@ -96,9 +104,9 @@ class SeedRun:
         write_json_atomically(self.plan.run_dir / CONFIG, self.plan.resolved, as_text)
         with self._log.own_messages():
             if self._saved_at is None:
-                logger.info("no checkpoint in %s: starting from update 0.", self.plan.run_dir)
+                logger.info("no checkpoint in %s: starting from %s.", self.plan.run_dir, self._words(0))
             else:
-                logger.info("resuming %s from update %d.", self.plan.run_dir, self._saved_at)
+                logger.info("resuming %s from %s.", self.plan.run_dir, self._words(self._saved_at))
 
     def end(self, finished: bool) -> None:
         """Say how the run ends, all being saved."""
@@ -106,33 +114,38 @@ class SeedRun:
             if finished:
                 logger.info("done: %s", self.plan.run_dir)
             else:
-                update = self.learner.updates
-                logger.info("stopped by a signal at update %d; saved. The same command goes on.", update)
+                where = self._words(self.position)
+                logger.info("stopped by a signal at %s; saved. The same command goes on.", where)
 
-    def log_training(self, metrics: dict[str, float], updates_per_second: float) -> None:
+    def log_training(self, metrics: Mapping[str, float]) -> None:
         """One line of the log."""
-        metrics |= self.learner.describe(self._probe) | {"updates_per_second": updates_per_second}
-        self._log.train(self.learner.updates, metrics)
+        described = {**metrics, **self.learner.describe(self._probe)}
+        if self._collector is not None:
+            described["updates"] = self.learner.updates
+        self._log.train(self.position, described)
 
     def evaluate(self, console: RunConsole, among_others: bool) -> None:
         """Evaluate every actor, or owe it where a signal has come."""
         self.owes_evaluation = self._evaluator is not None
         if self._evaluator is None:
             return
-        update = self.learner.updates
+        position, where = self.position, self._words(self.position)
         with self._log.own_messages():
             try:
-                rows = self._evaluator.evaluate(self._act, update)
+                rows = self._evaluator.evaluate(self._act, position)
             except _Stopped:
                 return
             except Exception as error:  # noqa: BLE001 - whatever broke, it is no score, and training goes on
-                logger.error("evaluation at update %d failed:\n%s", update, traceback.format_exc())
+                logger.error("evaluation at %s failed:\n%s", where, traceback.format_exc())
                 self._evaluation = {"failed": f"{type(error).__name__}: {error}"}
             else:
                 self._evaluation = {"actors": [row.to_json() for row in rows]}
-                console.evaluation_table(update, rows, self.seed if among_others else None)
+                console.evaluation_table(where if not among_others else f"seed {self.seed}, {where}", rows)
         self.owes_evaluation = False
-        self._log.evaluation(update, self._evaluation)
+        self._log.evaluation(position, self._evaluation)
+
+    def _words(self, position: int) -> str:
+        return self.plan.clock.words(position)
 
     def _act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
         if self._stop.requested:
@@ -159,8 +172,10 @@ class SeedRun:
         }
         arrays = self.learner.snapshot()
         check_parameters(self.learner.updates, arrays)
-        self._store.save(self.learner.updates, arrays, records)
-        self._saved_at = self.learner.updates
+        if self._collector is not None:
+            arrays |= self._collector.snapshot()
+        self._store.save(self.position, arrays, records)
+        self._saved_at = self.position
 
     def write_summary(self, spent: Spent) -> None:
         """Write summary.json."""
@@ -180,7 +195,8 @@ class SeedRun:
             "environment": dataset.environment.env_id if dataset.environment is not None else None,
             "seed": self.seed,
             "updates": self.learner.updates,
-            "updates_per_second": self.learner.updates / total.train if total.train else None,
+            **{self.plan.clock.units: self.position},
+            f"{self.plan.clock.units}_per_second": self.position / total.train if total.train else None,
             "compile_seconds": total.compile,
             "wall_seconds": total.wall,
             "threads": self.plan.resolved["threads"],

@@ -9,15 +9,18 @@ from pogo.core.errors import BadInput
 STREAM_PREFIX = "stream/"
 WINDOW_PREFIX = "window/"  # window/start, and window/<group>/<metric>: sums of the metrics of an open window
 WINDOW_START = "window/start"
+REPLAY_PREFIX = "replay/"  # the replay buffer of a run that collects its own data
+COLLECTOR_PREFIX = "collector/"  # and where its episodes are
+NOT_OF_THE_STATE = (STREAM_PREFIX, WINDOW_PREFIX, REPLAY_PREFIX, COLLECTOR_PREFIX)  # only what goes on training needs
 
 
 def check_snapshot(expected: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The snapshot's state arrays, without streams and window, after a look at names, shapes and types.
+    """The snapshot's arrays of the state alone, after a look at names, shapes and types.
 
     Raises:
         BadInput: an array is missing, unknown, or of another shape or type than the run's configuration makes it.
     """
-    arrays = {name: value for name, value in given.items() if not name.startswith((STREAM_PREFIX, WINDOW_PREFIX))}
+    arrays = {name: value for name, value in given.items() if not name.startswith(NOT_OF_THE_STATE)}
     mend = "the checkpoint is of another algorithm, chain or dataset; use its own configuration or another run.dir"
     for name in expected:
         if name not in arrays:

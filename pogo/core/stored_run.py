@@ -1,10 +1,13 @@
 """Acting from a run folder: any checkpoint, any actor, either backend."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pogo.core.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.clock import ENV_STEPS, UPDATES
+from pogo.core.config.online import is_online
 from pogo.core.config.plan import make_learner, spec_of_run
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environment import EnvironmentSpec, check_sizes
@@ -12,7 +15,7 @@ from pogo.core.errors import BadInput
 from pogo.core.evaluation import ActorEvaluation, Evaluator
 from pogo.core.interface import Learner, TrainSpec
 from pogo.core.registry import check_backend
-from pogo.core.snapshots import STREAM_PREFIX, WINDOW_PREFIX
+from pogo.core.snapshots import NOT_OF_THE_STATE
 
 
 class StoredRun:
@@ -36,18 +39,19 @@ class StoredRun:
         found = store.load(update) if update is not None else store.load_newest(set_aside=False)
         assert found is not None  # there are steps, and none good is an error
         self.checkpoint: Checkpoint = found
-        self._record = found.records["run"]
-        resolved = dict(self._record["resolved"])
+        self.record: dict[str, Any] = found.records["run"]
+        resolved = dict(self.record["resolved"])
         if backend is not None and backend != resolved["backend"]["name"]:
             resolved["backend"] = {"name": backend, "compile": backend == "jax"}
         check_backend(resolved["backend"]["name"])
         resolved["device"], resolved["threads"] = device, None
         self.backend: str = resolved["backend"]["name"]
         self.seed: int = resolved["seed"]
-        self.spec: TrainSpec = spec_of_run(resolved, self._record["observation_size"], self._record["action_size"])
+        self.clock = ENV_STEPS if is_online(resolved) else UPDATES
+        self.spec: TrainSpec = spec_of_run(resolved, self.record["observation_size"], self.record["action_size"])
         self.learner: Learner = make_learner(resolved, self.spec, None)
-        of_a_run = (STREAM_PREFIX, WINDOW_PREFIX)  # what only goes on training needs
-        self.learner.restore({name: value for name, value in found.arrays.items() if not name.startswith(of_a_run)})
+        state = {name: value for name, value in found.arrays.items() if not name.startswith(NOT_OF_THE_STATE)}
+        self.learner.restore(state)
 
     def evaluate(
         self, episodes: int, seed: int | None = None, env: EnvironmentSpec | None = None
@@ -57,22 +61,40 @@ class StoredRun:
         Raises:
             BadInput: the run names no environment, or the one given has other sizes or bounds.
         """
-        normalisation = Normalisation.from_json(self._record["normalisation"])
-        if env is not None:
-            check_sizes(env, self.spec.observation_size, self.spec.action_size, "this run")
-            _check_bounds(env, normalisation)
-        if env is None and self._record["environment"] is None:
-            raise BadInput("this run was made without an environment; give one with --env ID.")
-        references = self._record["reference_returns"]
         with Evaluator(
             self.spec.actors,
-            env or EnvironmentSpec.from_json(self._record["environment"]),
-            normalisation,
-            tuple(references) if references is not None else None,
+            self.environment(env),
+            self.normalisation,
+            self.reference_returns,
             episodes,
             self.seed if seed is None else seed,
         ) as evaluator:
             return evaluator.evaluate(self.learner.act, self.checkpoint.step)
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """What the run did to its data."""
+        return Normalisation.from_json(self.record["normalisation"])
+
+    @property
+    def reference_returns(self) -> tuple[float, float] | None:
+        """The returns that score 0 and 100."""
+        low_and_high = self.record["reference_returns"]
+        return None if low_and_high is None else (low_and_high[0], low_and_high[1])
+
+    def environment(self, other: EnvironmentSpec | None = None) -> EnvironmentSpec:
+        """Where to act: the run's own environment, or another in its place.
+
+        Raises:
+            BadInput: the run names none, or the other has other sizes or bounds.
+        """
+        if other is not None:
+            check_sizes(other, self.spec.observation_size, self.spec.action_size, "this run")
+            _check_bounds(other, self.normalisation)
+            return other
+        if self.record["environment"] is None:
+            raise BadInput("this run was made without an environment; give one with --env ID.")
+        return EnvironmentSpec.from_json(self.record["environment"])
 
 
 def _check_bounds(env: EnvironmentSpec, normalisation: Normalisation) -> None:

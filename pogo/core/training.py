@@ -5,21 +5,32 @@ import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pogo.core.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.collection import save_replay
+from pogo.core.collector import Collector, visited_at_random
 from pogo.core.config.plan import Plan, make_learner_group, make_plans, spec_of_run
 from pogo.core.console import RunConsole
+from pogo.core.data.recording import check_new_file
 from pogo.core.data.sources import Dataset
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
 from pogo.core.group import LearnerGroup
+from pogo.core.interface import Learner
 from pogo.core.logs import RunLog
 from pogo.core.loop import TrainingLoop
+from pogo.core.online_loop import OnlineLoop
 from pogo.core.probe import make_probe
 from pogo.core.run import RunLock, adopt_schedule, find_start, go_back, warn_of_other_bits
 from pogo.core.seed_run import SeedRun
 from pogo.core.signals import StopRequest
+from pogo.core.warm_start import SourceRun, warm_started
+
+PROBED_STEPS = 1000  # of random actions, which a probe of an online run's policies picks states from
 
 logger = logging.getLogger("pogo")
 
@@ -43,54 +54,99 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
     start = find_start(plans, stores)
     if start.finished:
         for plan in plans:
-            logger.info("%s is finished at update %d; nothing to do.", plan.run_dir, plan.updates)
+            logger.info("%s is finished at %s; nothing to do.", plan.run_dir, plan.clock.words(plan.length))
         return EXIT_DONE
     if start.checkpoints:
         plans = _with_schedule(plans, start.checkpoints)
     learners = make_learner_group(plans)
-    for plan, learner, checkpoint in zip(plans, learners.learners, start.checkpoints, strict=False):
-        learner.restore(checkpoint.arrays)
-        warn_of_other_bits(plan, checkpoint)
+    collector = _open_collector(plans[0], held)
+    _restore(plans, learners, collector, start.checkpoints)
     for plan, lock, store in zip(plans, locks, stores, strict=True):
         if lock.acquire(make=True) and store.steps():
             raise BadInput(f"{plan.run_dir} was begun by another process meanwhile; start again to go on from there.")
     for store, checkpoint in zip(stores, start.checkpoints, strict=False):
         go_back(store, checkpoint)
     # The learners hold the data on their device: nothing else keeps its rows.
-    probes = [
-        make_probe(plan.dataset.transitions.observations, plan.spec.action_size, plan.resolved["seed"])
-        for plan in plans
-    ]
+    probes = [make_probe(_probed(plan), plan.spec.action_size, plan.resolved["seed"]) for plan in plans]
     without_rows = _without_rows(plans[0].dataset)
     plans = [dataclasses.replace(plan, dataset=without_rows) for plan in plans]
     checkpoints = start.checkpoints or [None] * len(plans)
     with ExitStack() as opened:
         logs = [opened.enter_context(_open_log(*each)) for each in zip(plans, checkpoints, strict=True)]
         runs = [
-            SeedRun(plan, learner, probe, store, log, checkpoint, stop)
+            SeedRun(plan, learner, probe, store, log, checkpoint, stop, collector)
             for plan, learner, probe, store, log, checkpoint in zip(
                 plans, learners.learners, probes, stores, logs, checkpoints, strict=True
             )
         ]
-        return _run(runs, learners, stop)
+        return _run(runs, learners, collector, stop)
 
 
-def _run(runs: Sequence[SeedRun], learners: LearnerGroup, stop: StopRequest) -> int:
+def _restore(
+    plans: Sequence[Plan], learners: LearnerGroup, collector: Collector | None, checkpoints: Sequence[Checkpoint]
+) -> None:
+    """Bring fresh learners to their checkpoints, or to what another run has left them."""
+    source = plans[0].source
+    if source is not None and not checkpoints:
+        _begin_with(source, plans[0], learners.learners[0])
+    for plan, learner, checkpoint in zip(plans, learners.learners, checkpoints, strict=False):
+        learner.restore(checkpoint.arrays)
+        if collector is not None:
+            collector.restore(checkpoint.arrays)
+        warn_of_other_bits(plan, checkpoint)
+
+
+def _open_collector(plan: Plan, held: ExitStack) -> Collector | None:
+    """The environments of an online run.
+
+    Raises:
+        BadInput: the file that the run would leave cannot be made.
+    """
+    if plan.online is None:
+        return None
+    if plan.online.save_replay is not None:
+        check_new_file(Path(plan.online.save_replay).expanduser(), "train.save_replay")
+    assert plan.dataset.environment is not None
+    return held.enter_context(
+        Collector(plan.dataset.environment, plan.online.num_envs, plan.dataset.normalisation, plan.resolved["seed"])
+    )
+
+
+def _begin_with(source: SourceRun, plan: Plan, learner: Learner) -> None:
+    record = source.record
+    theirs = spec_of_run(record["resolved"], record["observation_size"], record["action_size"])
+    learner.restore(warm_started(learner.snapshot(), plan.spec, source, theirs))
+    logger.info("beginning with the actors and critics of %s.", source.run_dir)
+
+
+def _probed(plan: Plan) -> np.ndarray:
+    """Observations to describe the policies at; of an online run, those that random actions lead to."""
+    if plan.online is None:
+        return plan.dataset.transitions.observations
+    assert plan.dataset.environment is not None
+    return visited_at_random(plan.dataset.environment, plan.dataset.normalisation, PROBED_STEPS, plan.resolved["seed"])
+
+
+def _run(runs: Sequence[SeedRun], learners: LearnerGroup, collector: Collector | None, stop: StopRequest) -> int:
     plan = runs[0].plan
     try:
         for run in runs:
             run.begin()
-        with RunConsole(plan.updates, start=learners.updates) as console:
-            finished = TrainingLoop(runs, learners, console, stop).run()
+        with RunConsole(plan.length, start=runs[0].position, counts=plan.clock) as console:
+            if plan.online is not None and collector is not None:
+                finished = OnlineLoop(runs[0], learners, collector, plan.online, console, stop).run()
+            else:
+                finished = TrainingLoop(runs, learners, console, stop).run()
+        if finished and plan.online is not None and plan.online.save_replay is not None:
+            save_replay(plan, learners.learners[0], Path(plan.online.save_replay).expanduser())
     except RunFailed as error:
         logger.error("%s", error)
         error.reported = True
         raise
     except Exception as error:
-        logger.error("the run failed at update %d:\n%s", learners.updates, traceback.format_exc())
-        raise RunFailed(
-            f"update {learners.updates}: {type(error).__name__}: {error}. {plan.run_dir}/run.log has the trace."
-        ) from error
+        where = plan.clock.words(runs[0].position)
+        logger.error("the run failed at %s:\n%s", where, traceback.format_exc())
+        raise RunFailed(f"{where}: {type(error).__name__}: {error}. {plan.run_dir}/run.log has the trace.") from error
     for run in runs:
         run.end(finished)
     return EXIT_DONE if finished else stop.exit_code
@@ -99,7 +155,9 @@ def _run(runs: Sequence[SeedRun], learners: LearnerGroup, stop: StopRequest) -> 
 def _open_log(plan: Plan, checkpoint: Checkpoint | None) -> RunLog:
     positions = checkpoint.records["progress"]["log_positions"] if checkpoint is not None else None
     tensorboard = plan.resolved["logger"]["tensorboard"]
-    return RunLog(plan.run_dir, tensorboard=tensorboard, wandb=_wandb(plan), resume_from=positions)
+    return RunLog(
+        plan.run_dir, tensorboard=tensorboard, wandb=_wandb(plan), resume_from=positions, unit=plan.clock.unit
+    )
 
 
 def _without_rows(dataset: Dataset) -> Dataset:

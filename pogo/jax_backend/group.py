@@ -17,7 +17,7 @@ from pogo.core.group import LearnerGroup
 from pogo.core.interface import TrainSpec, TrainState
 from pogo.core.metrics import check_seeds_finite
 from pogo.core.probe import Probe
-from pogo.jax_backend.learner import JaxLearner, make_learner
+from pogo.jax_backend.learner import Data, JaxLearner, make_learner
 from pogo.jax_backend.networks import Params
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays
 
@@ -78,7 +78,7 @@ class JaxLearnerGroup(LearnerGroup):
         self._train_seeds = jax.shard_map(
             partial(one._train_window, self._update_seeds),
             mesh=mesh,
-            in_specs=(_STATE_SPECS, _BY_SEED, _SHARED, _BY_SEED, _SHARED),
+            in_specs=(_STATE_SPECS, _BY_SEED, _BY_SEED, _SHARED, _BY_SEED, _SHARED),
             out_specs=(_STATE_SPECS, _BY_SEED, _BY_SEED),
             check_vma=False,
         )
@@ -100,8 +100,8 @@ class JaxLearnerGroup(LearnerGroup):
             self._stacked = self._stack()
         count = jax.device_put(jnp.asarray(num_updates, dtype=jnp.int32), self._shared)
         state, sums, keys = self._stacked
-        arguments = (state, sums, self._data, keys, count)
-        program = self._one._program(("train",), self._train_seeds, arguments, donate=(0, 1))
+        arguments = (state, sums, self._one._none_bad(sums, self._by_seed), self._data, keys, count)
+        program = self._one._program(("train",), self._train_seeds, arguments, donate=(0, 1, 2))
         state, sums, first_bad = program(*arguments)
         self._stacked = state, sums, keys
         totals, bad = _rows(jax.device_get(sums)), _rows(jax.device_get(first_bad))
@@ -163,7 +163,7 @@ class JaxLearnerGroup(LearnerGroup):
         program = self._one._program(("take", device, jax.tree.structure(local)), _row, arguments)
         return jax.device_put(program(*arguments), self._devices[0])
 
-    def _update_seeds(self, state: TrainState, data: Array, words: Array) -> tuple[TrainState, Metrics]:
+    def _update_seeds(self, state: TrainState, data: Data, words: Array) -> tuple[TrainState, Metrics]:
         def update_one(state: TrainState, words: Array) -> tuple[TrainState, Metrics]:
             return self._one._update_once(state, data, jax.random.wrap_key_data(words))
 
@@ -187,7 +187,7 @@ class _Member(JaxLearner):
             one._metric_types,
         )
 
-    def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:
+    def advance(self, num_updates: int) -> None:
         raise RuntimeError("a member of a group is trained by the group.")
 
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:

@@ -29,9 +29,12 @@ from pogo.core.streams import seed_words
 from pogo.jax_backend.actors import describe, make_actor
 from pogo.jax_backend.chain import chain_step
 from pogo.jax_backend.networks import Params
+from pogo.jax_backend.replay_buffer import ReplayBuffer
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays
 
 STREAM = "stream/jax"
+
+Data = tuple[Array, Any]  # rows [n, D], and how many of them there are, from the first
 
 
 def make_learner(
@@ -42,6 +45,7 @@ def make_learner(
     compile: bool = True,
     threads: int | None = None,
     deterministic: bool = False,
+    replay_capacity: int | None = None,
 ) -> Learner:
     """A learner on a fresh state.
 
@@ -53,6 +57,7 @@ def make_learner(
         compile: must be true: this backend is compiled throughout.
         threads: CPU threads; none: all that this process may use.
         deterministic: only deterministic kernels, on a GPU too.
+        replay_capacity: rows of a replay buffer to train on, in place of `transitions`.
 
     Raises:
         BadInput: the device is not there, or `compile` is false.
@@ -68,13 +73,20 @@ def make_learner(
     _keep_compiled_programs()
     # Full float32 products on every device: the same numbers as on a CPU.
     jax.config.update("jax_default_matmul_precision", "highest")
-    return JaxLearner(spec, seed, transitions, _device(device))
+    return JaxLearner(spec, seed, transitions, _device(device), replay_capacity)
 
 
 class JaxLearner(Learner):
     """See `pogo.core.interface.Learner`."""
 
-    def __init__(self, spec: TrainSpec, seed: int, transitions: Transitions | None, device: jax.Device) -> None:
+    def __init__(
+        self,
+        spec: TrainSpec,
+        seed: int,
+        transitions: Transitions | None,
+        device: jax.Device,
+        replay_capacity: int | None = None,
+    ) -> None:
         self.spec = spec
         self.compile_seconds = 0.0
         self.compilations = 0
@@ -91,24 +103,42 @@ class JaxLearner(Learner):
         self._open_window()
         if transitions is not None:
             packed, self._columns = transitions.pack(batch_arrays(spec))
-            self._data = jax.device_put(jnp.asarray(packed, dtype=self._dtype), device)
+            rows = jax.device_put(jnp.asarray(packed, dtype=self._dtype), device)
+            self._data = rows, np.asarray(len(rows), dtype=np.int32)
+        self._buffer: ReplayBuffer | None = None
+        if replay_capacity is not None:
+            self._buffer = ReplayBuffer(replay_capacity, spec, device)
+            self._columns = self._buffer.columns
 
     @property
     def updates(self) -> int:
         """How many updates have been made."""
         return self._updates
 
-    def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:
-        """As `Learner.train`: one call of one compiled program, whatever `num_updates` is."""
+    @property
+    def replay(self) -> ReplayBuffer | None:
+        """As `Learner.replay`."""
+        return self._buffer
+
+    def advance(self, num_updates: int) -> None:
+        """As `Learner.advance`: one call of one compiled program, whatever `num_updates` is."""
+        if self._buffer is not None:
+            self._data = self._buffer.rows, self._buffer.held
         if self._sums is None:
             self._sums = self._zero_sums()
-        arguments = (self._state, self._sums, self._data, self._key, jnp.asarray(num_updates, dtype=jnp.int32))
-        program = self._program(("train",), partial(self._train_window, self._update_once), arguments, donate=(0, 1))
-        self._state, self._sums, first_bad = program(*arguments)
-        sums, first_bad = jax.device_get((self._sums, first_bad))
+        if self._first_bad is None:
+            self._first_bad = self._none_bad(self._sums, self._device)
+        count = np.asarray(num_updates, dtype=np.int32)
+        arguments = (self._state, self._sums, self._first_bad, self._data, self._key, count)
+        program = self._program(("train",), partial(self._train_window, self._update_once), arguments, donate=(0, 1, 2))
+        self._state, self._sums, self._first_bad = program(*arguments)
         self._updates += num_updates
+
+    def window_means(self, close: bool = True) -> dict[str, float]:
+        """As `Learner.window_means`."""
+        sums, first_bad = jax.device_get((self._sums or {}, self._first_bad or {}))
         check_finite({name: int(update) for name, update in first_bad.items()})
-        return self._means({name: float(value) for name, value in sums.items()}, close_window)
+        return self._means({name: float(value) for name, value in sums.items()}, close)
 
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
         """As `Learner.act`; each batch size, actor and mode is compiled once."""
@@ -145,13 +175,16 @@ class JaxLearner(Learner):
         window: dict[str, np.ndarray] = {}
         if self._sums is not None and self._window_start < self._updates:
             window = window_arrays(self._window_start, [{name: np.array(value) for name, value in self._sums.items()}])
-        return state_to_arrays(self._state) | {STREAM: np.array(jax.random.key_data(self._key))} | window
+        replay = self._buffer.snapshot() if self._buffer is not None else {}
+        return state_to_arrays(self._state) | {STREAM: np.array(jax.random.key_data(self._key))} | window | replay
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """As `Learner.restore`."""
         self._set_state(check_snapshot(self._expected, arrays))
         words = arrays[STREAM] if STREAM in arrays else self._stream_words()
         self._key = jax.device_put(jax.random.wrap_key_data(jnp.asarray(words)), self._device)
+        if self._buffer is not None:
+            self._buffer.restore(arrays)
         self._open_window()
         if WINDOW_START in arrays:
             self._window_start = int(arrays[WINDOW_START])
@@ -174,13 +207,19 @@ class JaxLearner(Learner):
 
     def _open_window(self) -> None:
         self._window_start = self._updates
-        self._sums = None
+        self._sums: dict[str, Array] | None = None
+        self._first_bad: dict[str, Array] | None = None  # the first update where each metric was not finite, or -1
 
     def _zero_sums(self) -> dict[str, Array]:
         if not self._metric_types:  # to trace an update takes a while
             metrics = jax.eval_shape(self._update_once, self._state, self._data, self._key)[1]
             self._metric_types |= {name: metric.dtype for name, metric in metrics.items()}
         return {name: jax.device_put(jnp.zeros((), dtype), self._device) for name, dtype in self._metric_types.items()}
+
+    @staticmethod
+    def _none_bad(sums: Mapping[str, Array], where: Any) -> dict[str, Array]:
+        """What `first_bad` is where every metric has been finite, on a device or as it is sharded."""
+        return jax.device_put({name: jnp.full(total.shape, -1, jnp.int32) for name, total in sums.items()}, where)
 
     def _set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._state = state_from_arrays(arrays, self._device)
@@ -200,15 +239,15 @@ class JaxLearner(Learner):
 
     @staticmethod
     def _train_window(
-        update: Callable[[TrainState, Array, Array], tuple[TrainState, dict[str, Array]]],
+        update: Callable[[TrainState, Data, Array], tuple[TrainState, dict[str, Array]]],
         state: TrainState,
         sums: dict[str, Array],
-        data: Array,
+        first_bad: dict[str, Array],
+        data: Data,
         key: Array,
         num_updates: Array,
     ) -> tuple[TrainState, dict[str, Array], dict[str, Array]]:
         """`num_updates` updates: the state, the sums, and the first update where each metric was not finite, or -1."""
-        first_bad = {name: jnp.full(total.shape, -1, jnp.int32) for name, total in sums.items()}
 
         def body(_: Array, carry: tuple) -> tuple:
             state, sums, first_bad = carry
@@ -223,7 +262,7 @@ class JaxLearner(Learner):
         # A loop whose length is an argument: one program for every window, where a scan has one per length.
         return jax.lax.fori_loop(0, num_updates, body, (state, sums, first_bad))
 
-    def _update_once(self, state: TrainState, data: Array, key: Array) -> tuple[TrainState, dict[str, Array]]:
+    def _update_once(self, state: TrainState, data: Data, key: Array) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(key, state.updates)
         batch = self._sample_batch(data, jax.random.fold_in(key, 0))
         noise = {
@@ -232,9 +271,10 @@ class JaxLearner(Learner):
         }
         return chain_step(self._algorithm, state, batch, noise)
 
-    def _sample_batch(self, data: Array, key: Array) -> dict[str, Array]:
-        rows = jax.random.randint(key, (self.spec.batch_size,), 0, len(data))
-        packed = jnp.take(data, rows, axis=0, mode="clip")
+    def _sample_batch(self, data: Data, key: Array) -> dict[str, Array]:
+        held, count = data
+        rows = jax.random.randint(key, (self.spec.batch_size,), 0, count)
+        packed = jnp.take(held, rows, axis=0, mode="clip")
         # Vectors are stored as one column; the maths wants them as [B].
         return {
             name: packed[:, columns.start] if name in ("rewards", "terminals") else packed[:, columns]

@@ -24,6 +24,7 @@ from pogo.torch_backend.actors import describe, make_actor
 from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.cuda_graphs import GraphedSteps
+from pogo.torch_backend.replay_buffer import ReplayBuffer
 from pogo.torch_backend.state import state_from_arrays, state_to_arrays
 
 STREAM = "stream/torch"
@@ -37,6 +38,7 @@ def make_learner(
     compile: bool = False,
     threads: int | None = None,
     deterministic: bool = False,
+    replay_capacity: int | None = None,
 ) -> Learner:
     """A learner on a fresh state.
 
@@ -48,6 +50,7 @@ def make_learner(
         compile: torch.compile on a CPU, CUDA graphs on a GPU.
         threads: CPU threads; none: as torch chooses.
         deterministic: only deterministic kernels, on a GPU too.
+        replay_capacity: rows of a replay buffer to train on, in place of `transitions`.
 
     Raises:
         BadInput: the device is not there.
@@ -58,14 +61,20 @@ def make_learner(
     # Full float32 products on every device: the same numbers as on a CPU.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    return TorchLearner(spec, seed, transitions, _device(device), compile)
+    return TorchLearner(spec, seed, transitions, _device(device), compile, replay_capacity)
 
 
 class TorchLearner(Learner):
     """See `pogo.core.interface.Learner`."""
 
     def __init__(
-        self, spec: TrainSpec, seed: int, transitions: Transitions | None, device: torch.device, use_compile: bool
+        self,
+        spec: TrainSpec,
+        seed: int,
+        transitions: Transitions | None,
+        device: torch.device,
+        use_compile: bool,
+        replay_capacity: int | None,
     ) -> None:
         self.spec = spec
         self.compile_seconds = 0.0
@@ -85,17 +94,29 @@ class TorchLearner(Learner):
         if transitions is not None:
             packed, self._columns = transitions.pack(batch_arrays(spec))
             self._data = torch.from_numpy(packed).to(device=device, dtype=self._dtype)
+        self._buffer: ReplayBuffer | None = None
+        if replay_capacity is not None:
+            self._buffer = ReplayBuffer(replay_capacity, spec, device)
+            self._data, self._columns = self._buffer.rows, self._buffer.columns
 
     @property
     def updates(self) -> int:
         """How many updates have been made."""
         return self._state.updates
 
-    def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:
-        """As `Learner.train`; nothing waits for the device before the call's end."""
+    @property
+    def replay(self) -> ReplayBuffer | None:
+        """As `Learner.replay`."""
+        return self._buffer
+
+    def advance(self, num_updates: int) -> None:
+        """As `Learner.advance`."""
         self._position.fill_(self.updates)
         for _ in range(num_updates):
             self._step()
+
+    def window_means(self, close: bool = True) -> dict[str, float]:
+        """As `Learner.window_means`."""
         sums: dict[str, float] = {}
         first_bad: dict[str, int] = {}
         for names, (values, bad) in self._accumulators.items():
@@ -106,7 +127,7 @@ class TorchLearner(Learner):
         window = range(self._window_start, self.updates)
         due = self._algorithm.shared.actors_due
         means = window_means(sums, len(window), sum(due(update, self.spec.hyperparameters) for update in window))
-        if close_window:
+        if close:
             self._open_window()
         return means
 
@@ -142,7 +163,8 @@ class TorchLearner(Learner):
             for names, (values, _) in self._accumulators.items()
         ]
         window = window_arrays(self._window_start, groups) if self._window_start < self.updates else {}
-        return state_to_arrays(self._state) | {STREAM: self._generator.get_state().numpy().copy()} | window
+        replay = self._buffer.snapshot() if self._buffer is not None else {}
+        return state_to_arrays(self._state) | {STREAM: self._generator.get_state().numpy().copy()} | window | replay
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """As `Learner.restore`."""
@@ -151,6 +173,8 @@ class TorchLearner(Learner):
             self._generator.set_state(torch.from_numpy(np.array(arrays[STREAM])))
         else:
             self._restart_stream()
+        if self._buffer is not None:
+            self._buffer.restore(arrays)
         self._open_window()
         if WINDOW_START in arrays:
             self._window_start = int(arrays[WINDOW_START])
@@ -194,8 +218,11 @@ class TorchLearner(Learner):
         self._accumulate(metrics)
 
     def _sample_batch(self) -> dict[str, Tensor]:
-        size = (self.spec.batch_size,)
-        rows = torch.randint(len(self._data), size, generator=self._generator, device=self._device)
+        size, options = (self.spec.batch_size,), {"generator": self._generator, "device": self._device}
+        if self._buffer is None:
+            rows = torch.randint(len(self._data), size, **options)
+        else:  # how many rows there are is read on the device: a recorded graph would keep the host's number
+            rows = (torch.rand(size, dtype=torch.float64, **options) * self._buffer.held).long()
         packed = self._data.index_select(0, rows)
         # Vectors are stored as one column; the maths wants them as [B].
         return {

@@ -76,7 +76,7 @@ def table_cells(text: str) -> list[list[str]]:
 
 def test_the_table_has_a_row_per_actor() -> None:
     stream = io.StringIO()
-    RunConsole(10, stream=stream).evaluation_table(5000, ROWS)
+    RunConsole(10, stream=stream).evaluation_table("update 5000", ROWS)
     assert "update 5000" in stream.getvalue()
     assert "deterministic return" in stream.getvalue()
     assert table_cells(stream.getvalue())[-3:] == [
@@ -88,7 +88,7 @@ def test_the_table_has_a_row_per_actor() -> None:
 
 def test_the_table_fits_a_stream_without_the_sign() -> None:
     stream = Ascii()
-    RunConsole(10, stream=stream).evaluation_table(5000, ROWS)
+    RunConsole(10, stream=stream).evaluation_table("update 5000", ROWS)
     assert "-123.4 +- 5.5" in stream.getvalue()
 
 
@@ -108,14 +108,14 @@ def test_elsewhere_progress_is_a_line_now_and_then() -> None:
 def test_pauses_do_not_count_in_the_speed() -> None:
     clock = Clock()
     with RunConsole(100, stream=io.StringIO(), clock=clock) as console:
-        assert console.updates_per_second == 0
+        assert console.per_second == 0
         clock.seconds += 5
         console.advance(50)
         with console.pause():
             clock.seconds += 1000
         clock.seconds += 5
         console.advance(100)
-        assert console.updates_per_second == pytest.approx(10)
+        assert console.per_second == pytest.approx(10)
 
 
 def test_on_a_terminal_there_is_a_bar_with_speed_and_time_left() -> None:
@@ -124,7 +124,7 @@ def test_on_a_terminal_there_is_a_bar_with_speed_and_time_left() -> None:
         for update in range(1, 10_001):
             clock.seconds += 0.002
             console.advance(update)
-        console.evaluation_table(10_000, ROWS)
+        console.evaluation_table("update 10000", ROWS)
         console.message("saved [10, 10] [bold]")
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     assert "10000/20000" in shown
@@ -156,7 +156,7 @@ def test_a_console_that_went_away_does_not_end_the_run() -> None:
         for update in range(1, 11):
             clock.seconds += 100
             console.advance(update)
-        console.evaluation_table(10, ROWS)
+        console.evaluation_table("update 10", ROWS)
         console.message("done")
     closed = io.StringIO()
     console = RunConsole(10, stream=closed, clock=clock)

@@ -20,6 +20,7 @@ TargetBackup = Literal["mean", "min", "double_q", "redq"]
 Schedule = Literal["constant", "linear"]
 
 PUBLISHED_UPDATES = 300_000
+PUBLISHED_ENV_STEPS = 300_000  # of an online run
 PUBLISHED_BATCH_SIZE = 128
 MAX_CRITICS = 10_000
 AUTO = "auto"  # temperature: tuned

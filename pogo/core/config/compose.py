@@ -16,12 +16,12 @@ from omegaconf.errors import OmegaConfBaseException
 from pogo.core.config.provenance import SOURCES, setting_sources
 from pogo.core.config.schema import register
 from pogo.core.data import d4rl
-from pogo.core.data.sources import BUNDLED, CUSTOM
+from pogo.core.data.sources import BUNDLED, CUSTOM, NO_ENVIRONMENT, ONLINE
 from pogo.core.errors import BadInput
-from pogo.core.registry import ALGORITHMS, BACKENDS, check_name
+from pogo.core.registry import ALGORITHMS, BACKENDS, ONLINE_ALGORITHMS, check_name
 
 PACKAGE = Path(__file__).resolve().parents[2]
-PATH_KEYS = ("run.dir", "run.root", "dataset.path", "dataset.cache_dir")
+PATH_KEYS = ("run.dir", "run.root", "dataset.path", "dataset.cache_dir", "train.save_replay", "resume_from")
 DEFAULT_ALGORITHM = "iql"  # of conf/config.yaml
 
 
@@ -54,8 +54,8 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     arguments = [_quoted_path(argument) for argument in arguments]
     overrides = parse_overrides(arguments)
     _check_choices(overrides)
-    if _value(overrides, "dataset") is None and any(override.key_or_group == "dataset.path" for override in overrides):
-        arguments.append(f"dataset={CUSTOM}")
+    if _value(overrides, "dataset") is None:
+        arguments += _implied_dataset(overrides)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3", job_name="pogo"):
@@ -69,6 +69,17 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     return values | {
         SOURCES: setting_sources(values, parse_overrides(arguments), config_folder(), _value(overrides, "experiment"))
     }
+
+
+def _implied_dataset(overrides: Sequence[Override]) -> list[str]:
+    """The choice of a dataset that other options stand for."""
+    if any(override.key_or_group == "dataset.path" for override in overrides):
+        return [f"dataset={CUSTOM}"]
+    names_environment = _value(overrides, "env") not in (None, NO_ENVIRONMENT)
+    continues = _value(overrides, "resume_from") is not None
+    if str(_value(overrides, "algorithm")) in ONLINE_ALGORITHMS and (names_environment or continues):
+        return [f"dataset={ONLINE}"]
+    return []
 
 
 def experiment_sweep(name: str) -> dict[str, list[Any]]:
@@ -117,7 +128,7 @@ def _check_choices(overrides: Sequence[Override]) -> None:
     known = {
         "backend": tuple(BACKENDS),
         "algorithm": ALGORITHMS,
-        "dataset": (*BUNDLED, CUSTOM, *d4rl.D4RL_DATASETS),
+        "dataset": (*BUNDLED, CUSTOM, ONLINE, *d4rl.D4RL_DATASETS),
         "algorithm_dataset": sorted(path.stem for path in (config_folder() / "algorithm_dataset").glob("*.yaml")),
         "experiment": _experiments(),
     }

@@ -10,13 +10,25 @@ from typing import Any
 from pogo.core.actors import resolve_actors
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.checkpoint import LARGEST_STEP
+from pogo.core.clock import ENV_STEPS, UPDATES, Clock
+from pogo.core.config.online import OnlineConfig, fill_online, is_online, online_config, refuse_online_settings
 from pogo.core.config.provenance import DEFAULT, SOURCES, published_default
-from pogo.core.data.sources import Dataset, DatasetConfig, check_config, dataset_name, load_dataset
+from pogo.core.data.online import environment_name, online_dataset
+from pogo.core.data.sources import (
+    NO_ENVIRONMENT,
+    ONLINE,
+    Dataset,
+    DatasetConfig,
+    check_config,
+    dataset_name,
+    load_dataset,
+)
 from pogo.core.errors import BadInput
 from pogo.core.group import GroupOfOne, LearnerGroup
 from pogo.core.interface import Learner, TrainSpec
-from pogo.core.registry import SEED_GROUPS, check_backend, check_name, load_algorithm, load_backend
+from pogo.core.registry import ONLINE_ALGORITHMS, SEED_GROUPS, check_backend, check_name, load_algorithm, load_backend
 from pogo.core.w2 import W2Config
+from pogo.core.warm_start import SourceRun, read_source
 
 RESUME_MODES = ("auto", "never", "must")
 DTYPES = ("float32", "float64")
@@ -44,6 +56,8 @@ class Plan:
     spec: TrainSpec
     dataset: Dataset
     run_dir: Path
+    online: OnlineConfig | None = None  # of a run that collects its own data
+    source: SourceRun | None = None  # the run that it goes on from
 
     @property
     def backend(self) -> str:
@@ -51,17 +65,31 @@ class Plan:
         return self.resolved["backend"]["name"]
 
     @property
-    def updates(self) -> int:
-        """How many updates the run makes in all."""
-        return self.resolved["train"]["updates"]
+    def length(self) -> int:
+        """How long the run is in all: updates, or environment steps of an online run (`clock`)."""
+        return self.resolved["train"][self.length_key]
 
-    def make_learner(self, with_data: bool = True) -> Learner:
-        """A learner on a fresh state."""
-        return make_learner(self.resolved, self.spec, self.dataset if with_data else None)
+    @property
+    def length_key(self) -> str:
+        """Where `train` says how long the run is."""
+        return "updates" if self.online is None else "env_steps"
+
+    @property
+    def clock(self) -> Clock:
+        """What the run counts: its logs, evaluations and checkpoints go by it."""
+        return UPDATES if self.online is None else ENV_STEPS
+
+    def make_learner(self) -> Learner:
+        """A learner on a fresh state, and the data that it trains on."""
+        if self.online is not None:
+            return make_learner(self.resolved, self.spec, None, self.online.capacity)
+        return make_learner(self.resolved, self.spec, self.dataset)
 
 
-def make_learner(resolved: Mapping[str, Any], spec: TrainSpec, dataset: Dataset | None) -> Learner:
-    """The learner that a resolved config asks for.
+def make_learner(
+    resolved: Mapping[str, Any], spec: TrainSpec, dataset: Dataset | None, replay_capacity: int | None = None
+) -> Learner:
+    """The learner that a resolved config asks for, on a dataset, on a replay buffer of this capacity, or on nothing.
 
     Raises:
         BadInput: the backend or the device is not there.
@@ -75,6 +103,7 @@ def make_learner(resolved: Mapping[str, Any], spec: TrainSpec, dataset: Dataset 
         compile=resolved["backend"]["compile"],
         threads=resolved["threads"],
         deterministic=resolved["deterministic"],
+        replay_capacity=replay_capacity,
     )
 
 
@@ -106,13 +135,25 @@ def make_plans(asked: Mapping[str, Any]) -> list[Plan]:
     """
     settings = check_settings(asked)
     resolved, spec, config, name = settings.resolved, settings.spec, settings.dataset, settings.dataset_name
-    algorithm = load_algorithm(spec.algorithm)
-    dataset = load_dataset(config, algorithm.preprocessing(spec.hyperparameters, name), resolved["env"])
-    if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != "none":
+    preprocessing = load_algorithm(spec.algorithm).preprocessing(spec.hyperparameters, name)
+    if settings.online is not None:
+        normalisation = settings.source.normalisation if settings.source is not None else None
+        dataset = online_dataset(config, resolved["env"], preprocessing, normalisation)
+    else:
+        dataset = load_dataset(config, preprocessing, resolved["env"])
+    if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != NO_ENVIRONMENT:
         raise BadInput(f"dataset {name} names no environment; give one with env=ID, or train without: env=none.")
     spec = replace(spec, observation_size=dataset.observation_size, action_size=dataset.action_size)
     return [
-        Plan(_of_seed(asked, seed), _of_seed(resolved, seed, str(run_dir)), spec, dataset, run_dir)
+        Plan(
+            _of_seed(asked, seed),
+            _of_seed(resolved, seed, str(run_dir)),
+            spec,
+            dataset,
+            run_dir,
+            settings.online,
+            settings.source,
+        )
         for seed, run_dir in settings.run_dirs.items()
     ]
 
@@ -136,6 +177,8 @@ class Settings:
     dataset: DatasetConfig
     dataset_name: str
     run_dirs: dict[int, Path]  # by seed
+    online: OnlineConfig | None
+    source: SourceRun | None
 
 
 def check_settings(asked: Mapping[str, Any]) -> Settings:
@@ -144,7 +187,7 @@ def check_settings(asked: Mapping[str, Any]) -> Settings:
     Raises:
         BadInput: anything that cannot be done, in one line.
     """
-    for section, key in (("dataset", "path"), ("run", "dir"), ("run", "variant")):
+    for section, key in (("dataset", "path"), ("run", "dir"), ("run", "variant"), ("train", "save_replay")):
         if asked[section][key] == "":  # a shell variable that is not set
             raise BadInput(f"{section}.{key}= is empty; give it a value, or drop it.")
     variant = asked["run"]["variant"]
@@ -162,11 +205,22 @@ def check_settings(asked: Mapping[str, Any]) -> Settings:
     _check_num_seeds(resolved)
     config = DatasetConfig(**resolved["dataset"])
     check_config(config)
-    name = dataset_name(config)
+    online = online_config(resolved) if is_online(resolved) else None
+    source = read_source(resolved["resume_from"]) if resolved["resume_from"] is not None else None
+    if online is not None:
+        resolved["env"] = _online_environment(resolved["env"], source)
+    name = dataset_name(config) if online is None else environment_name(resolved["env"])
     seeds = range(resolved["seed"], resolved["seed"] + resolved["train"]["num_seeds"])
     given = resolved["run"]["dir"]
     run_dirs = {seed: Path(given or default_run_dir({**resolved, "seed": seed}, name)).expanduser() for seed in seeds}
-    return Settings(resolved, spec, config, name, run_dirs)
+    return Settings(resolved, spec, config, name, run_dirs, online, source)
+
+
+def _online_environment(asked: str | None, source: SourceRun | None) -> str:
+    env = asked or (source.env_id if source is not None else None)
+    if env in (None, NO_ENVIRONMENT):
+        raise BadInput(f"dataset={ONLINE} collects its own data; name where: env=ID, such as env=Pendulum-v1.")
+    return env
 
 
 def _check_num_seeds(resolved: Mapping[str, Any]) -> None:
@@ -202,6 +256,7 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
         raise BadInput(f"seed={resolved['seed']} is out of range; use a whole number from 0 to 2^63 - 1.")
     train = resolved["train"]
     sources = resolved[SOURCES]
+    _resolve_online(resolved)
     published = {"updates": algorithm.PUBLISHED_UPDATES, "batch_size": algorithm.PUBLISHED_BATCH_SIZE}
     for key, value in published.items():
         if train[key] is None:
@@ -218,6 +273,16 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
         resolved["chain"]["init"] = getattr(algorithm, "CHAIN_INIT", "copy")
     _fill_weights(resolved["chain"])
     return resolved
+
+
+def _resolve_online(resolved: dict[str, Any]) -> None:
+    name = resolved["algorithm"]["name"]
+    if not is_online(resolved):
+        refuse_online_settings(resolved)
+    elif name not in ONLINE_ALGORITHMS:
+        raise BadInput(f"algorithm={name} learns from a dataset; online learns algorithm={ONLINE_ALGORITHMS[0]}.")
+    else:
+        fill_online(resolved, load_algorithm(name).PUBLISHED_ENV_STEPS)
 
 
 def _fill_weights(chain: dict[str, Any]) -> None:

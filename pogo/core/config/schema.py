@@ -28,13 +28,29 @@ class TrainSection:
     updates: int | None = None
     batch_size: int | None = None
     num_seeds: int = 1  # seed, seed + 1, ...: that many runs, side by side in one program
+    # Of online runs, which are as long as env_steps says, and count everything in environment steps.
+    env_steps: int | None = None  # of all environments together; none: the algorithm's published number
+    num_envs: int = 1  # side by side, each taking one step at a time
+    random_steps: int | None = None  # at the start, with uniform actions; none: half of learning_starts
+    learning_starts: int = 10_000  # steps before the first update
+    updates_per_step: float = 1.0  # after that
+    replay_capacity: int = 1_000_000  # transitions kept
+    save_replay: str | None = None  # a new .hdf5 file for those that the buffer holds at the end
+
+
+@dataclass
+class CollectSection:
+    """Who acts in an online run."""
+
+    actor: int = 0  # of the chain
+    noise_std: float = 0.1  # of Gaussian noise on a deterministic actor's actions, in units of max_action
 
 
 @dataclass
 class EvalSection:
     """Evaluation of every actor, both modes."""
 
-    every: int = 5000  # updates between evaluations; 0: only the last
+    every: int = 5000  # updates (environment steps of an online run) between evaluations; 0: only the last
     episodes: int = 10  # per actor and mode; 0: never evaluate
 
 
@@ -42,7 +58,7 @@ class EvalSection:
 class CheckpointSection:
     """Verified checkpoints."""
 
-    every: int = 5000  # updates between checkpoints; 0: only the last
+    every: int = 5000  # updates, or environment steps, between checkpoints; 0: only the last
     keep: int = 3  # the newest that stay
 
 
@@ -50,7 +66,7 @@ class CheckpointSection:
 class LogSection:
     """Training metrics."""
 
-    every: int = 1000  # updates averaged into one line
+    every: int = 1000  # updates, or environment steps, averaged into one line
 
 
 @dataclass
@@ -112,7 +128,9 @@ class Config:
     threads: int | None = None  # CPU threads of the maths; none: all
     deterministic: bool = False  # deterministic kernels on a GPU too
     resume: str = "auto"
+    resume_from: str | None = None  # another run's folder, whose critic and actors an online run begins with
     train: TrainSection = field(default_factory=TrainSection)
+    collect: CollectSection = field(default_factory=CollectSection)
     eval: EvalSection = field(default_factory=EvalSection)
     checkpoint: CheckpointSection = field(default_factory=CheckpointSection)
     log: LogSection = field(default_factory=LogSection)

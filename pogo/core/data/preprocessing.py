@@ -1,7 +1,7 @@
 """What an algorithm's sheet does to the data, done once at load, recorded, and undone at evaluation."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -49,6 +49,12 @@ class Normalisation:
     reward_shift: float
     action_low: np.ndarray  # [A] float64
     action_high: np.ndarray  # [A] float64
+
+    @classmethod
+    def identity(cls, low: Sequence[float], high: Sequence[float], observation_size: int) -> "Normalisation":
+        """Observations and rewards as they are, actions within these bounds."""
+        mean, std = np.zeros(observation_size), np.ones(observation_size)
+        return cls(mean, std, 1.0, 0.0, np.array(low, dtype=np.float64), np.array(high, dtype=np.float64))
 
     @property
     def is_identity_on_observations(self) -> bool:

@@ -40,6 +40,7 @@ BUNDLED = {  # files in pogo/data and their digests
 }
 DEFAULT_DATASET = "pendulum-medium-replay"
 CUSTOM = "custom"
+ONLINE = "online"  # no data: the run collects its own in env=ID
 NO_ENVIRONMENT = "none"  # env=none: train without evaluating
 _PACKAGE_DATA = Path(__file__).resolve().parents[2] / "data"
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -131,7 +132,7 @@ def check_config(config: DatasetConfig) -> None:
     if config.path is None and not config.name.startswith(MINARI_PREFIX):
         if config.name == CUSTOM:
             raise BadInput("dataset.name=custom needs a file: dataset.path=FILE.hdf5.")
-        check_name("dataset", config.name, (*BUNDLED, *d4rl.D4RL_DATASETS))
+        check_name("dataset", config.name, (*BUNDLED, *d4rl.D4RL_DATASETS, ONLINE))
     if not config.max_gib > 0:
         raise BadInput(f"dataset.max_gib={config.max_gib} must be above 0.")
     if config.max_episode_steps is not None and config.max_episode_steps < 1:
@@ -141,7 +142,7 @@ def check_config(config: DatasetConfig) -> None:
         raise BadInput(f"dataset.sha256={digest} is not a SHA-256: 64 hexadecimal digits.")
     for mirror in config.mirrors:
         check_url(mirror)
-    _reference_returns(config.ref_min_score, config.ref_max_score, "dataset")
+    check_reference_returns(config.ref_min_score, config.ref_max_score, "dataset")
 
 
 def load_dataset(config: DatasetConfig, preprocessing: Preprocessing, env: str | None = None) -> Dataset:
@@ -160,11 +161,11 @@ def load_dataset(config: DatasetConfig, preprocessing: Preprocessing, env: str |
     entry = d4rl.D4RL_DATASETS.get(config.name)
     limit = config.max_episode_steps or (entry.max_episode_steps if entry else metadata.max_episode_steps)
     environment = _environment(config, entry, metadata, env, limit)
-    references = _reference_returns(config.ref_min_score, config.ref_max_score, "dataset")
+    references = check_reference_returns(config.ref_min_score, config.ref_max_score, "dataset")
     if references is None and entry is not None:
-        references = _reference_returns(entry.ref_min_score, entry.ref_max_score, config.name)
+        references = check_reference_returns(entry.ref_min_score, entry.ref_max_score, config.name)
     elif references is None:
-        references = _reference_returns(metadata.ref_min_score, metadata.ref_max_score, f"{source}: metadata")
+        references = check_reference_returns(metadata.ref_min_score, metadata.ref_max_score, f"{source}: metadata")
     return _assemble(
         raw,
         preprocessing,
@@ -234,7 +235,7 @@ def dataset_from_arrays(
         view=view,
         environment=environment,
         bounds=_bounds(metadata, environment, raw.actions.shape[1], name, in_unit_box=False),
-        reference_returns=_reference_returns(*(reference_returns or (None, None)), name),
+        reference_returns=check_reference_returns(*(reference_returns or (None, None)), name),
         max_episode_steps=max_episode_steps or (environment.max_episode_steps if environment else None),
         clip_actions=clip_actions,
     )
@@ -407,7 +408,12 @@ def _bounds(
     return low.astype(np.float64), high.astype(np.float64)
 
 
-def _reference_returns(low: float | None, high: float | None, where: str) -> tuple[float, float] | None:
+def check_reference_returns(low: float | None, high: float | None, where: str) -> tuple[float, float] | None:
+    """The returns that score 0 and 100, or None where neither is given.
+
+    Raises:
+        BadInput: only one is given, or they are not in order.
+    """
     if low is None and high is None:
         return None
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)) or not low < high:

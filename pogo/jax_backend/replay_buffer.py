@@ -1,0 +1,36 @@
+"""The replay buffer on JAX's device. Twin: pogo/torch_backend/replay_buffer.py."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pogo.core import replay
+from pogo.core.interface import TrainSpec
+
+
+class ReplayBuffer(replay.ReplayBuffer):
+    """See `pogo.core.replay.ReplayBuffer`."""
+
+    def __init__(self, capacity: int, spec: TrainSpec, device: jax.Device) -> None:
+        super().__init__(capacity, spec.observation_size, spec.action_size)
+        self.rows = jnp.zeros((capacity, self.width), dtype=spec.dtype, device=device)
+        # The buffer is given to the program and taken back: the rows that stay are not copied.
+        self._insert = jax.jit(_insert, donate_argnums=0)
+
+    @property
+    def held(self) -> np.ndarray:
+        """How many rows there are, as an argument of a compiled program."""
+        return np.asarray(len(self), dtype=np.int32)
+
+    def write(self, slots: np.ndarray, rows: np.ndarray) -> None:
+        """As `pogo.core.replay.ReplayBuffer.write`."""
+        self.rows = self._insert(self.rows, slots.astype(np.int32), rows)
+
+    def read(self) -> np.ndarray:
+        """As `pogo.core.replay.ReplayBuffer.read`."""
+        return np.array(self.rows[: len(self)], dtype=np.float32)
+
+
+def _insert(held: Array, slots: Array, rows: Array) -> Array:
+    return held.at[slots].set(rows.astype(held.dtype), unique_indices=True)

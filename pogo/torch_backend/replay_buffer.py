@@ -1,0 +1,26 @@
+"""The replay buffer on torch's device. Twin: pogo/jax_backend/replay_buffer.py."""
+
+import numpy as np
+import torch
+
+from pogo.core import replay
+from pogo.core.interface import TrainSpec
+
+
+class ReplayBuffer(replay.ReplayBuffer):
+    """See `pogo.core.replay.ReplayBuffer`."""
+
+    def __init__(self, capacity: int, spec: TrainSpec, device: torch.device) -> None:
+        super().__init__(capacity, spec.observation_size, spec.action_size)
+        self.rows = torch.zeros((capacity, self.width), dtype=getattr(torch, spec.dtype), device=device)
+        self.held = torch.zeros((), dtype=torch.float64, device=device)  # len(self), where sampling reads it
+
+    def write(self, slots: np.ndarray, rows: np.ndarray) -> None:
+        """As `pogo.core.replay.ReplayBuffer.write`."""
+        values = torch.from_numpy(rows).to(self.rows)
+        self.rows.index_copy_(0, torch.from_numpy(slots).to(self.rows.device), values)
+        self.held.fill_(len(self))
+
+    def read(self) -> np.ndarray:
+        """As `pogo.core.replay.ReplayBuffer.read`."""
+        return np.array(self.rows[: len(self)].cpu().numpy(), dtype=np.float32)
