@@ -10,10 +10,11 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Space
 
+from pogo.core.antmaze import MAZES, make_antmaze
 from pogo.core.errors import BadInput
 
-Package = Literal["gymnasium", "d4rl"]
-_EXTRAS = {"mujoco": "pogo[mujoco]", "box2d": "gymnasium[box2d]", "gymnasium_robotics": "gymnasium-robotics"}
+Package = Literal["gymnasium", "d4rl", "gymnasium_robotics"]
+_EXTRAS = {"mujoco": "pogo[mujoco]", "box2d": "gymnasium[box2d]", "gymnasium_robotics": "pogo[antmaze]"}
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,19 @@ class EnvironmentSpec:
 def environment_spec(
     env_id: str, max_episode_steps: int | None = None, kwargs: Mapping[str, Any] | None = None
 ) -> EnvironmentSpec:
-    """Look at a gymnasium environment by making it once.
+    """Look at an environment by making it once.
 
     Args:
-        env_id: gymnasium's name; `module:Name-v0` imports that module first, so it must come from the user, never
-            from a file.
+        env_id: gymnasium's name, or that of one of D4RL's AntMazes, which gymnasium-robotics simulates;
+            `module:Name-v0` imports that module first, so it must come from the user, never from a file.
         max_episode_steps: the time limit, for an environment that has none of its own.
         kwargs: passed to `gymnasium.make`.
 
     Raises:
         BadInput: unknown id, missing package, spaces other than continuous boxes, infinite bounds, no time limit.
     """
-    draft = EnvironmentSpec(env_id, 0, 0, (), (), max_episode_steps or 0, kwargs=dict(kwargs or {}))
+    package: Package = "gymnasium_robotics" if env_id in MAZES else "gymnasium"
+    draft = EnvironmentSpec(env_id, 0, 0, (), (), max_episode_steps or 0, package, dict(kwargs or {}))
     environment = make_environment(draft)
     try:
         actions, observations = environment.action_space, environment.observation_space
@@ -99,6 +101,10 @@ def make_environment(spec: EnvironmentSpec) -> gymnasium.Env[np.ndarray, np.ndar
         from pogo.core.data.d4rl_package import make_d4rl_environment  # optional packages stay unimported
 
         return make_d4rl_environment(spec.env_id)
+    if spec.package == "gymnasium_robotics":
+        if spec.kwargs:
+            raise BadInput(f"env={spec.env_id} takes no settings, but is given {dict(spec.kwargs)}.")
+        return make_antmaze(spec.env_id)
     options = dict(spec.kwargs)
     registered = gymnasium.registry.get(spec.env_id)
     if spec.max_episode_steps and (registered is None or registered.max_episode_steps is None):
@@ -160,7 +166,8 @@ def _mend(env_id: str) -> str:
 
 def _near(env_id: str) -> str:
     """A hint at the nearest id's newest version: old ones may be registered only to say where they went."""
-    near = difflib.get_close_matches(env_id, [known for known in gymnasium.registry if known != env_id], n=1)
+    names = [known for known in (*gymnasium.registry, *MAZES) if known != env_id]
+    near = difflib.get_close_matches(env_id, names, n=1)
     if near:
         name = near[0].rpartition("-v")[0]
         newest = max((known for known in gymnasium.registry if known.rpartition("-v")[0] == name), default=near[0])

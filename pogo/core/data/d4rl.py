@@ -12,7 +12,7 @@ HOST = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 
 @dataclass(frozen=True)
 class Candidate:
-    """One gymnasium environment that has the dataset's robot, observations and actions."""
+    """One environment, by `environment_spec`'s name, that has the dataset's robot, observations and actions."""
 
     env_id: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -107,8 +107,10 @@ def _locomotion() -> dict[str, D4rlEntry]:
 def _others() -> dict[str, D4rlEntry]:
     entries = {}
     for maze, (stem, steps) in _ANTMAZES.items():
-        entries[f"antmaze-{maze}-v0"] = D4rlEntry(f"ant_maze_new/Ant_maze_{stem}_sparse.hdf5", 0.0, 1.0, steps)
-        entries[f"antmaze-{maze}-v2"] = D4rlEntry(f"ant_maze_v2/Ant_maze_{stem}_sparse_fixed.hdf5", 0.0, 1.0, steps)
+        # D4RL's v0 environment differs only in that it draws one goal for all its episodes, which v2 corrects.
+        known = (0.0, 1.0, steps, (Candidate(f"antmaze-{maze}-v2"),))
+        entries[f"antmaze-{maze}-v0"] = D4rlEntry(f"ant_maze_new/Ant_maze_{stem}_sparse.hdf5", *known)
+        entries[f"antmaze-{maze}-v2"] = D4rlEntry(f"ant_maze_v2/Ant_maze_{stem}_sparse_fixed.hdf5", *known)
     for hand, (low, high, steps) in _HANDS.items():
         v0_files = {
             "human": f"{hand}-v0_demos_clipped",

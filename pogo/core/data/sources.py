@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from pogo.core import antmaze
 from pogo.core.data import d4rl, d4rl_package
 from pogo.core.data.download import cache_folder, cached_file, check_digest, check_url
 from pogo.core.data.hdf5_file import Metadata, check_layout, raw_rows, read_hdf5
@@ -352,12 +353,19 @@ def _environment(
 
 
 def _d4rl_environment(name: str, entry: d4rl.D4rlEntry) -> EnvironmentSpec | None:
-    """D4RL's own environment where its packages work, else gymnasium's of the same robot, else none."""
+    """D4RL's own environment where its packages work, else the same robot's elsewhere, else none."""
     if d4rl_package.is_installed():
         try:
             return d4rl_package.d4rl_spec(name)
         except BadInput as error:
             logger.warning("%s Looking for another environment.", error)
+    if any(candidate.env_id in antmaze.MAZES for candidate in entry.candidates) and not antmaze.is_installed():
+        logger.warning(
+            "dataset %s is not evaluated: its maze needs gymnasium-robotics, which is not installed "
+            "(pip install 'pogo[antmaze]'); name another environment with env=ID.",
+            name,
+        )
+        return None
     failures = []
     for candidate in entry.candidates:
         try:

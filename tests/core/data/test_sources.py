@@ -3,7 +3,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from pogo.core import antmaze
 from pogo.core.data import d4rl_package, download, sources
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.data.sources import BUNDLED, Dataset, DatasetConfig, dataset_from_arrays, dataset_name, load_dataset
@@ -275,12 +276,44 @@ class TestD4rlNames:
     def test_what_only_d4rl_simulates_trains_without_evaluation(
         self, make_file: MakeFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        make_file("Ant_maze_u-maze_noisy_multistart_False_multigoal_False_sparse_fixed.hdf5", sizes=(29, 8, 1.0))
+        make_file("kitchen_microwave_kettle_light_slider-v0.hdf5", sizes=(60, 9, 1.0))
         with caplog.at_level(logging.WARNING):
-            dataset = load(name="antmaze-umaze-v2", cache_dir=str(tmp_path))
+            dataset = load(name="kitchen-partial-v0", cache_dir=str(tmp_path))
+        assert dataset.environment is None
+        assert dataset.reference_returns == (0.0, 4.0)
+        assert "kitchen-partial-v0 is not evaluated: only the d4rl package has its environment" in caplog.text
+
+    @pytest.mark.parametrize("version", ["v0", "v2"])
+    def test_an_antmaze_is_evaluated_by_gymnasium_robotics(
+        self, version: str, make_file: MakeFile, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        if not antmaze.is_installed():
+            pytest.skip("gymnasium-robotics is not installed")
+        path = make_file(sizes=(29, 8, 1.0))
+        with caplog.at_level(logging.WARNING):
+            dataset = load(path, name=f"antmaze-umaze-diverse-{version}")
+        assert dataset.environment is not None
+        assert (dataset.environment.package, dataset.environment.env_id) == (
+            "gymnasium_robotics",
+            "antmaze-umaze-diverse-v2",
+        )
+        assert dataset.normalized_score(0.25) == 25.0
+        assert caplog.text == ""
+        assert load(path, "antmaze-umaze-diverse-v2").environment == dataset.environment
+
+    def test_an_antmaze_without_gymnasium_robotics_names_the_extra(
+        self, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(antmaze, "is_installed", lambda: False)
+        path = make_file(sizes=(29, 8, 1.0))
+        with caplog.at_level(logging.WARNING):
+            dataset = load(path, name="antmaze-umaze-v2")
         assert dataset.environment is None
         assert dataset.reference_returns == (0.0, 1.0)
-        assert "antmaze-umaze-v2 is not evaluated: only the d4rl package has its environment" in caplog.text
+        assert [record.getMessage() for record in caplog.records] == [
+            "dataset antmaze-umaze-v2 is not evaluated: its maze needs gymnasium-robotics, which is not installed "
+            "(pip install 'pogo[antmaze]'); name another environment with env=ID."
+        ]
 
     def test_the_next_version_stands_in_with_one_warning(
         self, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -322,6 +355,22 @@ def test_d4rls_own_environment_comes_first(
     with caplog.at_level(logging.WARNING):
         assert load(path, name="pen-human-v1").environment is None
     assert "the d4rl package does not load here. Looking for another environment." in caplog.text
+
+
+def test_an_antmaze_prefers_d4rls_own_environment(make_file: MakeFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not antmaze.is_installed():
+        pytest.skip("gymnasium-robotics is not installed")
+    own = EnvironmentSpec("antmaze-umaze-v2", 29, 8, (-1.0,) * 8, (1.0,) * 8, 700, package="d4rl")
+    monkeypatch.setattr(d4rl_package, "is_installed", lambda: True)
+    monkeypatch.setattr(d4rl_package, "d4rl_spec", lambda name: own)
+    path = make_file(sizes=(29, 8, 1.0))
+    assert load(path, name="antmaze-umaze-v2").environment is own
+
+    def fail(name: str) -> None:
+        raise BadInput("the d4rl package does not load here.")
+
+    monkeypatch.setattr(d4rl_package, "d4rl_spec", fail)
+    assert load(path, name="antmaze-umaze-v2").environment == replace(own, package="gymnasium_robotics")
 
 
 def test_arrays_of_ones_own() -> None:
