@@ -29,6 +29,7 @@ PENDULUM = REPOSITORY / "pogo" / "data" / "pendulum-medium-replay.hdf5"
 NETWORKS = {
     "iql": {"algorithm.hidden_sizes": "[32,32]"},
     "rebrac": {"algorithm.hidden_size": "32", "algorithm.actor_num_hidden": "2", "algorithm.critic_num_hidden": "2"},
+    "sac": {"algorithm.hidden_size": "16", "algorithm.num_layers": "2"},
 }
 PATIENCE = 240.0  # seconds for whatever a subprocess is waited for
 
@@ -154,7 +155,7 @@ def summary(run_dir: Path) -> dict[str, Any]:
 def lines(path: Path) -> list[dict[str, Any]]:
     """A JSONL file, without what the clock decides."""
     found = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "updates_per_second"} for line in found]
+    return [{key: value for key, value in line.items() if not key.endswith("_per_second")} for line in found]
 
 
 def assert_same_run(ours: Path, theirs: Path) -> None:

@@ -35,6 +35,7 @@ class OnlineLoop(Loop):
         """Environment steps and their updates, for as long as one call may take, none past a boundary."""
         start, compiled = time.perf_counter(), self._learners.compile_seconds
         boundary = self._boundary()
+        self._step()
         while self._now < boundary and time.perf_counter() - start < CALL_SECONDS:
             self._step()
         closes = self._now >= self._next_log

@@ -40,7 +40,7 @@ class Row:
     actor: int
     kind: str
     mode: Mode
-    updates: int
+    updates: int  # or environment steps, of an online run
     num_seeds: int
     seeds: tuple[int, ...]
     return_mean: float

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
+from pogo.core.clock import ENV_STEPS, UPDATES
 from pogo.core.config.schema import Config
-from pogo.core.data.sources import DatasetConfig, dataset_name
+from pogo.core.data.sources import ONLINE, DatasetConfig, dataset_name
 from pogo.core.errors import BadInput
 from pogo.core.evaluation import Mode
-from pogo.core.logs import EVALUATION, UPDATE
+from pogo.core.logs import EVALUATION
 from pogo.core.run import CONFIG, SUMMARY
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class Result:
 class Evaluation:
     """One evaluation of a chain. A failed one has no results, and neither has one that was not asked for."""
 
-    update: int
+    update: int  # or environment step, of an online run
     results: Mapping[ActorMode, Result]
     error: str | None = None
 
@@ -182,16 +183,19 @@ def _checked(value: Any, kind: type[T], where: str) -> T:
 
 def _read_run(path: Path, curve: bool) -> Run:
     config = _Document.read(path / CONFIG)
-    labels, seed, updates = _labels(config), config.get(int, "seed"), config.get(int, "train", "updates")
+    labels, seed = _labels(config), config.get(int, "seed")
+    clock = ENV_STEPS if config.get(str, "dataset", "name") == ONLINE else UPDATES
     last, behaviour, written = None, None, path / CONFIG
     summary = _Document.read(path / SUMMARY) if (path / SUMMARY).exists() else None
     # A run that is extended goes on beside the summary of its shorter self.
-    if summary is not None and summary.get(int, "updates") >= updates:
+    if summary is not None and summary.get(int, clock.units) >= config.get(int, "train", clock.units):
         labels = _same_run(summary, labels, seed)
-        last = _evaluation(summary, summary.get(int, "updates"), "evaluation_failed")
+        last = _evaluation(summary, summary.get(int, clock.units), "evaluation_failed")
         behaviour = summary.get_or_none(float, "behaviour", "return_mean")
         written = path / SUMMARY
-    evaluations = _curve(path / EVALUATION, is_finished=last is not None) if curve else [last] if last else []
+    evaluations = (
+        _curve(path / EVALUATION, clock.unit, is_finished=last is not None) if curve else [last] if last else []
+    )
     return Run(
         path=path,
         labels=labels,
@@ -254,13 +258,13 @@ def _evaluation(document: _Document, update: int, failed: str) -> Evaluation:
     return Evaluation(update, results)
 
 
-def _curve(path: Path, is_finished: bool) -> list[Evaluation]:
-    """Every evaluation of a run, by update."""
+def _curve(path: Path, unit: str, is_finished: bool) -> list[Evaluation]:
+    """Every evaluation of a run, in the order of `unit`."""
     if not is_finished and not path.exists():  # it has just begun
         return []
     *lines, rest = path.read_bytes().split(b"\n")
     if rest:  # a process was killed as it wrote, or is writing
         logger.warning("%s: its last line is cut short and left out.", path)
     documents = [_Document.parse(f"{path}:{number}", line) for number, line in enumerate(lines, 1)]
-    found = {document.get(int, UPDATE): document for document in documents}
+    found = {document.get(int, unit): document for document in documents}
     return [_evaluation(found[update], update, "failed") for update in sorted(found)]

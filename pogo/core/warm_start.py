@@ -106,6 +106,7 @@ def _critic_differences(
         here, there = _shapes(fresh, critic), _shapes(networks, critic)
         if here != there:
             found.append(f"{critic} is {_text(there)} there, {_text(here)} here")
+            break  # a slow copy is what its critic is
     # Every algorithm's critics have the activation of its default actor.
     here, there = (load_algorithm(spec.algorithm).default_actor(spec.hyperparameters) for spec in (ours, theirs))
     if here.activation != there.activation:
@@ -118,6 +119,6 @@ def _shapes(arrays: Mapping[str, np.ndarray], network: str) -> dict[str, tuple[i
 
 
 def _text(shapes: Mapping[str, Sequence[int]]) -> str:
-    kernels = [list(shape) for name, shape in shapes.items() if len(shape) > 1 and name.endswith("kernel")]
+    kernels = [list(shape) for name, shape in sorted(shapes.items()) if name.endswith("kernel")]
     others = sorted({name.split("/")[-2] for name in shapes if "norm" in name})
     return f"{kernels}" + (f" with {', '.join(others)}" if others else "") if shapes else "missing"

@@ -109,6 +109,7 @@ class JaxLearner(Learner):
         if replay_capacity is not None:
             self._buffer = ReplayBuffer(replay_capacity, spec, device)
             self._columns = self._buffer.columns
+            self._refer_to_buffer()
 
     @property
     def updates(self) -> int:
@@ -122,8 +123,7 @@ class JaxLearner(Learner):
 
     def advance(self, num_updates: int) -> None:
         """As `Learner.advance`: one call of one compiled program, whatever `num_updates` is."""
-        if self._buffer is not None:
-            self._data = self._buffer.rows, self._buffer.held
+        self._refer_to_buffer()
         if self._sums is None:
             self._sums = self._zero_sums()
         if self._first_bad is None:
@@ -185,6 +185,7 @@ class JaxLearner(Learner):
         self._key = jax.device_put(jax.random.wrap_key_data(jnp.asarray(words)), self._device)
         if self._buffer is not None:
             self._buffer.restore(arrays)
+            self._refer_to_buffer()
         self._open_window()
         if WINDOW_START in arrays:
             self._window_start = int(arrays[WINDOW_START])
@@ -204,6 +205,11 @@ class JaxLearner(Learner):
         if close:
             self._open_window()
         return means
+
+    def _refer_to_buffer(self) -> None:
+        """Take the buffer's rows as they are now: an insertion leaves an array of another name in their memory."""
+        if self._buffer is not None:
+            self._data = self._buffer.rows, self._buffer.held
 
     def _open_window(self) -> None:
         self._window_start = self._updates

@@ -28,6 +28,11 @@ class Td3(algorithm.Algorithm):
 
     target_takes_old_actor = False  # whether the target actor mixes in actor 0 from before its step
 
+    @property
+    def bootstrap_actor(self) -> str:
+        """The network whose next actions the critics' target values."""
+        return "target_actor"
+
     @abstractmethod
     def td_target(self, target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays) -> Array:
         """What the critics regress to, [B], without gradient."""
@@ -54,7 +59,7 @@ class Td3(algorithm.Algorithm):
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
         """Critics; then, when it is due, actor 0 and the targets."""
         hp = self.hyperparameters
-        target_actor = self.actor(0, state.networks["target_actor"])
+        target_actor = self.actor(0, state.networks[self.bootstrap_actor])
         target = self.td_target(target_actor, state.networks["target_critic"], batch, noise)
         state, found, mean_q = minimise(self.critic_loss, state, "critic", hp.critic_learning_rate, batch, target)
         metrics = found | {"q": mean_q, "td_target": target.mean()}

@@ -88,6 +88,7 @@ def test_distance_options_agree(algorithm, w2):
         ("sac", {"actor_schedule": "linear", "critic_schedule": "linear", "schedule_updates": 7, "fixed_std": True}),
         ("sac", {"num_critic_updates": 2, "tau": None, "target_update_period": 4, "activation": "relu"}),
         ("pogo", {"normalize_q": True, "noise_shaping": False, "policy_freq": 1}),
+        ("pogo", {"td_target": "online"}),
     ],
     ids=str,
 )

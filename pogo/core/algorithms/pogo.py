@@ -10,11 +10,13 @@ from pogo.core.hyperparameters import check_between, check_not_negative, check_p
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw
 from pogo.core.parameters import LayerInitialisers, Params
+from pogo.core.registry import check_name
 
 PUBLISHED_UPDATES = 1_000_000
 PUBLISHED_BATCH_SIZE = 256
 INITIALISERS = LayerInitialisers()
 CHAIN_INIT = "independent"
+TD_TARGETS = ("target", "online")
 ENERGIES = ("value", "loss")
 BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
 for_run = actor_critic.any_length
@@ -33,6 +35,7 @@ class Hyperparameters:
     noise_shaping: bool = True  # target smoothing
     policy_noise: float = 0.2  # its std
     noise_clip: float = 0.5  # where that noise is cut
+    td_target: str = "target"  # whose next actions the target values: target (slow actor 0) | online (actor 0)
     policy_freq: int = 2  # actors and targets move on every policy_freq-th update
     discount: float = 0.99
     tau: float = 0.005
@@ -43,6 +46,7 @@ class Hyperparameters:
     normalize_rewards: bool = False
 
     def __post_init__(self) -> None:
+        check_name("algorithm.td_target", self.td_target, TD_TARGETS)
         check_between("algorithm.discount", self.discount, 0.0, 1.0)
         check_between("algorithm.tau", self.tau, 0.0, 1.0)
         for name in ("w2_data", "policy_noise", "noise_clip"):

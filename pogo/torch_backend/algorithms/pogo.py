@@ -27,8 +27,13 @@ class Algorithm(Td3):
 
     name = "pogo"
 
+    @property
+    def bootstrap_actor(self) -> str:
+        """Target actor 0, as the original's code, or actor 0 itself, as its README says."""
+        return "actor_0" if self.hyperparameters.td_target == "online" else "target_actor"
+
     def td_target(self, target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays) -> Tensor:
-        """Clipped double-Q target at a sample of target actor 0, smoothed where `noise_shaping`, [B]."""
+        """Clipped double-Q target at a sample of that actor, smoothed where `noise_shaping`, [B]."""
         hp = self.hyperparameters
         if hp.noise_shaping:
             next_actions = self.smoothed_actions(target_actor, batch, noise)

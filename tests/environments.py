@@ -1,0 +1,45 @@
+"""Environments whose transitions are known; `env=tests.environments:Counting-v0` registers them."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+
+LIMIT = 7  # steps of an episode that nothing else ends
+
+
+class Counting(gymnasium.Env):
+    """Observes (start, t, sum of actions); start is drawn from the seed. Ends truly where that sum passes 2.5.
+
+    The reward is the action plus the start, so that a return tells its episode.
+    """
+
+    observation_space = Box(-np.inf, np.inf, (3,), np.float64)
+    action_space = Box(np.array([-1.0], np.float32), np.array([3.0], np.float32))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self.start, self.time, self.total = float(self.np_random.integers(1000)), 0, 0.0
+        return self._observed(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.time += 1
+        self.total += float(action[0])
+        return self._observed(), float(action[0]) + self.start, self.total > 2.5, False, {}
+
+    def _observed(self) -> np.ndarray:
+        return np.array([self.start, self.time, self.total])
+
+
+class Careless(Counting):
+    """Draws its start from nobody's seed."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self.start = float(np.random.default_rng().integers(1_000_000_000))
+        return self._observed(), {}
+
+
+gymnasium.register("Counting-v0", entry_point=Counting, max_episode_steps=LIMIT)
+gymnasium.register("Careless-v0", entry_point=Careless, max_episode_steps=LIMIT)
