@@ -1,5 +1,6 @@
 # make train          make the environment in .venv, then train on the shipped dataset
 # make train ARGS="backend=jax algorithm=rebrac"        ... with options of pogo-train
+# make pendulum-dataset   a set like the shipped one, made anew by an agent that learns: pendulum-medium-replay.hdf5
 # make test           make the environment, then run every test that is not marked slow
 # make test-slow      the rest
 # make check          lint, formatting, types and import contracts
@@ -11,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: install train test test-slow test-torch-alone test-jax-alone check clean
+.PHONY: install train pendulum-dataset test test-slow test-torch-alone test-jax-alone check clean
 
 install: $(INSTALLED)
 
@@ -22,6 +23,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 train: $(INSTALLED)
 	$(BIN)/pogo-train train.updates=2000 eval.every=1000 log.every=500 checkpoint.every=1000 $(ARGS)
+
+pendulum-dataset: $(INSTALLED)
+	$(BIN)/pogo-train backend=jax experiment=sac/pendulum_medium_replay run.dir=runs/pendulum-dataset
+	$(BIN)/pogo-collect runs/pendulum-dataset --replay --transitions 11600 --num-envs 2 --best-return -131.8 \
+		--out pendulum-medium-replay.hdf5
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"

@@ -100,6 +100,7 @@ def test_what_is_stored_is_what_the_environment_did(whole: Callable, backend: st
     rows = arrays(whole(backend))["replay/rows"]
     assert rows.shape == (ENV_STEPS, 3 + 1 + 1 + 3 + 1 + 1)
     environment = gymnasium.make("Pendulum-v1")
+    observation = np.zeros(3)
     for index, row in enumerate(rows):
         if index % 200 == 0:
             seed = int(stream(0, "training episode", 0, index // 200).generate_state(1)[0])
@@ -165,11 +166,11 @@ def test_a_longer_run_goes_on_where_the_shorter_ended(
 ) -> None:
     """And with the schedule given, to the bits of one that was long from the start."""
     run_dir = tmp_path / "run"
-    options: dict[str, Any] = {"algorithm__schedule_updates": 200}
-    train(*arguments(run_dir, train__env_steps=150, **options)).assert_code(0)
+    options: dict[str, Any] = {"algorithm__schedule_updates": 200}  # what train.env_steps=260 makes it
+    train(*arguments(run_dir, **options, train__env_steps=150)).assert_code(0)
     train(*arguments(run_dir, **options)).assert_code(0)
     assert array_bytes(run_dir) == array_bytes(whole("torch"))
-    shorter = train(*arguments(run_dir, train__env_steps=200, **options))
+    shorter = train(*arguments(run_dir, **options, train__env_steps=200))
     shorter.assert_code(2)
     assert "train.env_steps: 260 -> 200" in shorter.output
     train(*arguments(run_dir, **options)).assert_code(0)
@@ -361,6 +362,20 @@ def test_what_is_collected_trains(whole: Callable, tmp_path: Path, backend: str)
     assert summary(tmp_path / "run")["actors"][0]["deterministic"]["normalized_score"] is not None
 
 
+def test_a_buffer_and_then_an_actors_episodes(whole: Callable, tmp_path: Path) -> None:
+    out = tmp_path / "both.hdf5"
+    call(
+        collect.main, str(whole("torch")), "--replay", "--transitions", "200", "--num-envs", "1", "--out", str(out)
+    ).assert_code(0)
+    held = arrays(whole("torch"))["replay/rows"]
+    with h5py.File(out) as stored:
+        np.testing.assert_array_equal(stored["observations"][:ENV_STEPS], held[:, :3])
+        assert len(stored["rewards"]) == ENV_STEPS + 200
+        np.testing.assert_array_equal(np.flatnonzero(stored["timeouts"]), [199, 259, 459])
+        assert stored["metadata"].attrs["num_episodes"] == 2  # the buffer's second is cut
+        assert stored["metadata"].attrs["behavior_policy"].startswith("the replay buffer then actor_0 (tanh_gaussian)")
+
+
 def test_other_commands_know_online_runs(whole: Callable) -> None:
     run_dir = whole("torch")
     evaluated = call(evaluate.main, str(run_dir), "--episodes", "1", "--checkpoint", "200")
@@ -426,8 +441,8 @@ def test_other_algorithms_do_not_collect(tmp_path: Path) -> None:
     [
         (("--transitions", "5"), "--out FILE is missing"),
         (("--out", "c.hdf5", "--actor", "2"), "--actor 2: the run has actors 0 to 1."),
-        (("--out", "c.hdf5", "--transitions", "0"), "--transitions 0: use at least 1."),
-        (("--out", "c.hdf5", "--num-envs", "0"), "--num-envs 0: use at least 1."),
+        (("--out", "c.hdf5", "--transitions", "0"), "--transitions 0: use a whole number of at least 1."),
+        (("--out", "c.hdf5", "--num-envs", "0"), "--num-envs 0: use a whole number of at least 1."),
         (("--out", "c.hdf5", "--seed", "-1"), "--seed -1: use a whole number"),
         (("--out", "c.hdf5", "--checkpoint", "7"), "has no checkpoint of"),
         (("--out", "c.hdf5", "--env", "Hopper-v5"), "env=Hopper-v5 has 11"),

@@ -12,6 +12,7 @@ pogo-collect RUN_DIR --out FILE: write a dataset, in D4RL's HDF5 layout, of what
 
   pogo-collect runs/Pendulum-v1/sac_jax/w2_10_10/seed_0 --actor 0 --transitions 20000 --out pendulum-medium.hdf5
   pogo-collect RUN_DIR --replay --out pendulum-replay.hdf5
+  pogo-collect RUN_DIR --replay --transitions 10000 --out pendulum-medium-replay.hdf5
 
   --out FILE            a new .hdf5 file; pogo-train dataset.path=FILE reads it
   --actor INDEX         whose actions, 0 by default
@@ -24,10 +25,14 @@ pogo-collect RUN_DIR --out FILE: write a dataset, in D4RL's HDF5 layout, of what
   --best-return R       the return that scores 100; by default the run's, or D4RL's constant for the robot
   --backend NAME        torch | jax; the one that wrote the run by default
   --device NAME         auto | cpu | cuda | cuda:<n>
-  --replay              what the replay buffer of an online run holds, instead; only --out and --checkpoint go with it
+  --replay              begin with what the replay buffer of an online run holds; alone, without --actor and
+                        --transitions, that is all
 
 Exit codes: 0 done, 1 failed while running, 2 bad input.
 """
+
+
+TRANSITIONS, NUM_ENVS = 100_000, 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _collect(arguments: Sequence[str]) -> int:
-    from pogo.core.collection import collect, save_stored_replay  # late: --help answers without these
+    from pogo.core.collection import ActorEpisodes, collect  # late: --help answers without these
     from pogo.core.config.command_line import parse
     from pogo.core.data.recording import check_new_file
     from pogo.core.environment import environment_spec
@@ -48,7 +53,7 @@ def _collect(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--actor", type=int)
     parser.add_argument("--transitions", type=int)
-    parser.add_argument("--deterministic", action="store_true", default=None)
+    parser.add_argument("--deterministic", action="store_true")
     parser.add_argument("--checkpoint", type=int)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--num-envs", type=int)
@@ -61,35 +66,26 @@ def _collect(arguments: Sequence[str]) -> int:
     if options.out is None:
         raise BadInput("--out FILE is missing: the dataset to write.")
     check_new_file(options.out, "--out")
-    of_actors = ("actor", "transitions", "deterministic", "seed", "num_envs", "env", "best_return")
-    given = [name for name in of_actors if getattr(options, name) is not None]
-    if options.replay and given:
-        raise BadInput(f"--{given[0].replace('_', '-')} has no meaning with --replay, which writes what there is.")
+    for name, least in (("transitions", 1), ("num_envs", 1), ("seed", 0)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise BadInput(f"--{name.replace('_', '-')} {value}: use a whole number of at least {least}.")
     run = StoredRun(options.run_dir, options.checkpoint, options.backend, options.device)
-    if options.replay:
-        metadata = save_stored_replay(run, options.out)
-    else:
-        actor = options.actor or 0
-        transitions = 100_000 if options.transitions is None else options.transitions
-        num_envs = 10 if options.num_envs is None else options.num_envs
-        if not 0 <= actor < len(run.spec.actors):
-            raise BadInput(f"--actor {actor}: the run has actors 0 to {len(run.spec.actors) - 1}.")
-        for name, value in (("transitions", transitions), ("num-envs", num_envs)):
-            if value < 1:
-                raise BadInput(f"--{name} {value}: use at least 1.")
-        if options.seed is not None and options.seed < 0:
-            raise BadInput(f"--seed {options.seed}: use a whole number of at least 0.")
-        metadata = collect(
-            run,
-            options.out,
-            actor=actor,
-            transitions=transitions,
-            deterministic=bool(options.deterministic),
+    actor = options.actor or 0
+    if not 0 <= actor < len(run.spec.actors):
+        raise BadInput(f"--actor {actor}: the run has actors 0 to {len(run.spec.actors) - 1}.")
+    episodes = None
+    if not options.replay or options.actor is not None or options.transitions is not None:
+        transitions = options.transitions or TRANSITIONS
+        episodes = ActorEpisodes(
+            actor,
+            transitions,
+            deterministic=options.deterministic,
             seed=run.seed if options.seed is None else options.seed,
-            num_envs=min(num_envs, transitions),
+            num_envs=min(options.num_envs or NUM_ENVS, transitions),
             env=environment_spec(options.env) if options.env is not None else None,
-            best_return=options.best_return,
         )
+    metadata = collect(run, options.out, with_replay=options.replay, episodes=episodes, best_return=options.best_return)
     print(_told(options.out, metadata))
     return 0
 

@@ -23,7 +23,8 @@ pogo-report FOLDER: table the runs in a folder, wherever they lie in it: mean an
   pogo-report runs/pendulum-medium-replay --mode deterministic --curve --csv > curve.csv
 
   --mode NAME   deterministic | stochastic | both, the default
-  --curve       every evaluation by update (environment step of an online run), of unfinished runs too; the last one of finished runs by default
+  --curve       every evaluation by update (or environment step), of unfinished runs too; by default the last one of
+                finished runs
   --json        JSON instead of a Markdown table
   --csv         CSV
 

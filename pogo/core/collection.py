@@ -1,6 +1,7 @@
-"""Datasets out of runs: what an actor does, or what an online run has seen, in D4RL's layout."""
+"""Datasets out of runs: what an online run has seen, what an actor does, or one after the other, in D4RL's layout."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,82 +12,95 @@ from pogo.core.collector import Collector, collect_episodes, random_returns
 from pogo.core.config.online import is_online
 from pogo.core.config.plan import Plan
 from pogo.core.data.preprocessing import Normalisation
-from pogo.core.data.recording import recording_of_replay, references, write_recording
+from pogo.core.data.recording import Recording, joined, recording_of_replay, references, write_recording
 from pogo.core.data.views import RawRows
 from pogo.core.environment import EnvironmentSpec
 from pogo.core.errors import BadInput
 from pogo.core.interface import Learner
-from pogo.core.replay import ReplayBuffer, StoredReplay
+from pogo.core.replay import StoredReplay
 from pogo.core.run import run_record
 from pogo.core.stored_run import StoredRun
 
 RANDOM_EPISODES = 100
 
 
-def save_replay(plan: Plan, learner: Learner, path: Path) -> dict[str, Any]:
-    """Write what an online run's replay buffer holds; returns what the file says of it.
+@dataclass(frozen=True)
+class ActorEpisodes:
+    """Whole episodes of one actor."""
+
+    actor: int  # its index in the chain
+    transitions: int  # at least
+    deterministic: bool  # the actor's deterministic mode, in place of samples
+    seed: int  # of start states and samples
+    num_envs: int  # side by side
+    env: EnvironmentSpec | None = None  # none: the run's own
+
+
+def save_replay(plan: Plan, learner: Learner, path: Path) -> None:
+    """Write what the replay buffer of a run holds that has just ended.
 
     Raises:
         RunFailed: it cannot be written.
     """
     assert learner.replay is not None
     assert plan.online is not None
-    return _write_replay(path, learner.replay, plan.online.num_envs, run_record(plan), plan.length)
-
-
-def save_stored_replay(run: StoredRun, path: Path) -> dict[str, Any]:
-    """As `save_replay`, of a stored run.
-
-    Raises:
-        BadInput: it has none.
-        RunFailed: it cannot be written.
-    """
-    if not is_online(run.record["resolved"]):
-        raise BadInput("--replay: this run trained on a dataset and has no replay buffer; collect with an actor.")
-    buffer = StoredReplay(run.spec.observation_size, run.spec.action_size, run.checkpoint.arrays)
-    num_envs = run.record["resolved"]["train"]["num_envs"]
-    return _write_replay(path, buffer, num_envs, run.record, run.checkpoint.step)
+    assert plan.dataset.environment is not None
+    dataset = plan.dataset
+    recording = recording_of_replay(learner.replay, plan.online.num_envs, dataset.normalisation)
+    origin = _origin(run_record(plan), plan.length, "the replay buffer")
+    _write(path, recording, plan.dataset.environment, plan.resolved["seed"], dataset.reference_returns, None, origin)
 
 
 def collect(
-    run: StoredRun,
-    path: Path,
-    *,
-    actor: int,
-    transitions: int,
-    deterministic: bool,
-    seed: int,
-    num_envs: int,
-    env: EnvironmentSpec | None,
-    best_return: float | None,
+    run: StoredRun, path: Path, *, with_replay: bool, episodes: ActorEpisodes | None, best_return: float | None = None
 ) -> dict[str, Any]:
-    """Write whole episodes of one actor; returns what the file says of them.
+    """Write a dataset from a stored run; returns what the file says of itself.
 
     Args:
-        run: whose actor.
+        run: which.
         path: a file that does not exist.
-        actor: its index in the chain.
-        transitions: how many, at least.
-        deterministic: the actor's deterministic mode, in place of samples.
-        seed: of start states and samples.
-        num_envs: environments side by side.
-        env: where; none: the run's own.
+        with_replay: whether to begin with what the run's replay buffer holds.
+        episodes: of an actor, after that; none: the buffer alone.
         best_return: the return that scores 100; none: the run's, or D4RL's constant for the robot.
 
     Raises:
-        BadInput: the run names no environment, or `env` does not suit it.
+        BadInput: the run has no replay buffer, or no environment, or the one given does not suit it.
         RunFailed: the file cannot be written.
     """
-    spec, normalisation = run.environment(env), run.normalisation
-    is_sampled = run.spec.actors[actor].is_stochastic and not deterministic
+    parts, words, seed = [], [], run.seed
+    more: dict[str, Any] = {}
+    if with_replay:
+        parts.append(_replay_of(run))
+        words.append("the replay buffer")
+    if episodes is not None:
+        parts.append(_episodes_of(run, episodes))
+        seed = episodes.seed
+        mode = "sampled" if _is_sampled(run, episodes) else "deterministic"
+        words.append(f"{actor_name(episodes.actor)} ({run.spec.actors[episodes.actor].kind}), {mode},")
+        more = {"collection_seed": seed, "actor": episodes.actor, "mode": mode}
+    spec = run.environment(episodes.env if episodes is not None else None)
+    origin = _origin(run.record, run.checkpoint.step, " then ".join(words)) | more
+    return _write(path, joined(parts), spec, seed, run.reference_returns, best_return, origin)
+
+
+def _replay_of(run: StoredRun) -> Recording:
+    if not is_online(run.record["resolved"]):
+        raise BadInput("--replay: this run trained on a dataset and has no replay buffer; collect with an actor.")
+    buffer = StoredReplay(run.spec.observation_size, run.spec.action_size, run.checkpoint.arrays)
+    return recording_of_replay(buffer, run.record["resolved"]["train"]["num_envs"], run.normalisation)
+
+
+def _episodes_of(run: StoredRun, asked: ActorEpisodes) -> Recording:
+    spec, normalisation = run.environment(asked.env), run.normalisation
+    is_sampled = _is_sampled(run, asked)
 
     def policy(collector: Collector) -> np.ndarray:
         observations = normalisation.observations(collector.observations)
-        return run.learner.act(observations, actor, collector.noise() if is_sampled else None)
+        return run.learner.act(observations, asked.actor, collector.noise() if is_sampled else None)
 
     unchanged = Normalisation.identity(spec.action_low, spec.action_high, spec.observation_size)
-    with Collector(spec, num_envs, unchanged, seed, purpose="collection") as collector:
-        rows = collect_episodes(collector, policy, transitions)
+    with Collector(spec, asked.num_envs, unchanged, asked.seed, purpose="collection") as collector:
+        rows = collect_episodes(collector, policy, asked.transitions)
     raw = RawRows(
         observations=rows["observations"],
         actions=unchanged.environment_actions(rows["actions"]),
@@ -95,23 +109,24 @@ def collect(
         timeouts=rows["timeouts"] > 0,
         next_observations=rows["next_observations"],
     )
-    mode = "sampled" if is_sampled else "deterministic"
-    words = f"{actor_name(actor)} ({run.spec.actors[actor].kind}), {mode}, of "
-    origin = _origin(run.record, run.checkpoint.step, words) | {"collection_seed": seed, "actor": actor, "mode": mode}
-    refer = references(spec, random_returns(spec, RANDOM_EPISODES, seed), run.reference_returns, best_return)
-    return write_recording(path, raw, raw, spec, refer, origin)
+    return Recording(raw, np.ones(len(raw), dtype=np.bool_))
 
 
-def _write_replay(
-    path: Path, buffer: ReplayBuffer, num_envs: int, record: Mapping[str, Any], step: int
+def _is_sampled(run: StoredRun, asked: ActorEpisodes) -> bool:
+    return run.spec.actors[asked.actor].is_stochastic and not asked.deterministic
+
+
+def _write(
+    path: Path,
+    recording: Recording,
+    spec: EnvironmentSpec,
+    seed: int,
+    known: tuple[float, float] | None,
+    best_return: float | None,
+    origin: Mapping[str, Any],
 ) -> dict[str, Any]:
-    spec = EnvironmentSpec.from_json(record["environment"])
-    raw, whole = recording_of_replay(buffer, num_envs, Normalisation.from_json(record["normalisation"]))
-    known = record["reference_returns"]
-    refer = references(
-        spec, random_returns(spec, RANDOM_EPISODES, record["resolved"]["seed"]), tuple(known) if known else None
-    )
-    return write_recording(path, raw, whole, spec, refer, _origin(record, step, "the replay buffer of "))
+    refer = references(spec, random_returns(spec, RANDOM_EPISODES, seed), known, best_return)
+    return write_recording(path, recording, spec, refer, origin)
 
 
 def _origin(record: Mapping[str, Any], step: int, words: str) -> dict[str, Any]:
@@ -119,7 +134,7 @@ def _origin(record: Mapping[str, Any], step: int, words: str) -> dict[str, Any]:
     algorithm, seed = resolved["algorithm"]["name"], resolved["seed"]
     unit = "environment steps" if is_online(resolved) else f"updates on {record['dataset']['name']}"
     return {
-        "behavior_policy": f"{words}{algorithm} after {step} {unit}, seed {seed}",
+        "behavior_policy": f"{words} of {algorithm} after {step} {unit}, seed {seed}",
         "algorithm": algorithm,
         "seed": seed,
         **{f"{package}_version": version for package, version in record["versions"].items()},

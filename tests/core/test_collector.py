@@ -1,5 +1,6 @@
 """Collecting: rows as the environment made them, ends told apart, and a state that a checkpoint brings back."""
 
+import itertools
 import logging
 from collections.abc import Iterator
 
@@ -38,7 +39,7 @@ def test_rows_are_the_environments_own(collector: Collector) -> None:
     rows = [collector.step(actions_of(step)) for step in range(60)]
     seen = {"terminals": 0, "timeouts": 0}
     for index in range(NUM_ENVS):
-        for now, after in zip(rows, rows[1:], strict=False):
+        for now, after in itertools.pairwise(rows):
             start, time, total = now["observations"][index]
             taken = 1.0 + 2.0 * now["actions"][index, 0]  # the box is [-1, 3]
             np.testing.assert_allclose(now["next_observations"][index], [start, time + 1, total + taken], rtol=1e-6)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,20 @@ class References:
     ref_max_score: float | None = None
     ref_min_source: str = ""
     ref_max_source: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Rows to write, and which of them are of episodes that are here from start to end."""
+
+    raw: RawRows  # with next observations and time-outs
+    is_whole: np.ndarray  # [N] bool
+
+
+def joined(parts: Sequence[Recording]) -> Recording:
+    """One recording after another."""
+    arrays = {name: np.concatenate([getattr(part.raw, name) for part in parts]) for name in _ARRAYS}
+    return Recording(RawRows(**arrays), np.concatenate([part.is_whole for part in parts]))
 
 
 def check_new_file(path: Path, option: str) -> None:
@@ -86,8 +100,8 @@ def references(
     )
 
 
-def recording_of_replay(buffer: ReplayBuffer, num_envs: int, normalisation: Normalisation) -> tuple[RawRows, RawRows]:
-    """What a replay buffer holds, one environment's rows after another's in time order, and its whole episodes alone.
+def recording_of_replay(buffer: ReplayBuffer, num_envs: int, normalisation: Normalisation) -> Recording:
+    """What a replay buffer holds, one environment's rows after another's, each in the order of time.
 
     Where rows end in the middle of an episode, at the end of the run, `timeouts` is set: nothing may be read across.
     Undoing a normalisation rounds to float32; without one the values are those of the environment.
@@ -116,23 +130,17 @@ def recording_of_replay(buffer: ReplayBuffer, num_envs: int, normalisation: Norm
         timeouts=timeouts | is_cut,
         next_observations=next_observations,
     )
-    return raw, _whole_episodes(raw, is_cut, environment, begins_whole=oldest == 0)
+    return Recording(raw, _is_whole(raw, is_cut, environment, begins_whole=oldest == 0))
 
 
 def write_recording(
-    path: Path,
-    raw: RawRows,
-    whole_episodes: RawRows,
-    spec: EnvironmentSpec,
-    refer: References,
-    origin: Mapping[str, Any],
+    path: Path, recording: Recording, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write a new file: all of it, or nothing; returns its metadata.
 
     Args:
         path: which must not exist.
-        raw: the rows, with next observations and time-outs.
-        whole_episodes: those of them that the returns in the metadata are of.
+        recording: the rows; the returns in the metadata are of its whole episodes.
         spec: the environment.
         refer: random and reference returns.
         origin: what else the metadata says: the policy, seeds, versions.
@@ -140,12 +148,12 @@ def write_recording(
     Raises:
         RunFailed: it exists, or cannot be written.
     """
-    metadata = _metadata(raw, whole_episodes, spec, refer, origin)
+    metadata = _metadata(recording, spec, refer, origin)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with h5py.File(unfinished, "x") as file:
             for name in _ARRAYS:
-                file.create_dataset(name, data=getattr(raw, name), compression="gzip", chunks=True)
+                file.create_dataset(name, data=getattr(recording.raw, name), compression="gzip", chunks=True)
             attributes = file.create_group("metadata").attrs
             for key, value in metadata.items():
                 attributes[key] = value
@@ -161,9 +169,10 @@ def write_recording(
 
 
 def _metadata(
-    raw: RawRows, whole_episodes: RawRows, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
+    recording: Recording, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
 ) -> dict[str, Any]:
-    statistics = behaviour_statistics(whole_episodes)
+    whole = {name: getattr(recording.raw, name)[recording.is_whole] for name in _ARRAYS}
+    statistics = behaviour_statistics(RawRows(**whole))
     found = {
         "format": FORMAT,
         "env_id": spec.env_id,
@@ -171,7 +180,7 @@ def _metadata(
         "max_episode_steps": spec.max_episode_steps,
         "action_low": np.array(spec.action_low),
         "action_high": np.array(spec.action_high),
-        "num_transitions": len(raw),
+        "num_transitions": len(recording.raw),
         "num_episodes": statistics.episodes,
         "return_mean": statistics.return_mean,
         "return_std": statistics.return_std,
@@ -190,24 +199,13 @@ def _metadata(
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _whole_episodes(raw: RawRows, is_cut: np.ndarray, environment: np.ndarray, begins_whole: bool) -> RawRows:
-    """The rows of episodes that are here from start to end."""
+def _is_whole(raw: RawRows, is_cut: np.ndarray, environment: np.ndarray, begins_whole: bool) -> np.ndarray:
+    """Whether each row's episode is here from start to end, [N] bool."""
     assert raw.timeouts is not None
-    assert raw.next_observations is not None
-    ends = raw.terminals | raw.timeouts
-    episode = np.concatenate(([0], np.cumsum(ends)[:-1]))
-    count = int(episode[-1]) + 1 if len(episode) else 0
-    is_whole = np.ones(count, dtype=np.bool_)
+    episode = np.concatenate(([0], np.cumsum(raw.terminals | raw.timeouts)[:-1]))
+    is_whole = np.ones(int(episode[-1]) + 1, dtype=np.bool_)
     is_whole[episode[is_cut]] = False
     if not begins_whole:  # the oldest rows went: each environment's first episode may have lost its start
         first = np.flatnonzero(np.concatenate(([True], environment[1:] != environment[:-1])))
         is_whole[episode[first]] = False
-    keep = is_whole[episode]
-    return RawRows(
-        observations=raw.observations[keep],
-        actions=raw.actions[keep],
-        rewards=raw.rewards[keep],
-        terminals=raw.terminals[keep],
-        timeouts=raw.timeouts[keep],
-        next_observations=raw.next_observations[keep],
-    )
+    return is_whole[episode]
