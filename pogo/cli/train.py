@@ -8,11 +8,12 @@ from pogo.cli.common import run_command
 from pogo.core.errors import EXIT_DONE, BadInput
 
 HELP = """\
-pogo-train: train an offline-RL algorithm and a JKO chain of actors on top of it.
+pogo-train: train an offline-RL algorithm, or SAC online, and a JKO chain of actors on top of it.
 
   pogo-train backend=jax   algorithm=rebrac
   pogo-train backend=torch algorithm=iql dataset=hopper-medium-v2 seed=1
   pogo-train dataset.path=FILE.hdf5 env=Hopper-v5 train.updates=50000
+  pogo-train algorithm=sac env=Pendulum-v1 train.env_steps=15000 train.learning_starts=1000
 
 Options are key=value; the most used, with their defaults:
 
@@ -23,6 +24,9 @@ Options are key=value; the most used, with their defaults:
   seed=0  device=auto  dtype=float32  threads=null (all)
   train.updates, train.batch_size     the algorithm's published ones
   train.num_seeds=1         with backend=jax: seed, seed + 1, ... side by side in one program, each in its own folder
+  algorithm=sac env=ID                online, without a dataset; every and steps then count environment steps:
+  train.env_steps=300000  train.num_envs=1  train.random_steps, learning_starts=10000  updates_per_step=1
+  train.replay_capacity=1000000  train.save_replay=FILE  collect.actor=0  resume_from=RUN_DIR (its actors and critics)
   eval.every=5000  eval.episodes=10  checkpoint.every=5000  checkpoint.keep=3  log.every=1000
   chain.num_actors=3  chain.w2_weights=[10,10]  chain.actors=[{kind: stochastic},{kind: gaussian}]
   chain.energy=value        value | loss | advantage (iql, awac)
