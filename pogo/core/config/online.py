@@ -85,7 +85,8 @@ def fill_online(resolved: Mapping[str, Any], published_env_steps: int) -> None:
         train["env_steps"] = published_env_steps
         resolved[SOURCES]["train.env_steps"] = published_default(resolved["algorithm"]["name"])
     if train["random_steps"] is None:
-        train["random_steps"] = train["learning_starts"] // 2
+        # As published, 5 000 of 10 000; a policy that comes from another run knows where to begin.
+        train["random_steps"] = train["learning_starts"] // 2 if resolved["resume_from"] is None else 0
     config = online_config(resolved)
     train["updates"] = config.updates_due(config.env_steps)
 
