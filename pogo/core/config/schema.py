@@ -31,7 +31,7 @@ class TrainSection:
     # Of online runs, which are as long as env_steps says, and count everything in environment steps.
     env_steps: int | None = None  # of all environments together; none: the algorithm's published number
     num_envs: int = 1  # side by side, each taking one step at a time
-    random_steps: int | None = None  # first ones, with uniform actions; none: half of learning_starts; 0 with resume_from
+    random_steps: int | None = None  # with uniform actions, first; none: half of learning_starts, 0 with resume_from
     learning_starts: int = 10_000  # steps before the first update
     updates_per_step: float = 1.0  # after that
     replay_capacity: int = 1_000_000  # transitions kept
