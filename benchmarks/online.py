@@ -135,15 +135,15 @@ def learn_with_sb3(settings: Settings) -> Run:
     only_deterministic = ActorConfig("deterministic")
     unchanged = Normalisation.identity(spec.action_low, spec.action_high, spec.observation_size)
 
-    def act(observations: Any, actor: int, noise: Any) -> Any:
-        return model.policy.scale_action(model.predict(observations, deterministic=True)[0])
+    def act(observations: Any, pairs: Any, noise: Any) -> Any:
+        return model.policy.scale_action(model.predict(observations[0], deterministic=True)[0])[None]
 
-    with Evaluator([only_deterministic], spec, unchanged, None, settings.eval_episodes, settings.seed) as evaluator:
+    with Evaluator([only_deterministic], spec, unchanged, None, settings.eval_episodes) as evaluator:
         for start, end in zip([0, *settings.boundaries], settings.boundaries, strict=False):
             clock = time.perf_counter()
             model.learn(end - start, reset_num_timesteps=False)  # goes on, also inside an episode
             speeds[end] = (end - start) / (time.perf_counter() - clock)
-            found = evaluator.evaluate(act, end)[0].deterministic
+            found = evaluator.evaluate(act, settings.seed, end)[0].deterministic
             curve[end] = Score(found.return_mean, found.return_std)
             print(f"{SB3}: step {end}: {speeds[end]:.0f} steps/s, {cell(curve[end])}", file=sys.stderr, flush=True)
     return Run(SB3, speeds, {SB3: curve}, 0.0, time.perf_counter() - began)

@@ -7,6 +7,7 @@ import pytest
 
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput, RunFailed
+from pogo.core.interface import Pair
 from pogo.core.registry import ALGORITHMS
 from tests.backends import Framework
 from tests.parity.helpers import ACT, OBS, problem
@@ -160,6 +161,22 @@ class LearnerChecks:
                 row = learner.act(observations[2:3], actor, None if z is None else z[2:3])
                 np.testing.assert_allclose(whole[2:3], row, rtol=1e-5)
         assert not np.allclose(learner.act(observations, 1), learner.act(observations, 1, noise))
+
+    def test_acting_in_pairs_is_acting_one_by_one(self, framework):
+        spec = problem("iql", "float32", ({"kind": "gaussian"}, {"kind": "deterministic"}, {"kind": "tanh_gaussian"}))
+        learner = framework.module("learner").make_learner(spec, 0, None, device="cpu")
+        pairs = [Pair(0, "deterministic"), Pair(0, "stochastic"), Pair(1, "deterministic"), Pair(2, "stochastic")]
+        rng = np.random.default_rng(0)
+        noise = rng.standard_normal((6, ACT), dtype=np.float32)
+        for _ in range(2):
+            observations = rng.standard_normal((4, 6, OBS), dtype=np.float32)
+            together = learner.act_pairs(observations, pairs, noise)
+            assert together.dtype == np.float32
+            alone = [
+                learner.act(rows, pair.actor, noise if pair.mode == "stochastic" else None)
+                for rows, pair in zip(observations, pairs, strict=True)
+            ]
+            np.testing.assert_array_equal(together, np.stack(alone))  # to the bit
 
     def test_float64_is_float64_throughout(self, framework):
         with framework.precision("float64"):

@@ -80,6 +80,7 @@ VALUES = {
     "no batch": ({"train__batch_size": 0}, "train.batch_size=0 is too small"),
     "evaluation interval": ({"eval__every": -1}, "eval.every=-1 is too small"),
     "episodes": ({"eval__episodes": -1}, "eval.episodes=-1 is too small"),
+    "simulator processes": ({"eval__processes": -1}, "eval.processes=-1 is out of range; use 0 to 128, or null"),
     "log interval": ({"log__every": 0}, "log.every=0 is too small"),
     "checkpoint interval": ({"checkpoint__every": -5}, "checkpoint.every=-5 is too small"),
     "nothing kept": ({"checkpoint__keep": 0}, "checkpoint.keep=0 is too small"),

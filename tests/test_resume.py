@@ -1,5 +1,6 @@
 """Nothing lost: a run that is stopped, killed or damaged goes on to the bits of one that was left alone."""
 
+import itertools
 import logging
 import os
 import random
@@ -15,9 +16,9 @@ import numpy as np
 import pytest
 
 from pogo.core.checkpoint import CheckpointStore
-from pogo.core.evaluation import Evaluator
 from pogo.core.logs import RunLog
 from pogo.core.loop import TrainingLoop
+from pogo.core.seed_run import SeedRun
 from tests.run_helpers import (
     ALGORITHMS,
     BACKENDS,
@@ -86,11 +87,17 @@ def at_update(number: int) -> Callable[..., bool]:
     return lambda loop, *_: loop._learners.updates >= number
 
 
-MOMENTS: dict[str, tuple[type, str, Callable[..., bool]]] = {
-    "update": (TrainingLoop, "_advance", at_update(23)),
-    "evaluation": (Evaluator, "_evaluate_mode", lambda _, act, actor, mode, update: actor == 1),
-    "last evaluation": (Evaluator, "_evaluate_mode", lambda _, act, actor, mode, update: update == UPDATES),
-    "save": (CheckpointStore, "save", lambda _, step, *rest: step == 25),
+def at_step_of_evaluation(number: int, update: int) -> Callable[..., bool]:
+    """All actors and modes take a step at once."""
+    steps = itertools.count()
+    return lambda run, *_: run.position == update and next(steps) == number
+
+
+MOMENTS: dict[str, tuple[type, str, Callable[[], Callable[..., bool]]]] = {
+    "update": (TrainingLoop, "_advance", lambda: at_update(23)),
+    "evaluation": (SeedRun, "_act", lambda: at_step_of_evaluation(70, 20)),
+    "last evaluation": (SeedRun, "_act", lambda: at_step_of_evaluation(0, UPDATES)),
+    "save": (CheckpointStore, "save", lambda: lambda _, step, *rest: step == 25),
 }
 
 
@@ -104,7 +111,7 @@ def test_a_signal_saves_and_the_resume_gives_the_same_bits(
         pytest.skip("it differs in core only")
     reference, run_dir = whole(backend), tmp_path / "run"
     owner, method, when = MOMENTS[moment]
-    with signalled(owner, method, number, when):
+    with signalled(owner, method, number, when()):
         train(*arguments(run_dir, backend)).assert_code(code)
     assert not (run_dir / "summary.json").exists()
     assert "stopped by a signal" in (run_dir / "run.log").read_text()
@@ -331,6 +338,17 @@ def test_a_changed_config_is_listed(whole: Callable, difference: str) -> None:
     assert fingerprint(run_dir) == before
 
 
+def test_where_simulators_are_may_change_and_changes_nothing(whole: Callable, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    with signalled(SeedRun, "_act", signal.SIGTERM, at_step_of_evaluation(70, 20)):
+        train(*arguments(run_dir, eval__processes=2)).assert_code(143)
+    assert "stopped by a signal" in (run_dir / "run.log").read_text()
+    with signalled(TrainingLoop, "_advance", signal.SIGTERM, at_update(23)):
+        train(*arguments(run_dir, eval__processes=2)).assert_code(143)
+    train(*arguments(run_dir, eval__processes=0)).assert_code(0)
+    assert_same_run(run_dir, whole("torch"))
+
+
 def test_every_difference_is_listed(whole: Callable) -> None:
     outcome = train(*arguments(whole("torch"), "torch", "rebrac"))
     outcome.assert_code(2)
@@ -379,8 +397,7 @@ def test_a_longer_run_goes_on(whole: Callable, tmp_path: Path, backend: str) -> 
 def test_a_summary_of_a_shorter_run_does_not_finish_the_longer_one(whole: Callable, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     shutil.copytree(whole("torch"), run_dir)
-    last = (Evaluator, "_evaluate_mode", signal.SIGTERM, lambda _, act, actor, mode, update: update == 60)
-    with signalled(*last):
+    with signalled(SeedRun, "_act", signal.SIGTERM, at_step_of_evaluation(70, 60)):
         train(*arguments(run_dir, train__updates=60)).assert_code(143)
     assert summary(run_dir)["updates"] == UPDATES
     train(*arguments(run_dir, train__updates=60)).assert_code(0)

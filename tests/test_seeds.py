@@ -15,12 +15,12 @@ from pogo.core.checkpoint import CheckpointStore
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import LARGEST_NUM_SEEDS, check_settings
 from pogo.core.errors import BadInput, RunFailed
-from pogo.core.evaluation import Evaluator
 from pogo.core.loop import TrainingLoop
 from pogo.core.metrics import check_seeds_finite
 from pogo.core.probe import make_probe
 from pogo.core.registry import ALGORITHMS, BACKENDS, SEED_GROUPS, load_backend
 from pogo.core.run import RunLock
+from pogo.core.seed_run import SeedRun
 from pogo.core.sweep import plan_sweep
 from tests.backends import Framework
 from tests.learner_checks import transitions
@@ -294,11 +294,7 @@ def test_a_group_is_reported_as_runs(whole: Path, capsys: pytest.CaptureFixture[
 
 MOMENTS: dict[str, tuple[type, str, Callable[..., bool]]] = {
     "update": (TrainingLoop, "_advance", at_update(23)),
-    "evaluation of the second seed": (
-        Evaluator,
-        "_evaluate_mode",
-        lambda self, act, actor, mode, update: self._seed == 1,
-    ),
+    "evaluation of the second seed": (SeedRun, "_act", lambda run, *_: run.seed == 1),
 }
 
 

@@ -21,6 +21,7 @@ pogo-eval RUN_DIR: evaluate the actors of a run, from any checkpoint, on either 
   --seed N              of start states and action noise; the run's by default
   --env ID              another gymnasium environment of the same sizes
   --device NAME         auto | cpu | cuda | cuda:<n>
+  --processes N         that hold the simulators; 0: this one; by the processors here by default
   --json                JSON instead of a table
 
 Exit codes: 0 done, 1 failed while running, 2 bad input.
@@ -48,6 +49,7 @@ def _evaluate(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--env")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--processes", type=int)
     parser.add_argument("--json", action="store_true")
     options = parse(parser, arguments)
     run = StoredRun(options.run_dir, options.checkpoint, options.backend, options.device)
@@ -57,10 +59,10 @@ def _evaluate(arguments: Sequence[str]) -> int:
         raise BadInput(f"--episodes {options.episodes}: use at least 1.")
     if options.seed is not None and options.seed < 0:
         raise BadInput(f"--seed {options.seed}: use a whole number of at least 0.")
+    if options.processes is not None and options.processes < 0:
+        raise BadInput(f"--processes {options.processes}: use a whole number of at least 0.")
     env = environment_spec(options.env) if options.env is not None else None
-    rows = run.evaluate(options.episodes, options.seed, env)
-    if options.actor is not None:
-        rows = [rows[options.actor]]
+    rows = run.evaluate(options.episodes, options.seed, env, options.actor, options.processes)
     if options.json:
         document = {
             run.clock.unit: run.checkpoint.step,

@@ -27,7 +27,8 @@ Options are key=value; the most used, with their defaults:
   algorithm=sac env=ID                online, without a dataset; every and steps then count environment steps:
   train.env_steps=300000  train.num_envs=1  train.random_steps, learning_starts=10000  updates_per_step=1
   train.replay_capacity=1000000  train.save_replay=FILE  collect.actor=0  resume_from=RUN_DIR (its actors and critics)
-  eval.every=5000  eval.episodes=10  checkpoint.every=5000  checkpoint.keep=3  log.every=1000
+  eval.every=5000  eval.episodes=10  eval.processes=null (by threads; 0: simulators in this process)
+  checkpoint.every=5000  checkpoint.keep=3  log.every=1000
   chain.num_actors=3  chain.w2_weights=[10,10]  chain.actors=[{kind: stochastic},{kind: gaussian}]
   chain.energy=value        value | loss | advantage (iql, awac)
   w2.solver=fused           fused | library | exact     w2.noise=common | independent

@@ -1,29 +1,30 @@
 """Evaluation: every actor of the chain, in both modes, in the real environment."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.data.sources import normalized_score
-from pogo.core.environment import EnvironmentSpec, make_environment
+from pogo.core.environment import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
+from pogo.core.interface import Pair
+from pogo.core.simulators import make_simulators
 from pogo.core.streams import generator, stream
-
-Mode = Literal["deterministic", "stochastic"]
 
 
 class Act(Protocol):
     """What a backend gives to be evaluated."""
 
-    def __call__(self, observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
-        """Actions in [-1, 1], [n, A], of one actor at normalised observations [n, O].
+    def __call__(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        """Actions in [-1, 1], [P, n, A], of actors in their modes, at normalised observations of each, [P, n, O].
 
-        `noise` [n, A] holds N(0, 1) draws in the stochastic mode, None asks for the deterministic one. n is the same
-        at every call, so that a compiler sees one shape; rows of finished episodes are zeros and their actions unused.
+        `noise` [n, A] holds N(0, 1) draws for those in the stochastic mode, the same for each. Pairs and n are the
+        same at every call, so that a compiler sees one shape; what a finished episode observes is zero, and its
+        actions are unused.
         """
         ...
 
@@ -74,8 +75,8 @@ class ActorEvaluation:
 class Evaluator:
     """Evaluates a chain again and again in environments that are made once.
 
-    One environment per episode; the (actor, mode) pairs take turns in them. Each pair needs its own call to `act` per
-    step, so stepping all pairs at once would save no call and hold pairs times the simulators.
+    Every pair of an actor and a mode has a simulator per episode, and all of them take a step together: one call to
+    `act` and, where there are worker processes, one message to each.
     """
 
     def __init__(
@@ -85,40 +86,55 @@ class Evaluator:
         normalisation: Normalisation,
         reference_returns: tuple[float, float] | None,
         episodes: int,
-        seed: int,
+        processes: int = 0,
+        only: int | None = None,
     ) -> None:
+        """Make the simulators.
+
+        Args:
+            actors: the chain.
+            spec: the environment.
+            normalisation: of what the actors see and do.
+            reference_returns: the returns that score 0 and 100.
+            episodes: per actor and mode.
+            processes: that hold the simulators; 0: this one.
+            only: the one actor to evaluate; none: all.
+        """
         if episodes < 1:
             raise BadInput(f"evaluation needs at least 1 episode, got {episodes}.")
         self._actors = list(actors)
+        self._indices = range(len(self._actors)) if only is None else (only,)
+        self._pairs = tuple(self._pairs_to_evaluate())
         self._spec = spec
         self._normalisation = normalisation
         self._reference_returns = reference_returns
-        self._seed = seed
-        self._environments = [make_environment(spec) for _ in range(episodes)]
+        self._episodes = episodes
+        self._simulators = make_simulators(spec, len(self._pairs), episodes, processes)
 
-    def evaluate(self, act: Act, update: int) -> list[ActorEvaluation]:
+    def evaluate(self, act: Act, seed: int, update: int) -> list[ActorEvaluation]:
         """Every actor in every mode that it has, in the chain's order.
 
         Start states and noise come from (seed, update) alone, and are the same for every actor and mode: equal
         policies get equal returns, and a resumed run or the other backend sees the same episodes.
 
         Raises:
-            RunFailed: an actor gives actions of a wrong shape, or NaN or infinity.
+            RunFailed: an actor gives actions of a wrong shape, or NaN or infinity; or a worker process failed.
         """
+        returns, lengths = self._play(act, seed, update)
+        found = {pair: self._result(*each) for pair, *each in zip(self._pairs, returns, lengths, strict=True)}
         return [
             ActorEvaluation(
                 index=index,
-                kind=actor.kind,
-                deterministic=self._evaluate_mode(act, index, "deterministic", update),
-                stochastic=self._evaluate_mode(act, index, "stochastic", update) if actor.is_stochastic else None,
+                kind=self._actors[index].kind,
+                deterministic=found[Pair(index, "deterministic")],
+                stochastic=found.get(Pair(index, "stochastic")),
             )
-            for index, actor in enumerate(self._actors)
+            for index in self._indices
         ]
 
     def close(self) -> None:
         """Free the simulators."""
-        while self._environments:
-            self._environments.pop().close()
+        self._simulators.close()
 
     def __enter__(self) -> "Evaluator":
         return self
@@ -128,33 +144,34 @@ class Evaluator:
     ) -> None:
         self.close()
 
-    def _evaluate_mode(self, act: Act, actor: int, mode: Mode, update: int) -> ModeResult:
-        episodes = len(self._environments)
-        starts = stream(self._seed, "evaluation starts", update).generate_state(episodes)
-        draws = generator(self._seed, "evaluation noise", update)
-        observations = np.zeros((episodes, self._spec.observation_size))
-        for episode, environment in enumerate(self._environments):
-            observations[episode] = environment.reset(seed=int(starts[episode]))[0]
-        returns, lengths = np.zeros(episodes), np.zeros(episodes, dtype=np.int64)
-        live = list(range(episodes))
-        while live:
-            noise = None
-            if mode == "stochastic":  # for finished episodes too: an episode's noise depends on no other's length
-                noise = draws.standard_normal((episodes, self._spec.action_size), dtype=np.float32)
-            actions = np.asarray(act(self._normalisation.observations(observations), actor, noise))
-            self._check(actions, live, actor, mode, update)
+    def _pairs_to_evaluate(self) -> Iterator[Pair]:
+        for index in self._indices:
+            yield Pair(index, "deterministic")
+            if self._actors[index].is_stochastic:
+                yield Pair(index, "stochastic")
+
+    def _play(self, act: Act, seed: int, update: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns and lengths, [P, n]."""
+        shape = len(self._pairs), self._episodes
+        starts = stream(seed, "evaluation starts", update).generate_state(self._episodes)
+        draws = generator(seed, "evaluation noise", update)
+        observations = self._simulators.reset(starts.tolist())
+        returns, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+        live = np.ones(shape, dtype=bool)
+        while live.any():
+            # For finished episodes too: an episode's noise depends on no other's length.
+            noise = draws.standard_normal((self._episodes, self._spec.action_size), dtype=np.float32)
+            actions = np.asarray(act(self._normalisation.observations(observations), self._pairs, noise))
+            self._check(actions, live, update)
             actions = self._normalisation.environment_actions(actions)
-            still_live = []
-            for episode in live:
-                step = self._environments[episode].step(actions[episode])
-                observations[episode], reward, terminated, truncated = step[:4]
-                returns[episode] += float(reward)
-                lengths[episode] += 1
-                if terminated or truncated:
-                    observations[episode] = 0.0
-                else:
-                    still_live.append(episode)
-            live = still_live
+            observations, rewards, ended = self._simulators.step(actions, live)
+            returns += rewards
+            lengths += live
+            live &= ~ended
+            observations[~live] = 0.0
+        return returns, lengths
+
+    def _result(self, returns: np.ndarray, lengths: np.ndarray) -> ModeResult:
         mean = float(returns.mean())
         return ModeResult(
             return_mean=mean,
@@ -164,12 +181,14 @@ class Evaluator:
             lengths=tuple(lengths.tolist()),
         )
 
-    def _check(self, actions: np.ndarray, live: list[int], actor: int, mode: Mode, update: int) -> None:
-        who = f"actor {actor} ({self._actors[actor].kind}), {mode}, at update {update}"
-        expected = (len(self._environments), self._spec.action_size)
+    def _check(self, actions: np.ndarray, live: np.ndarray, update: int) -> None:
+        expected = (len(self._pairs), self._episodes, self._spec.action_size)
         if actions.shape != expected:
-            raise RunFailed(f"{who}: actions have shape {actions.shape}, expected {expected}.")
-        if not np.isfinite(actions[live]).all():
+            raise RunFailed(f"at update {update}: actions have shape {actions.shape}, expected {expected}.")
+        bad = (live & ~np.isfinite(actions).all(axis=-1)).any(axis=-1)
+        if bad.any():
+            actor, mode = self._pairs[int(bad.argmax())]
+            who = f"actor {actor} ({self._actors[actor].kind}), {mode}, at update {update}"
             raise RunFailed(f"{who}: gives non-finite actions; its parameters have diverged.")
 
 
@@ -182,7 +201,8 @@ def evaluate(
     episodes: int,
     seed: int,
     update: int,
+    processes: int = 0,
 ) -> list[ActorEvaluation]:
     """One evaluation in environments of its own; see `Evaluator`."""
-    with Evaluator(actors, spec, normalisation, reference_returns, episodes, seed) as evaluator:
-        return evaluator.evaluate(act, update)
+    with Evaluator(actors, spec, normalisation, reference_returns, episodes, processes) as evaluator:
+        return evaluator.evaluate(act, seed, update)

@@ -1,9 +1,9 @@
 """The contracts that both backends fulfil: a training problem, an algorithm, a learner."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,14 @@ from pogo.core.w2 import W2Config
 
 Array = TypeVar("Array")
 Actor = TypeVar("Actor")
+Mode = Literal["deterministic", "stochastic"]
+
+
+class Pair(NamedTuple):
+    """An actor of the chain in one of its modes."""
+
+    actor: int
+    mode: Mode
 
 
 class AdamState(NamedTuple):
@@ -114,6 +122,13 @@ class Learner(ABC):
         """Actions [n, A] in units of max_action for normalised observations [n, O].
 
         `noise` None is the deterministic mode; N(0, 1) draws [n, A] sample the actor.
+        """
+
+    @abstractmethod
+    def act_pairs(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        """What `act` gives for each pair, [P, n, A], at observations of its own, [P, n, O], in one call.
+
+        `noise` [n, A] samples every actor that is in its stochastic mode.
         """
 
     @abstractmethod

@@ -3,7 +3,6 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 
 from pogo.core.console import RunConsole
 from pogo.core.errors import RunFailed
@@ -40,13 +39,10 @@ class Loop(ABC):
         Raises:
             RunFailed: a metric or a parameter is not finite, or a log or checkpoint cannot be written.
         """
-        with ExitStack() as open_runs:
-            for run in self._runs:
-                open_runs.enter_context(run)
-            self._evaluate([run for run in self._runs if run.owes_evaluation])
-            while self._now < self._last and not self._stop.requested:
-                self._advance()
-                self._at_boundary()
+        self._evaluate([run for run in self._runs if run.owes_evaluation])
+        while self._now < self._last and not self._stop.requested:
+            self._advance()
+            self._at_boundary()
         finished = self._now >= self._last and not any(run.owes_evaluation for run in self._runs)
         if finished or not all(run.is_saved for run in self._runs):
             self._save()

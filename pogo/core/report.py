@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from pogo.core.evaluation import Mode
+from pogo.core.interface import Mode
 from pogo.core.results import MODES, ActorMode, Labels, Result, Run, read_runs
 
 logger = logging.getLogger("pogo")

@@ -18,7 +18,7 @@ from pogo.core.clock import ENV_STEPS, UPDATES
 from pogo.core.config.schema import Config
 from pogo.core.data.sources import ONLINE, DatasetConfig, dataset_name
 from pogo.core.errors import BadInput
-from pogo.core.evaluation import Mode
+from pogo.core.interface import Mode
 from pogo.core.logs import EVALUATION
 from pogo.core.run import CONFIG, SUMMARY
 
@@ -28,7 +28,14 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 _SETTINGS = {field.name for field in dataclasses.fields(Config)}
 # Where and how a run was made, not what it computes.
 _FREE_SECTIONS = {"seed", "run", "device", "threads", "resume", "logger", "checkpoint", "log"}
-_FREE_KEYS = {"dataset.offline", "dataset.mirrors", "dataset.cache_dir", "dataset.max_gib", "eval.every"}
+_FREE_KEYS = {
+    "dataset.offline",
+    "dataset.mirrors",
+    "dataset.cache_dir",
+    "dataset.max_gib",
+    "eval.every",
+    "eval.processes",
+}
 _LABEL_KEYS = {"dataset.name", "algorithm.name", "backend.name", "chain.w2_weights", "chain.last_w2_weight"}
 _TYPE_NAMES = {str: "text", int: "a whole number", float: "a finite number", list: "a list", dict: "a mapping"}
 logger = logging.getLogger("pogo")

@@ -25,7 +25,7 @@ CONFIG = "config.json"
 _FREE_SECTIONS = ("backend", "run", "resume", SOURCES)
 # Where the data is found: its name and digest are compared instead.
 _OF_DATA = ("dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir")
-_FREE_KEYS = ("train.updates", "train.env_steps", "train.num_seeds", "train.save_replay", *_OF_DATA)
+_FREE_KEYS = ("train.updates", "train.env_steps", "train.num_seeds", "train.save_replay", "eval.processes", *_OF_DATA)
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "flax", "optax", "ott-jax")}
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from pogo.core.config.plan import Plan
 from pogo.core.console import RunConsole
 from pogo.core.documents import as_text
 from pogo.core.evaluation import Evaluator
-from pogo.core.interface import Learner
+from pogo.core.interface import Learner, Pair
 from pogo.core.logs import RunLog
 from pogo.core.metrics import check_parameters
 from pogo.core.probe import Probe
@@ -43,7 +43,7 @@ class _Stopped(Exception):  # noqa: N818
 
 
 class SeedRun:
-    """What one learner's run leaves in its folder. While it is entered its logs and environments are open."""
+    """What one learner's run leaves in its folder, while its log is open."""
 
     def __init__(
         self,
@@ -54,9 +54,10 @@ class SeedRun:
         log: RunLog,
         checkpoint: Checkpoint | None,
         stop: StopRequest,
+        evaluator: Evaluator | None = None,
         collector: Collector | None = None,
     ) -> None:
-        self.plan, self.learner, self._collector = plan, learner, collector
+        self.plan, self.learner, self._evaluator, self._collector = plan, learner, evaluator, collector
         self._probe, self._store, self._log, self._stop = probe, store, log, stop
         self._record = run_record(plan)
         progress = checkpoint.records["progress"] if checkpoint is not None else {}
@@ -65,7 +66,6 @@ class SeedRun:
         self._evaluation: dict[str, Any] | None = progress.get("evaluation")
         self.owes_evaluation: bool = progress.get("owes_evaluation", False)
         self._saved_at = checkpoint.step if checkpoint is not None else None
-        self._evaluator: Evaluator | None = None
 
     @property
     def seed(self) -> int:
@@ -81,23 +81,6 @@ class SeedRun:
     def is_saved(self) -> bool:
         """Whether the present state is in a checkpoint."""
         return self._saved_at == self.position
-
-    def __enter__(self) -> Self:
-        dataset, config = self.plan.dataset, self.plan.resolved
-        if dataset.environment is not None and config["eval"]["episodes"] > 0:
-            self._evaluator = Evaluator(
-                self.plan.spec.actors,
-                dataset.environment,
-                dataset.normalisation,
-                dataset.reference_returns,
-                config["eval"]["episodes"],
-                config["seed"],
-            )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._evaluator is not None:
-            self._evaluator.close()
 
     def begin(self) -> None:
         """Write config.json, and say where the run starts."""
@@ -132,7 +115,7 @@ class SeedRun:
         position, where = self.position, self._words(self.position)
         with self._log.own_messages():
             try:
-                rows = self._evaluator.evaluate(self._act, position)
+                rows = self._evaluator.evaluate(self._act, self.seed, position)
             except _Stopped:
                 return
             except Exception as error:  # noqa: BLE001 - whatever broke, it is no score, and training goes on
@@ -147,10 +130,10 @@ class SeedRun:
     def _words(self, position: int) -> str:
         return self.plan.clock.words(position)
 
-    def _act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
+    def _act(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
         if self._stop.requested:
             raise _Stopped
-        return self.learner.act(observations, actor, noise)
+        return self.learner.act_pairs(observations, pairs, noise)
 
     def save(self, spent: Spent) -> None:
         """Commit a checkpoint.

@@ -1,5 +1,6 @@
 """Acting from a run folder: any checkpoint, any actor, either backend."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pogo.core.errors import BadInput
 from pogo.core.evaluation import ActorEvaluation, Evaluator
 from pogo.core.interface import Learner, TrainSpec
 from pogo.core.registry import check_backend
+from pogo.core.simulators import default_processes
 from pogo.core.snapshots import NOT_OF_THE_STATE
 
 
@@ -54,22 +56,38 @@ class StoredRun:
         self.learner.restore(state)
 
     def evaluate(
-        self, episodes: int, seed: int | None = None, env: EnvironmentSpec | None = None
+        self,
+        episodes: int,
+        seed: int | None = None,
+        env: EnvironmentSpec | None = None,
+        actor: int | None = None,
+        processes: int | None = None,
     ) -> list[ActorEvaluation]:
-        """Evaluate every actor in both modes.
+        """Evaluate every actor, or one, in both modes.
+
+        Args:
+            episodes: per actor and mode.
+            seed: of start states and noise; none: the run's.
+            env: another environment than the run's.
+            actor: the one to evaluate.
+            processes: that hold the simulators; none: chosen by the processors that this process may use.
 
         Raises:
             BadInput: the run names no environment, or the one given has other sizes or bounds.
         """
+        if processes is None:
+            processes = default_processes(len(os.sched_getaffinity(0)), episodes)
         with Evaluator(
             self.spec.actors,
             self.environment(env),
             self.normalisation,
             self.reference_returns,
             episodes,
-            self.seed if seed is None else seed,
+            processes,
+            actor,
         ) as evaluator:
-            return evaluator.evaluate(self.learner.act, self.checkpoint.step)
+            seed = self.seed if seed is None else seed
+            return evaluator.evaluate(self.learner.act_pairs, seed, self.checkpoint.step)
 
     @property
     def normalisation(self) -> Normalisation:

@@ -19,6 +19,7 @@ from pogo.core.data.recording import check_new_file
 from pogo.core.data.sources import Dataset
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
+from pogo.core.evaluation import Evaluator
 from pogo.core.group import LearnerGroup
 from pogo.core.interface import Learner
 from pogo.core.logs import RunLog
@@ -72,9 +73,10 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
     plans = [dataclasses.replace(plan, dataset=without_rows) for plan in plans]
     checkpoints = start.checkpoints or [None] * len(plans)
     with ExitStack() as opened:
+        evaluator = _open_evaluator(plans[0], opened)
         logs = [opened.enter_context(_open_log(*each)) for each in zip(plans, checkpoints, strict=True)]
         runs = [
-            SeedRun(plan, learner, probe, store, log, checkpoint, stop, collector)
+            SeedRun(plan, learner, probe, store, log, checkpoint, stop, evaluator, collector)
             for plan, learner, probe, store, log, checkpoint in zip(
                 plans, learners.learners, probes, stores, logs, checkpoints, strict=True
             )
@@ -109,6 +111,23 @@ def _open_collector(plan: Plan, held: ExitStack) -> Collector | None:
     assert plan.dataset.environment is not None
     return held.enter_context(
         Collector(plan.dataset.environment, plan.online.num_envs, plan.dataset.normalisation, plan.resolved["seed"])
+    )
+
+
+def _open_evaluator(plan: Plan, opened: ExitStack) -> Evaluator | None:
+    """The simulators of all seeds, which take turns in them."""
+    dataset, config = plan.dataset, plan.resolved["eval"]
+    if dataset.environment is None or config["episodes"] == 0:
+        return None
+    return opened.enter_context(
+        Evaluator(
+            plan.spec.actors,
+            dataset.environment,
+            dataset.normalisation,
+            dataset.reference_returns,
+            config["episodes"],
+            config["processes"],
+        )
     )
 
 

@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from pogo.core.chain import actor_name
 from pogo.core.data.transitions import Transitions
 from pogo.core.group import LearnerGroup
-from pogo.core.interface import TrainSpec, TrainState
+from pogo.core.interface import Pair, TrainSpec, TrainState
 from pogo.core.metrics import check_seeds_finite
 from pogo.core.probe import Probe
 from pogo.jax_backend.learner import Data, JaxLearner, make_learner
@@ -193,6 +193,10 @@ class _Member(JaxLearner):
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
         self._borrow_actors()
         return super().act(observations, actor, noise)
+
+    def act_pairs(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        self._borrow_actors()
+        return super().act_pairs(observations, pairs, noise)
 
     def describe(self, probe: Probe) -> dict[str, float]:
         self._borrow_actors()

@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from pogo.core.actors import ActorConfig
 from pogo.core.chain import actor_name
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
 from pogo.core.initial import initial_state
-from pogo.core.interface import Learner, TrainSpec, TrainState
+from pogo.core.interface import Learner, Pair, TrainSpec, TrainState
 from pogo.core.learning import batch_arrays, update_noise_spec
 from pogo.core.metrics import check_finite, window_means
 from pogo.core.noise import Draw
@@ -144,15 +145,30 @@ class JaxLearner(Learner):
         """As `Learner.act`; each batch size, actor and mode is compiled once."""
         params = self._state.networks[actor_name(actor)]
         rows = jnp.asarray(observations, dtype=self._dtype)
+        z = None if noise is None else jnp.asarray(noise, dtype=self._dtype)
         config = self.spec.actors[actor]
-        if noise is None:
-            mode = lambda params, rows: make_actor(config, params).deterministic_actions(rows)  # noqa: E731
-            arguments = (params, rows)
-        else:
-            mode = lambda params, rows, z: make_actor(config, params).sample_actions(rows, z[:, None, :])[:, 0]  # noqa: E731
-            arguments = (params, rows, jnp.asarray(noise, dtype=self._dtype))
         # Actors of one configuration share a program.
-        program = self._program(("act", config, noise is None, rows.shape), mode, arguments)
+        program = self._program(
+            ("act", config, noise is None, rows.shape), partial(self._actions, config), (params, rows, z)
+        )
+        return np.asarray(program(params, rows, z))
+
+    def act_pairs(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        """As `Learner.act_pairs`: one program, compiled once for these pairs and batch size."""
+        networks = [self._state.networks[actor_name(index)] for index in range(len(self.spec.actors))]
+        rows, z = (jnp.asarray(array, dtype=self._dtype) for array in (observations, noise))
+
+        def of_all(networks: list[Params], rows: Array, z: Array) -> Array:
+            actions = [
+                self._actions(
+                    self.spec.actors[actor], networks[actor], rows[index], None if mode == "deterministic" else z
+                )
+                for index, (actor, mode) in enumerate(pairs)
+            ]
+            return jnp.stack(actions)
+
+        arguments = (networks, rows, z)
+        program = self._program(("act_pairs", tuple(pairs), rows.shape), of_all, arguments)
         return np.asarray(program(*arguments))
 
     def describe(self, probe: Probe) -> dict[str, float]:
@@ -196,6 +212,13 @@ class JaxLearner(Learner):
             self._sums = {
                 name: jnp.array(totals.get(name, zero), copy=True) for name, zero in self._zero_sums().items()
             }
+
+    @staticmethod
+    def _actions(config: ActorConfig, params: Params, rows: Array, noise: Array | None) -> Array:
+        policy = make_actor(config, params)
+        if noise is None:
+            return policy.deterministic_actions(rows)
+        return policy.sample_actions(rows, noise[:, None, :])[:, 0]
 
     def _means(self, sums: Mapping[str, float], close: bool) -> dict[str, float]:
         window = range(self._window_start, self._updates)

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from pogo.core.chain import actor_name
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
 from pogo.core.initial import initial_state
-from pogo.core.interface import Learner, TrainSpec, TrainState
+from pogo.core.interface import Learner, Pair, TrainSpec, TrainState
 from pogo.core.learning import batch_arrays, update_noise_spec
 from pogo.core.metrics import check_finite, window_means
 from pogo.core.noise import Draw
@@ -133,15 +133,21 @@ class TorchLearner(Learner):
 
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
         """As `Learner.act`."""
-        policy = make_actor(self.spec.actors[actor], self._state.networks[actor_name(actor)])
         with torch.no_grad():
             rows = torch.as_tensor(observations, dtype=self._dtype, device=self._device)
-            if noise is None:
-                actions = policy.deterministic_actions(rows)
-            else:
-                draws = torch.as_tensor(noise, dtype=self._dtype, device=self._device)
-                actions = policy.sample_actions(rows, draws[:, None, :])[:, 0]
-            return actions.cpu().numpy()
+            z = None if noise is None else torch.as_tensor(noise, dtype=self._dtype, device=self._device)
+            return self._actions(actor, rows, z).cpu().numpy()
+
+    def act_pairs(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        """As `Learner.act_pairs`."""
+        with torch.no_grad():
+            rows = torch.as_tensor(observations, dtype=self._dtype, device=self._device)
+            z = torch.as_tensor(noise, dtype=self._dtype, device=self._device)
+            actions = [
+                self._actions(actor, rows[index], None if mode == "deterministic" else z)
+                for index, (actor, mode) in enumerate(pairs)
+            ]
+            return torch.stack(actions).cpu().numpy()
 
     def describe(self, probe: Probe) -> dict[str, float]:
         """As `Learner.describe`."""
@@ -181,6 +187,12 @@ class TorchLearner(Learner):
             for group in window_groups(arrays):
                 sums, _ = self._accumulator(tuple(group))
                 sums.copy_(torch.tensor(np.stack(list(group.values()))))
+
+    def _actions(self, actor: int, rows: Tensor, noise: Tensor | None) -> Tensor:
+        policy = make_actor(self.spec.actors[actor], self._state.networks[actor_name(actor)])
+        if noise is None:
+            return policy.deterministic_actions(rows)
+        return policy.sample_actions(rows, noise[:, None, :])[:, 0]
 
     def _open_window(self) -> None:
         self._window_start = self.updates

@@ -209,7 +209,7 @@ def test_a_score_is_the_success_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     # Goals are 8 to 9.6 m away: for some of the episodes the start lies within this radius, and the still ant succeeds.
     monkeypatch.setattr(antmaze, "GOAL_RADIUS", 8.75)
     result = evaluate(
-        lambda observations, actor, noise: np.zeros((len(observations), 8), dtype=np.float32),
+        lambda observations, pairs, noise: np.zeros((*observations.shape[:2], 8), dtype=np.float32),
         [ActorConfig("deterministic")],
         spec,
         raw,

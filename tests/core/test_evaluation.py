@@ -1,6 +1,6 @@
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,29 @@ from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environment import EnvironmentSpec, environment_spec
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.evaluation import Act, ActorEvaluation, Evaluator, evaluate
+from pogo.core.interface import Pair
+from pogo.core.simulators import LocalSimulators
 
 PENDULUM = environment_spec("Pendulum-v1")
 PLAIN = Normalisation(np.zeros(3), np.ones(3), 1.0, 0.0, np.array([-2.0]), np.array([2.0]))
 STOCHASTIC, DETERMINISTIC = ActorConfig("gaussian"), ActorConfig("deterministic")
 
 
+def one_by_one(act: Callable[[np.ndarray, int, np.ndarray | None], np.ndarray]) -> Act:
+    """Of a function of one actor's observations [n, O], the actor and its noise, or none."""
+
+    def act_pairs(observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        return np.stack(
+            [
+                act(rows, pair.actor, noise if pair.mode == "stochastic" else None)
+                for rows, pair in zip(observations, pairs, strict=True)
+            ]
+        )
+
+    return act_pairs
+
+
+@one_by_one
 def swing(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
     """A feedback on the angular velocity; actor i pushes i times as hard."""
     actions = actor * observations[:, 2:3] / 8
@@ -45,9 +62,11 @@ def test_returns_are_the_environments_own() -> None:
             seeds.append(seed)
             return super().reset(seed=seed, options=options)
 
-    with Evaluator([DETERMINISTIC] * 2, PENDULUM, PLAIN, (-1500.0, -500.0), 3, seed=1) as evaluator:
-        evaluator._environments = [Spy(environment) for environment in evaluator._environments]
-        result = evaluator.evaluate(swing, update=7)[1].deterministic
+    with Evaluator([DETERMINISTIC] * 2, PENDULUM, PLAIN, (-1500.0, -500.0), 3) as evaluator:
+        simulators = evaluator._simulators
+        assert isinstance(simulators, LocalSimulators)
+        simulators._environments = [[Spy(each) for each in row] for row in simulators._environments]
+        result = evaluator.evaluate(swing, seed=1, update=7)[1].deterministic
     expected = []
     for seed in seeds[3:]:
         environment = gymnasium.make("Pendulum-v1")
@@ -69,16 +88,17 @@ def test_returns_are_the_environments_own() -> None:
 def test_both_modes_of_what_is_stochastic_only() -> None:
     calls = []
 
-    def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
-        calls.append((actor, noise is not None))
-        assert noise is None or (noise.shape == (3, 1) and noise.dtype == np.float32)
-        assert observations.shape == (3, 3)
+    def act(observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        calls.append(pairs)
+        assert noise.shape == (3, 1)
+        assert noise.dtype == np.float32
+        assert observations.shape == (3, 3, 3)
         assert observations.dtype == np.float32
-        return np.zeros((3, 1))
+        return np.zeros((3, 3, 1))
 
     first, second = run(act, [STOCHASTIC, DETERMINISTIC])
-    assert set(calls) == {(0, False), (0, True), (1, False)}
-    assert len(calls) == 3 * 200
+    assert set(calls) == {((0, "deterministic"), (0, "stochastic"), (1, "deterministic"))}
+    assert len(calls) == 200  # one per step
     assert (first.index, first.kind, second.index, second.kind) == (0, "gaussian", 1, "deterministic")
     assert first.stochastic is not None
     assert second.stochastic is None
@@ -90,10 +110,9 @@ def test_both_modes_of_what_is_stochastic_only() -> None:
 def test_equal_policies_get_equal_returns_and_draws_are_fresh() -> None:
     draws = []
 
-    def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
-        if noise is not None and actor == 0:
-            draws.append(noise)
-        return swing(observations, 1, noise)
+    def act(observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        draws.append(noise)
+        return swing(observations, [Pair(1, pair.mode) for pair in pairs], noise)
 
     first, second = run(act, [STOCHASTIC] * 2)
     assert first.deterministic == second.deterministic
@@ -111,9 +130,9 @@ def test_seed_and_update_fix_everything_and_nothing_else_does() -> None:
         other = run(seed=seed, update=update)
         assert other[0].deterministic.returns != base[0].deterministic.returns
         assert other[0].stochastic != base[0].stochastic
-    with Evaluator([STOCHASTIC], PENDULUM, PLAIN, None, 3, seed=3) as evaluator:
+    with Evaluator([STOCHASTIC], PENDULUM, PLAIN, None, 3) as evaluator:
         for update in (9, 1, 4):  # what was evaluated before leaves no trace
-            used = evaluator.evaluate(swing, update)
+            used = evaluator.evaluate(swing, 3, update)
     assert used == base
 
 
@@ -127,20 +146,21 @@ def test_a_used_simulator_gives_what_a_fresh_one_gives(env_id: str) -> None:
         np.zeros(spec.observation_size), np.ones(spec.observation_size), 1, 0, -np.ones(size), np.ones(size)
     )
 
+    @one_by_one
     def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
         actions = np.tanh(np.outer(observations[:, 1] + observations[:, -1], np.linspace(-1, 1, size)))
         return actions if noise is None else np.clip(actions + 0.1 * noise, -1, 1)
 
     spec = EnvironmentSpec.from_json(spec.to_json())
-    with Evaluator([STOCHASTIC], spec, normalisation, None, 2, seed=0) as evaluator:
-        evaluator.evaluate(act, 0)
-        used = evaluator.evaluate(act, 1)
+    with Evaluator([STOCHASTIC], spec, normalisation, None, 2) as evaluator:
+        evaluator.evaluate(act, 0, 0)
+        used = evaluator.evaluate(act, 0, 1)
     assert used == evaluate(act, [STOCHASTIC], spec, normalisation, None, 2, 0, 1)
 
 
 @dataclass
 class Falls(gymnasium.Env):
-    """Ends after a number of steps that its seed decides, and refuses to be stepped afterwards."""
+    """Ends after a number of steps that its seed decides, or by the action 3, and refuses to be stepped afterwards."""
 
     def __post_init__(self) -> None:
         self.observation_space = gymnasium.spaces.Box(-9, 9, (1,))
@@ -152,7 +172,7 @@ class Falls(gymnasium.Env):
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         assert self.left > 0
-        self.left -= 1
+        self.left = 0 if action[0] == 3 else self.left - 1
         return np.ones(1, np.float32), float(action[0]), self.left == 0, False, {}
 
 
@@ -167,6 +187,7 @@ def test_finished_episodes_rest_and_their_actions_do_not_matter(falls: Environme
     normalisation = Normalisation(np.zeros(1), np.ones(1), 5.0, 7.0, np.array([-1.0]), np.array([3.0]))
     batches = []
 
+    @one_by_one
     def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
         batches.append(observations[:, 0].copy())
         return np.where(observations == 1, 0.5, np.nan)  # NaN where the episode is over
@@ -184,6 +205,7 @@ def test_observations_are_normalised() -> None:
     normalisation = Normalisation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 0.5]), 1, 0, *PLAIN_BOUNDS)
     seen = []
 
+    @one_by_one
     def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
         seen.append(observations[0])
         return np.zeros((1, 1))
@@ -199,6 +221,7 @@ PLAIN_BOUNDS = (PLAIN.action_low, PLAIN.action_high)
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_non_finite_actions_name_the_actor(value: float) -> None:
+    @one_by_one
     def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
         return np.full((3, 1), value if actor == 1 and noise is not None else 0.0)
 
@@ -206,9 +229,39 @@ def test_non_finite_actions_name_the_actor(value: float) -> None:
         run(act, [DETERMINISTIC, STOCHASTIC], update=12)
 
 
-def test_wrong_shapes_name_the_actor() -> None:
-    with pytest.raises(RunFailed, match=r"actor 0 \(gaussian\), deterministic.*shape \(3,\), expected \(3, 1\)"):
-        run(lambda observations, actor, noise: np.zeros(3))
+def test_wrong_shapes_are_refused() -> None:
+    with pytest.raises(RunFailed, match=r"at update 5: actions have shape \(2, 3\), expected \(2, 3, 1\)"):
+        run(lambda observations, pairs, noise: np.zeros((2, 3)), update=5)
+
+
+def test_actors_end_at_their_own_time(falls: EnvironmentSpec) -> None:
+    """Each gets what it gets alone: an episode's noise depends neither on other episodes nor on other actors."""
+    normalisation = Normalisation(np.zeros(1), np.ones(1), 1.0, 0.0, np.array([-1.0]), np.array([3.0]))
+
+    @one_by_one
+    def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
+        # Actor 1 ends its episodes: see Falls.
+        return np.full((6, 1), 1.0 if actor == 1 else 0.2) if noise is None else np.clip(0.2 * noise, -0.9, 0.9)
+
+    together = run(act, [STOCHASTIC, DETERMINISTIC, STOCHASTIC], 6, spec=falls, normalisation=normalisation)
+    assert set(together[1].deterministic.lengths) == {1}
+    assert len(set(together[0].deterministic.lengths)) > 2
+    for index in range(3):
+        options = (falls, normalisation, None, 6)
+        with Evaluator([STOCHASTIC, DETERMINISTIC, STOCHASTIC], *options, only=index) as evaluator:
+            assert evaluator.evaluate(act, 0, 0) == [together[index]]
+
+
+def test_processes_change_no_number() -> None:
+    """Neither of episodes of one length, nor of those that end at any time; 2 workers share 5 episodes out unevenly."""
+    counting = environment_spec("tests.environments:Counting-v0")
+    bounds = np.array([-1.0]), np.array([3.0])
+    for spec, normalisation in ((PENDULUM, PLAIN), (counting, Normalisation(np.zeros(3), np.ones(3), 1, 0, *bounds))):
+        options: dict[str, Any] = {"actors": [STOCHASTIC, DETERMINISTIC], "episodes": 5, "spec": spec}
+        here, there = (run(**options, normalisation=normalisation, processes=count) for count in (0, 2))
+        assert here == there
+    assert here[0].stochastic is not None
+    assert len(set(here[0].stochastic.lengths)) > 1
 
 
 def test_no_episodes_are_refused() -> None:

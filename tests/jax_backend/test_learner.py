@@ -1,6 +1,7 @@
 import pytest
 
 from pogo.core.errors import BadInput
+from pogo.core.interface import Pair
 from pogo.core.registry import ALGORITHMS
 from tests.learner_checks import LearnerChecks, transitions
 from tests.parity.helpers import problem
@@ -11,7 +12,7 @@ class TestLearner(LearnerChecks):
 
     @pytest.mark.parametrize("algorithm", ALGORITHMS)
     def test_each_program_is_compiled_once(self, framework, algorithm):
-        """Windows of any length are one program, and each actor and mode one more."""
+        """Windows of any length are one program, each actor and mode one more, and all pairs another."""
         import jax
         import numpy as np
 
@@ -32,6 +33,12 @@ class TestLearner(LearnerChecks):
             learner.act(observations, actor)
         learner.snapshot()
         assert learner.compilations == 2
+        pairs = [Pair(actor, "deterministic") for actor in range(3)]
+        rows, noise = np.zeros((3, 4, 5), np.float32), np.zeros((4, 2), np.float32)
+        learner.act_pairs(rows, pairs, noise)  # all pairs are one program
+        assert learner.compilations == 3
+        compiled.clear()
+        learner.act_pairs(rows, pairs, noise)
         assert compiled == []
 
     def test_an_open_window_of_torch_that_moved_no_actor_is_taken_over(self, framework):

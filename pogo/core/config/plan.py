@@ -27,6 +27,7 @@ from pogo.core.errors import BadInput
 from pogo.core.group import GroupOfOne, LearnerGroup
 from pogo.core.interface import Learner, TrainSpec
 from pogo.core.registry import ONLINE_ALGORITHMS, SEED_GROUPS, check_backend, check_name, load_algorithm, load_backend
+from pogo.core.simulators import default_processes
 from pogo.core.w2 import W2Config
 from pogo.core.warm_start import SourceRun, read_source
 
@@ -34,6 +35,7 @@ RESUME_MODES = ("auto", "never", "must")
 DTYPES = ("float32", "float64")
 LARGEST_SEED = 2**63 - 1
 LARGEST_NUM_SEEDS = 128  # each holds five files open, of the usual 1024
+LARGEST_EVALUATION_PROCESSES = 128
 # (section, key, least value): whole numbers that a run needs in range
 _LEAST = (
     ("train", "updates", 1),
@@ -311,6 +313,14 @@ def _fill_and_check_numbers(resolved: dict[str, Any]) -> None:
         raise BadInput(
             f"threads={resolved['threads']} is out of range; this process may use {available} CPUs: "
             f"use 1 to {available}, or null for all."
+        )
+    evaluation = resolved["eval"]
+    if evaluation["processes"] is None:
+        evaluation["processes"] = default_processes(resolved["threads"], evaluation["episodes"])
+    if not 0 <= evaluation["processes"] <= LARGEST_EVALUATION_PROCESSES:
+        raise BadInput(
+            f"eval.processes={evaluation['processes']} is out of range; "
+            f"use 0 to {LARGEST_EVALUATION_PROCESSES}, or null to have it chosen."
         )
 
 

@@ -52,6 +52,7 @@ class EvalSection:
 
     every: int = 5000  # updates (environment steps of an online run) between evaluations; 0: only the last
     episodes: int = 10  # per actor and mode; 0: never evaluate
+    processes: int | None = None  # that hold the simulators; 0: the run's own; none: by `threads`
 
 
 @dataclass
