@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pogo.core import replay
 from pogo.core.interface import TrainSpec
@@ -13,13 +14,18 @@ class ReplayBuffer(replay.ReplayBuffer):
     def __init__(self, capacity: int, spec: TrainSpec, device: torch.device) -> None:
         super().__init__(capacity, spec.observation_size, spec.action_size)
         self.rows = torch.zeros((capacity, self.width), dtype=getattr(torch, spec.dtype), device=device)
-        self.held = torch.zeros((), dtype=torch.float64, device=device)  # len(self), where sampling reads it
+        self._held = torch.zeros((), dtype=torch.float64, device=device)
+
+    @property
+    def held(self) -> Tensor:
+        """How many rows there are, where sampling reads it."""
+        return self._held
 
     def write(self, slots: np.ndarray, rows: np.ndarray) -> None:
         """As `pogo.core.replay.ReplayBuffer.write`."""
         values = torch.from_numpy(rows).to(self.rows)
         self.rows.index_copy_(0, torch.from_numpy(slots).to(self.rows.device), values)
-        self.held.fill_(len(self))
+        self._held.fill_(len(self))
 
     def read(self) -> np.ndarray:
         """As `pogo.core.replay.ReplayBuffer.read`."""
