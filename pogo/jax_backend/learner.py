@@ -302,7 +302,7 @@ class JaxLearner(Learner):
 
     def _sample_batch(self, data: Data, key: Array) -> dict[str, Array]:
         held, count = data
-        rows = jax.random.randint(key, (self.spec.batch_size,), 0, count)
+        rows = jax.random.randint(key, (self.spec.batch_size,), 0, count, dtype=jnp.int32)
         packed = jnp.take(held, rows, axis=0, mode="clip")
         # Vectors are stored as one column; the maths wants them as [B].
         return {
@@ -316,14 +316,15 @@ class JaxLearner(Learner):
         if draw.distribution == "normal":
             return jax.random.normal(key, draw.shape, self._dtype)
         if draw.distribution == "bernoulli":
-            return jax.random.bernoulli(key, draw.keep_probability, draw.shape).astype(self._dtype)
+            keep = jnp.asarray(draw.keep_probability, dtype=self._dtype)
+            return jax.random.bernoulli(key, keep, draw.shape).astype(self._dtype)
         low = -1.0 if draw.distribution == "uniform11" else 0.0
         return jax.random.uniform(key, draw.shape, self._dtype, low, 1.0)
 
     def _draw_pairs(self, draw: Draw, key: Array) -> Array:
         num_draws, _, batch_size = draw.shape
         first, second = (
-            jax.random.randint(part, (num_draws, batch_size), 0, count)
+            jax.random.randint(part, (num_draws, batch_size), 0, count, dtype=jnp.int32)
             for part, count in zip(jax.random.split(key), (draw.members, draw.members - 1), strict=True)
         )
         # Counted past the first: uniform over the others.
