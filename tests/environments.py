@@ -41,5 +41,14 @@ class Careless(Counting):
         return self._observed(), {}
 
 
+class Diverging(Counting):
+    """Its reward becomes infinite."""
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, np.inf if self.time == 3 else reward, terminated, truncated, info
+
+
+gymnasium.register("Diverging-v0", entry_point=Diverging, max_episode_steps=LIMIT)
 gymnasium.register("Counting-v0", entry_point=Counting, max_episode_steps=LIMIT)
 gymnasium.register("Careless-v0", entry_point=Careless, max_episode_steps=LIMIT)

@@ -1,5 +1,8 @@
 """Online runs as a user starts them: what they count, what they collect, and that nothing of it is lost."""
 
+import dataclasses
+import errno
+import json
 import os
 import signal
 import time
@@ -13,8 +16,16 @@ import numpy as np
 import pytest
 
 from pogo.cli import collect, evaluate, report
+from pogo.core.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.collector import Collector
+from pogo.core.config.compose import compose_config
+from pogo.core.config.plan import make_plans
+from pogo.core.errors import BadInput
 from pogo.core.online_loop import OnlineLoop
+from pogo.core.run import check_unchanged, run_record
 from pogo.core.streams import generator, stream
+from pogo.core.sweep import plan_sweep
+from pogo.core.warm_start import read_source
 from tests.run_helpers import (
     BACKENDS,
     PENDULUM,
@@ -22,6 +33,7 @@ from tests.run_helpers import (
     arrays,
     assert_same_run,
     call,
+    fingerprint,
     lines,
     shared_folder,
     start,
@@ -444,7 +456,7 @@ def test_other_algorithms_do_not_collect(tmp_path: Path) -> None:
         (("--out", "c.hdf5", "--transitions", "0"), "--transitions 0: use a whole number of at least 1."),
         (("--out", "c.hdf5", "--num-envs", "0"), "--num-envs 0: use a whole number of at least 1."),
         (("--out", "c.hdf5", "--seed", "-1"), "--seed -1: use a whole number"),
-        (("--out", "c.hdf5", "--checkpoint", "7"), "has no checkpoint of"),
+        (("--out", "c.hdf5", "--checkpoint", "7"), "has no checkpoint 7; it has 200, 250, 260."),
         (("--out", "c.hdf5", "--env", "Hopper-v5"), "env=Hopper-v5 has 11"),
         (("--out", str(PENDULUM)), "exists; name another file"),
     ],
@@ -459,3 +471,124 @@ def test_collect_refuses(
     outcome.assert_code(2)
     assert message in outcome.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_run_writes_no_file_that_it_is_asked_for_late(whole: Callable, tmp_path: Path) -> None:
+    late = tmp_path / "late.hdf5"
+    before = fingerprint(whole("torch"))
+    outcome = train(*arguments(whole("torch"), train__save_replay=late))
+    outcome.assert_code(2)
+    assert f"is finished, so train.save_replay={late} is not written" in outcome.output
+    assert "pogo-collect" in outcome.output
+    assert fingerprint(whole("torch")) == before
+
+
+def test_a_run_whose_file_cannot_be_written_is_not_finished(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run_dir, file = tmp_path / "run", tmp_path / "replay.hdf5"
+    options = {"train__save_replay": file, "train__env_steps": 70, "eval__episodes": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pogo.core.data.recording.write_new_file", no_space)
+        failed = train(*arguments(run_dir, **options))
+    failed.assert_code(1)
+    assert f"{file} could not be written: No space left on device." in caplog.text
+    assert not list(tmp_path.glob("*.hdf5*"))
+    assert not (run_dir / "summary.json").exists()
+    train(*arguments(run_dir, **options)).assert_code(0)
+    assert file.exists()
+
+
+def no_space(path: Path, data: bytes) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_sweep_of_online_runs(tmp_path: Path) -> None:
+    common = [argument for argument in arguments(tmp_path) if not argument.startswith(("run.dir", "env="))]
+    common += [f"run.root={tmp_path}", "algorithm=sac"]
+    cells = plan_sweep([*common, "env=Pendulum-v1,tests.environments:Counting-v0", "seed=0,1"])
+    assert sorted(str(cell.run_dir.relative_to(tmp_path)) for cell in cells) == [
+        f"{env}/sac_torch/w2_10/seed_{seed}" for env in ("Counting-v0", "Pendulum-v1") for seed in (0, 1)
+    ]
+    with pytest.raises(BadInput, match="one file for several runs"):
+        plan_sweep([*common, "env=Pendulum-v1", "seed=0,1", f"train.save_replay={tmp_path / 'one.hdf5'}"])
+
+
+DAMAGE: dict[str, Callable[[np.ndarray], np.ndarray | None]] = {
+    "replay/rows missing": lambda _: None,
+    "replay/rows narrow": lambda rows: rows[:, :-1],
+    "replay/rows short": lambda rows: rows[:-1],
+    "replay/rows long": lambda rows: np.concatenate([rows, rows]),
+    "replay/inserted negative": lambda _: np.asarray(-5, dtype=np.int64),
+    "replay/inserted fewer": lambda _: np.asarray(100, dtype=np.int64),
+    "collector/env_steps missing": lambda _: None,
+    "collector/episodes of others": lambda _: np.zeros(3, dtype=np.int64),
+    "collector/lengths of others": lambda lengths: lengths + 1,
+    "collector/lengths negative": lambda lengths: -lengths,
+    "collector/actions wide": lambda actions: np.repeat(actions, 2, axis=1),
+    "collector/observations flat": lambda observations: observations[0],
+    "collector/finished flat": lambda finished: finished.ravel(),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_arrays_are_named(whole: Callable, damage: str, backend: str) -> None:
+    """Arrays that a manifest vouches for and no run of pogo has written."""
+    given = arrays(whole(backend))
+    name = damage.split(" ")[0]
+    changed = DAMAGE[damage](given.pop(name))
+    if changed is not None:
+        given[name] = changed
+    plan = make_plans(compose_config(arguments(whole(backend), backend)))[0]
+    assert plan.dataset.environment is not None
+    learner = plan.make_learner()
+    with Collector(plan.dataset.environment, 1, plan.dataset.normalisation, 0) as collector:
+        restore = learner.restore if name.startswith("replay/") else collector.restore
+        with pytest.raises(BadInput, match=r"checkpoint's (replay|collector)/\w+ is missing or not .*: it is damaged"):
+            restore(given)
+
+
+def test_counts_that_contradict_each_other_are_damage(whole: Callable, tmp_path: Path) -> None:
+    """The buffer, the environments and the checkpoint count the same steps."""
+    run_dir = tmp_path / "run"
+    train(*arguments(run_dir, train__env_steps=100)).assert_code(0)
+    store = CheckpointStore(run_dir)
+    found = store.load_newest()
+    assert found is not None
+    store.save(150, found.arrays, found.records)
+    outcome = train(*arguments(run_dir))
+    outcome.assert_code(2)
+    assert "checkpoint's collector/env_steps is missing or not 150" in outcome.output
+
+
+def test_an_environment_that_fails_is_named(tmp_path: Path) -> None:
+    outcome = train(*arguments(tmp_path / "run", env="tests.environments:Diverging-v0", eval__episodes=0))
+    outcome.assert_code(1)
+    assert "env=tests.environments:Diverging-v0 gave a reward that is not finite at environment step" in outcome.output
+
+
+def test_a_run_goes_on_in_the_environment_of_its_source(tmp_path: Path) -> None:
+    """With the settings that the source's file gave it, which its name alone does not say."""
+    source = tmp_path / "source"
+    offline = {"env": None, "train__env_steps": None, "train__learning_starts": None, "train__updates": 2}
+    train(*arguments(source, **offline, eval__episodes=0)).assert_code(0)
+    record = read_source(str(source))
+    spec = dataclasses.replace(record.environment, kwargs={"g": 5.0})  # type: ignore[type-var]
+    record = dataclasses.replace(record, record={**record.record, "environment": spec.to_json()})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pogo.core.config.plan.read_source", lambda _: record)
+        found = make_plans(compose_config(arguments(tmp_path / "run", env=None, resume_from=source)))[0]
+    assert found.dataset.environment == spec
+
+
+def test_a_record_of_an_older_pogo_is_compared_by_its_defaults() -> None:
+    """It has no word of settings that came later, and those that are asked for count as changes all the same."""
+    plan = make_plans(compose_config(small_arguments(Path("run"), train__updates=4)))[0]
+    record = json.loads(json.dumps({**run_record(plan), "resolved": {"train": {"updates": 4}}}))
+    del record["asked"]["collect"], record["asked"]["resume_from"]
+    for key in ("env_steps", "num_envs", "learning_starts", "replay_capacity"):
+        del record["asked"]["train"][key]
+    older = Checkpoint(4, Path("run"), {}, {"run": record})
+    check_unchanged(plan, older)
+    changed = dataclasses.replace(plan, asked={**plan.asked, "collect": {"actor": 1, "noise_std": 0.1}})
+    with pytest.raises(BadInput, match=r"collect.actor: 0 -> 1"):
+        check_unchanged(changed, older)

@@ -25,8 +25,8 @@ pogo-collect RUN_DIR --out FILE: write a dataset, in D4RL's HDF5 layout, of what
   --best-return R       the return that scores 100; by default the run's, or D4RL's constant for the robot
   --backend NAME        torch | jax; the one that wrote the run by default
   --device NAME         auto | cpu | cuda | cuda:<n>
-  --replay              begin with what the replay buffer of an online run holds; alone, without --actor and
-                        --transitions, that is all
+  --replay              begin with what the replay buffer of an online run holds; without an option of the actor's
+                        episodes, that is all
 
 Exit codes: 0 done, 1 failed while running, 2 bad input.
 """
@@ -75,7 +75,8 @@ def _collect(arguments: Sequence[str]) -> int:
     if not 0 <= actor < len(run.spec.actors):
         raise BadInput(f"--actor {actor}: the run has actors 0 to {len(run.spec.actors) - 1}.")
     episodes = None
-    if not options.replay or options.actor is not None or options.transitions is not None:
+    of_actors = ("actor", "transitions", "deterministic", "seed", "num_envs", "env")
+    if not options.replay or any(getattr(options, name) not in (None, False) for name in of_actors):
         transitions = options.transitions or TRANSITIONS
         episodes = ActorEpisodes(
             actor,

@@ -14,7 +14,7 @@ pogo-eval RUN_DIR: evaluate the actors of a run, from any checkpoint, on either 
   pogo-eval runs/pendulum-medium-replay/iql_torch/w2_10_10/seed_0
   pogo-eval RUN_DIR --checkpoint 10000 --actor 2 --backend jax --episodes 100 --json
 
-  --checkpoint UPDATE   one of the folders in checkpoints/; the newest good one by default
+  --checkpoint STEP     one of the folders in checkpoints/; the newest good one by default
   --actor INDEX         only this actor
   --backend NAME        torch | jax; the one that wrote the run by default
   --episodes N          per actor and mode, 10 by default

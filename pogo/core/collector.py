@@ -11,8 +11,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environment import EnvironmentSpec, make_environment
+from pogo.core.errors import RunFailed
 from pogo.core.replay import REPLAY_ARRAYS
-from pogo.core.snapshots import COLLECTOR_PREFIX
+from pogo.core.snapshots import COLLECTOR_PREFIX, damaged
 from pogo.core.streams import generator, stream
 
 _NOISE_BLOCK = 1024  # steps whose draws are made at once: a generator takes longer to make than to draw from
@@ -74,10 +75,19 @@ class Collector:
 
         `actions` [n, A] are in units of the bounds, and cut at them. A row's next observation is the one that the
         action led to, also at an episode's end.
+
+        Raises:
+            RunFailed: the environment gives an observation or a reward that is not finite.
         """
         actions = np.clip(actions, -1.0, 1.0).astype(np.float32)
         before = self.observations
         raw, rewards, terminated, truncated, _ = self._envs.step(self._normalisation.environment_actions(actions))
+        for what, values in (("observation", raw), ("reward", rewards)):
+            if not np.isfinite(values).all():
+                raise RunFailed(
+                    f"env={self._spec.env_id} gave a {what} that is not finite at environment step {self.env_steps}: "
+                    "the environment has failed, or its simulation has diverged; the last good checkpoint is kept."
+                )
         next_observations = self._normalisation.observations(raw)
         self.env_steps += self.num_envs
         self._returns += rewards
@@ -121,14 +131,13 @@ class Collector:
 
         An environment that does not come to the same observations has randomness that its seed does not fix: that is
         said once, and its episodes begin anew.
+
+        Raises:
+            BadInput: the arrays are no snapshot of such a collector.
         """
-        given = {
-            name: arrays[f"{COLLECTOR_PREFIX}{name}"] for name in ("episodes", "lengths", "actions", "observations")
-        }
-        self.env_steps = int(arrays[f"{COLLECTOR_PREFIX}env_steps"])
-        self.finished = [
-            Episode(total, int(length)) for total, length in arrays[f"{COLLECTOR_PREFIX}finished"].tolist()
-        ]
+        given = self._checked(arrays)
+        self.env_steps = int(given["env_steps"])
+        self.finished = [Episode(total, int(length)) for total, length in given["finished"].tolist()]
         self._episodes = given["episodes"].copy()
         self._raw = self._reset(np.ones(self.num_envs, dtype=np.bool_))
         histories = np.split(given["actions"], np.cumsum(given["lengths"])[:-1])
@@ -142,6 +151,31 @@ class Collector:
             )
             self._raw = self._reset(np.ones(self.num_envs, dtype=np.bool_))
         self.observations = self._normalisation.observations(self._raw)
+
+    def _checked(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The snapshot's arrays by their short names, of the shapes that this collector writes."""
+        envs, spec = self.num_envs, self._spec
+        shapes: dict[str, tuple[int | None, ...]] = {
+            "env_steps": (),
+            "episodes": (envs,),
+            "lengths": (envs,),
+            "actions": (None, spec.action_size),
+            "observations": (envs, spec.observation_size),
+            "finished": (None, 2),
+        }
+        found = {}
+        for name, shape in shapes.items():
+            full = f"{COLLECTOR_PREFIX}{name}"
+            array = arrays.get(full)
+            if array is None or array.ndim != len(shape) or not np.isfinite(array).all():
+                raise damaged(full, f"of shape {list(shape)}")
+            if any(size not in (None, have) for size, have in zip(shape, array.shape, strict=True)):
+                raise damaged(full, f"of shape {list(shape)}")
+            found[name] = array
+        lengths = found["lengths"]
+        if (lengths < 0).any() or lengths.sum() != len(found["actions"]):
+            raise damaged(f"{COLLECTOR_PREFIX}lengths", f"of {len(found['actions'])} actions in all")
+        return found
 
     def close(self) -> None:
         """Free the simulators."""
@@ -209,16 +243,18 @@ def collect_episodes(
         transitions: how many, at least.
     """
     share = -(-transitions // collector.num_envs)
-    rows: list[list[dict[str, np.ndarray]]] = [[] for _ in range(collector.num_envs)]
-    live = set(range(collector.num_envs))
-    while live:
-        step = collector.step(policy(collector))
-        for index in sorted(live):
-            rows[index].append({name: values[index] for name, values in step.items()})
-            ended = step["terminals"][index] or step["timeouts"][index]
-            if ended and len(rows[index]) >= share:
-                live.discard(index)
-    return {name: np.stack([row[name] for each in rows for row in each]) for name in REPLAY_ARRAYS}
+    steps: list[dict[str, np.ndarray]] = []
+    counts = np.zeros(collector.num_envs, dtype=np.int64)  # of rows to keep; 0: not known yet
+    while not counts.all():
+        steps.append(step := collector.step(policy(collector)))
+        ended = (step["terminals"] + step["timeouts"]) > 0
+        counts[ended & (counts == 0) & (len(steps) >= share)] = len(steps)
+    return {
+        name: np.concatenate(
+            [np.stack([step[name][index] for step in steps[:count]]) for index, count in enumerate(counts)]
+        )
+        for name in REPLAY_ARRAYS
+    }
 
 
 def random_returns(spec: EnvironmentSpec, episodes: int, seed: int) -> np.ndarray:

@@ -47,9 +47,13 @@ class Loop(ABC):
         if finished or not all(run.is_saved for run in self._runs):
             self._save()
         if finished:
-            for run in self._runs:
-                run.write_summary(self._spent_by_now())
+            self._finish()
         return finished
+
+    def _finish(self) -> None:
+        """Write the summaries, which say that nothing is left to do; the last state is saved."""
+        for run in self._runs:
+            run.write_summary(self._spent_by_now())
 
     @property
     def _now(self) -> int:

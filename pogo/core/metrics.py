@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pogo.core.errors import RunFailed
-from pogo.core.snapshots import WINDOW_PREFIX
+from pogo.core.snapshots import REPLAY_PREFIX, WINDOW_PREFIX
 
 ACTOR_PREFIX = "actor_"
 _MEND = "the last good checkpoint is kept. Lower the learning rates, or look at the rewards' scale."
@@ -66,7 +66,9 @@ def check_parameters(update: int, arrays: Mapping[str, np.ndarray]) -> None:
     bad = [
         name
         for name, array in sorted(arrays.items())
-        if not name.startswith(WINDOW_PREFIX) and array.dtype.kind == "f" and not np.isfinite(array).all()
+        if not name.startswith((WINDOW_PREFIX, REPLAY_PREFIX))
+        and array.dtype.kind == "f"
+        and not np.isfinite(array).all()
     ]
     if bad:
         names = ", ".join(bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")

@@ -1,9 +1,11 @@
 """The online training loop: environments, replay buffer and updates in turn. SAC, sheet section 5."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 
+from pogo.core.collection import save_replay
 from pogo.core.collector import Collector
 from pogo.core.config.online import OnlineConfig
 from pogo.core.console import RunConsole
@@ -44,6 +46,12 @@ class OnlineLoop(Loop):
         self._count(time.perf_counter() - start, compiled)
         if closes:
             self._log([{**metrics, **_of_episodes(self._collector)}])
+
+    def _finish(self) -> None:
+        """Write the replay buffer to the file that is asked for, then as `Loop`."""
+        if self._online.save_replay is not None:
+            save_replay(self._runs[0].plan, self._learner, Path(self._online.save_replay).expanduser())
+        super()._finish()
 
     def _step(self) -> None:
         """One step of every environment, and the updates that are due by then."""

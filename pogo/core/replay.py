@@ -1,12 +1,15 @@
 """Replay buffers: what both backends' have in common. The rows themselves are on the backend's device."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import numpy as np
 
-from pogo.core.snapshots import REPLAY_PREFIX
+from pogo.core.errors import BadInput
+from pogo.core.snapshots import REPLAY_PREFIX, damaged
 
+LARGEST_STEP = 999_999_999_999  # ever inserted: far beyond any run
 REPLAY_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
 _ROWS, _INSERTED = f"{REPLAY_PREFIX}rows", f"{REPLAY_PREFIX}inserted"
 
@@ -54,9 +57,19 @@ class ReplayBuffer(ABC):
         return {_ROWS: self.read(), _INSERTED: np.asarray(self.inserted, dtype=np.int64)}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take over a snapshot, of either backend. The capacity may have grown since, if it was not yet full."""
-        rows = arrays[_ROWS]
-        self.inserted = int(arrays[_INSERTED])
+        """Take over a snapshot, of either backend. The capacity may have grown since, if it was not yet full.
+
+        Raises:
+            BadInput: the arrays are no snapshot of such a buffer.
+        """
+        rows, inserted = arrays.get(_ROWS), arrays.get(_INSERTED)
+        if rows is None or rows.ndim != 2 or rows.shape[1] != self.width or rows.dtype != np.float32:
+            raise damaged(_ROWS, f"float32[rows, {self.width}]")
+        if inserted is None or inserted.shape != () or not 0 <= int(inserted) < LARGEST_STEP:
+            raise damaged(_INSERTED, "a count")
+        if len(rows) != min(int(inserted), self.capacity):
+            raise damaged(_ROWS, f"{min(int(inserted), self.capacity)} rows, of {inserted} ever inserted")
+        self.inserted = int(inserted)
         self.write(np.arange(len(rows)), rows)
 
     @abstractmethod
@@ -68,11 +81,27 @@ class ReplayBuffer(ABC):
         """The rows held, [len(self), width] float32, where they lie."""
 
 
+def check_memory(capacity: int, observation_size: int, action_size: int) -> None:
+    """Refuse a buffer that this machine's memory cannot hold; a device's may be smaller, and says so itself.
+
+    Raises:
+        BadInput: that is so.
+    """
+    size = 4 * capacity * (2 * observation_size + action_size + 3)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise BadInput(
+            f"the replay buffer of {capacity} transitions needs {size / 2**30:.3g} GiB, and this machine has "
+            f"{memory / 2**30:.3g}; use a smaller train.replay_capacity."
+        )
+
+
 class StoredReplay(ReplayBuffer):
     """The buffer of a checkpoint, in the host's memory, to be read."""
 
     def __init__(self, observation_size: int, action_size: int, arrays: Mapping[str, np.ndarray]) -> None:
-        super().__init__(max(1, len(arrays[_ROWS])), observation_size, action_size)
+        held = len(arrays[_ROWS]) if _ROWS in arrays and arrays[_ROWS].ndim else 0
+        super().__init__(max(1, held), observation_size, action_size)
         self._rows = np.zeros((self.capacity, self.width), dtype=np.float32)
         self.restore(arrays)
 

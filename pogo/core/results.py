@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 from pogo.core.clock import ENV_STEPS, UPDATES
 from pogo.core.config.schema import Config
+from pogo.core.data.online import environment_name
 from pogo.core.data.sources import ONLINE, DatasetConfig, dataset_name
 from pogo.core.errors import BadInput
 from pogo.core.interface import Mode
@@ -221,6 +222,8 @@ def _labels(config: _Document) -> Labels:
         name = dataset_name(dataset)
     except BadInput as error:
         raise _Unreadable(f"{config.name}: {str(error).rstrip('.')}") from error
+    if name == ONLINE and (env := config.get_or_none(str, "env")) is not None:
+        name = environment_name(env)
     return Labels(
         dataset=name,
         algorithm=config.get(str, "algorithm", "name"),

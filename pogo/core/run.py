@@ -1,12 +1,13 @@
 """A run's folder: starting it, resuming it, and what a checkpoint records beside the learner's arrays."""
 
+import dataclasses
 import fcntl
 import importlib.metadata
 import json
 import logging
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,7 @@ from typing import Any, Self
 from pogo.core.checkpoint import Checkpoint, CheckpointStore, load_newest_common
 from pogo.core.config.plan import Plan
 from pogo.core.config.provenance import SOURCES
+from pogo.core.config.schema import Config
 from pogo.core.durable import make_folder
 from pogo.core.errors import BadInput
 
@@ -122,7 +124,7 @@ def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Star
             )
         return Start(())
     for plan, checkpoint in zip(plans, checkpoints, strict=True):
-        _check_unchanged(plan, checkpoint)
+        check_unchanged(plan, checkpoint)
     finished = all(
         checkpoint.step >= plan.length and _is_summed_up(plan, checkpoint)
         for plan, checkpoint in zip(plans, checkpoints, strict=True)
@@ -145,7 +147,7 @@ def _check_resume_mode(plan: Plan, committed: Sequence[int]) -> None:
     mode = plan.resolved["resume"]
     if mode == "never" and committed:
         raise BadInput(
-            f"resume=never, but {plan.run_dir} holds checkpoints up to update {committed[-1]}; "
+            f"resume=never, but {plan.run_dir} holds checkpoints up to {plan.clock.words(committed[-1])}; "
             "use another run.dir, or resume=auto to go on."
         )
     if mode == "must" and not committed:
@@ -202,9 +204,16 @@ def adopt_schedule(plan: Plan, checkpoint: Checkpoint) -> dict[str, Any]:
     return dict(checkpoint.records["run"]["resolved"]["algorithm"])
 
 
-def _check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
+def check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
+    """Refuse to go on from a checkpoint with another config than the run was begun with.
+
+    Raises:
+        BadInput: naming every setting that differs.
+    """
     recorded = checkpoint.records["run"]
-    before, now = _comparable(recorded["asked"]), _comparable(plan.asked)
+    now = _comparable(plan.asked)
+    # What an older pogo had no setting for was as it is by default.
+    before = _default_settings(now) | _comparable(recorded["asked"])
     length_before = recorded["resolved"]["train"].get(plan.length_key)
     changes = [
         f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
@@ -224,6 +233,11 @@ def _check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
         )
 
 
+def _default_settings(keys: Collection[str]) -> dict[str, Any]:
+    defaults = dataclasses.asdict(Config())
+    return {key: value for key, value in _comparable(defaults).items() if key in keys}
+
+
 def _comparable(asked: Mapping[str, Any]) -> dict[str, Any]:
     flat = {}
     for section, value in asked.items():
@@ -233,6 +247,8 @@ def _comparable(asked: Mapping[str, Any]) -> dict[str, Any]:
             flat |= {f"{section}.{key}": entry for key, entry in value.items()}
         else:
             flat[section] = value
+    if flat.get("resume_from") is not None:  # one folder, however it is spelled
+        flat["resume_from"] = str(Path(flat["resume_from"]).expanduser().absolute())
     return {key: value for key, value in flat.items() if key not in _FREE_KEYS}
 
 

@@ -14,6 +14,11 @@ COLLECTOR_PREFIX = "collector/"  # and where its episodes are
 NOT_OF_THE_STATE = (STREAM_PREFIX, WINDOW_PREFIX, REPLAY_PREFIX, COLLECTOR_PREFIX)  # only what goes on training needs
 
 
+def damaged(name: str, expected: str) -> BadInput:
+    """The error of a checkpoint's array that this run cannot have written."""
+    return BadInput(f"checkpoint's {name} is missing or not {expected}: it is damaged; use an older checkpoint.")
+
+
 def check_snapshot(expected: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The snapshot's arrays of the state alone, after a look at names, shapes and types.
 

@@ -37,7 +37,7 @@ class StoredRun:
         if not steps:
             raise BadInput(f"{run_dir} holds no checkpoints; give a run's own folder, which holds checkpoints/.")
         if update is not None and update not in steps:
-            raise BadInput(f"{run_dir} has no checkpoint of update {update}; it has {', '.join(map(str, steps))}.")
+            raise BadInput(f"{run_dir} has no checkpoint {update}; it has {', '.join(map(str, steps))}.")
         found = store.load(update) if update is not None else store.load_newest(set_aside=False)
         assert found is not None  # there are steps, and none good is an error
         self.checkpoint: Checkpoint = found

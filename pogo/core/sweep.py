@@ -17,6 +17,7 @@ from typing import IO, Any
 from hydra.core.override_parser.types import Glob
 
 from pogo.core.config.compose import PATH_KEYS, compose_config, experiment_sweep, parse_overrides
+from pogo.core.config.online import is_online
 from pogo.core.config.plan import check_settings
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
 from pogo.core.signals import StopRequest
@@ -37,6 +38,7 @@ class Cell:
 
     arguments: tuple[str, ...]  # of pogo-train
     run_dirs: tuple[Path, ...]  # one per seed
+    save_replay: Path | None  # the file that it leaves
     label: str  # what tells it from the others
 
     @property
@@ -77,6 +79,11 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
                 raise BadInput(
                     f"{other.label!r} and {cell.label!r} would share {run_dir}; drop run.dir, or let it differ by run."
                 )
+        if cell.save_replay is not None and owners.setdefault(cell.save_replay.absolute(), cell) is not cell:
+            raise BadInput(
+                f"train.save_replay={cell.save_replay} is one file for several runs; leave it out, and write each with "
+                "pogo-collect RUN_DIR --replay --out FILE."
+            )
     return cells
 
 
@@ -149,6 +156,8 @@ def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
     by_key = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
+    if "env" in unnamed and is_online(compose_config(arguments, in_sweep=True)):
+        unnamed = [key for key in unnamed if key != "env"]  # an online run is filed under it
     if unnamed and not ({"run.dir", "run.variant"} & by_key.keys()):
         variant = ",".join(f"{key}={_as_name(by_key[key])}" for key in unnamed)
         arguments.append(f"run.variant='{variant}'")
@@ -156,7 +165,8 @@ def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
         settings = check_settings(compose_config(arguments, in_sweep=True))
     except BadInput as error:
         raise BadInput(f"{label}: {error}" if label else str(error)) from error
-    return Cell(tuple(arguments), tuple(settings.run_dirs.values()), label)
+    saved = settings.online.save_replay if settings.online is not None else None
+    return Cell(tuple(arguments), tuple(settings.run_dirs.values()), None if saved is None else Path(saved), label)
 
 
 def _as_name(value: str) -> str:

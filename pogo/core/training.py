@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from pogo.core.checkpoint import Checkpoint, CheckpointStore
-from pogo.core.collection import save_replay
 from pogo.core.collector import Collector, visited_at_random
 from pogo.core.config.plan import Plan, make_learner_group, make_plans, spec_of_run
 from pogo.core.console import RunConsole
@@ -29,6 +28,7 @@ from pogo.core.probe import make_probe
 from pogo.core.run import RunLock, adopt_schedule, find_start, go_back, warn_of_other_bits
 from pogo.core.seed_run import SeedRun
 from pogo.core.signals import StopRequest
+from pogo.core.snapshots import COLLECTOR_PREFIX, REPLAY_PREFIX, damaged
 from pogo.core.warm_start import SourceRun, warm_started
 
 PROBED_STEPS = 1000  # of random actions, which a probe of an online run's policies picks states from
@@ -54,6 +54,7 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
     stores = [CheckpointStore(plan.run_dir, plan.resolved["checkpoint"]["keep"]) for plan in plans]
     start = find_start(plans, stores)
     if start.finished:
+        _refuse_late_replay(plans[0])
         for plan in plans:
             logger.info("%s is finished at %s; nothing to do.", plan.run_dir, plan.clock.words(plan.length))
         return EXIT_DONE
@@ -62,13 +63,13 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
     learners = make_learner_group(plans)
     collector = _open_collector(plans[0], held)
     _restore(plans, learners, collector, start.checkpoints)
+    probes = [make_probe(_probed(plan), plan.spec.action_size, plan.resolved["seed"]) for plan in plans]
     for plan, lock, store in zip(plans, locks, stores, strict=True):
         if lock.acquire(make=True) and store.steps():
             raise BadInput(f"{plan.run_dir} was begun by another process meanwhile; start again to go on from there.")
     for store, checkpoint in zip(stores, start.checkpoints, strict=False):
         go_back(store, checkpoint)
     # The learners hold the data on their device: nothing else keeps its rows.
-    probes = [make_probe(_probed(plan), plan.spec.action_size, plan.resolved["seed"]) for plan in plans]
     without_rows = _without_rows(plans[0].dataset)
     plans = [dataclasses.replace(plan, dataset=without_rows) for plan in plans]
     checkpoints = start.checkpoints or [None] * len(plans)
@@ -84,6 +85,22 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
         return _run(runs, learners, collector, stop)
 
 
+def _refuse_late_replay(plan: Plan) -> None:
+    """A finished run changes nothing, and so writes no file that it is asked for now.
+
+    Raises:
+        BadInput: it is asked for one that is not there.
+    """
+    if plan.online is None or plan.online.save_replay is None:
+        return
+    path = Path(plan.online.save_replay).expanduser()
+    if not path.exists():
+        raise BadInput(
+            f"{plan.run_dir} is finished, so train.save_replay={path} is not written by it any more; "
+            f"pogo-collect {plan.run_dir} --replay --out {path} writes it."
+        )
+
+
 def _restore(
     plans: Sequence[Plan], learners: LearnerGroup, collector: Collector | None, checkpoints: Sequence[Checkpoint]
 ) -> None:
@@ -95,7 +112,19 @@ def _restore(
         learner.restore(checkpoint.arrays)
         if collector is not None:
             collector.restore(checkpoint.arrays)
+            _check_counts(learner, collector, checkpoint)
         warn_of_other_bits(plan, checkpoint)
+
+
+def _check_counts(learner: Learner, collector: Collector, checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint whose buffer, environments and name do not count the same steps."""
+    assert learner.replay is not None
+    for name, count in (
+        (f"{COLLECTOR_PREFIX}env_steps", collector.env_steps),
+        (f"{REPLAY_PREFIX}inserted", learner.replay.inserted),
+    ):
+        if count != checkpoint.step:
+            raise damaged(name, str(checkpoint.step))
 
 
 def _open_collector(plan: Plan, held: ExitStack) -> Collector | None:
@@ -156,8 +185,6 @@ def _run(runs: Sequence[SeedRun], learners: LearnerGroup, collector: Collector |
                 finished = OnlineLoop(runs[0], learners, collector, plan.online, console, stop).run()
             else:
                 finished = TrainingLoop(runs, learners, console, stop).run()
-        if finished and plan.online is not None and plan.online.save_replay is not None:
-            save_replay(plan, learners.learners[0], Path(plan.online.save_replay).expanduser())
     except RunFailed as error:
         logger.error("%s", error)
         error.reported = True

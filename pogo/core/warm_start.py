@@ -10,6 +10,7 @@ import numpy as np
 from pogo.core.chain import actor_name
 from pogo.core.checkpoint import CheckpointStore
 from pogo.core.data.preprocessing import Normalisation
+from pogo.core.environment import EnvironmentSpec
 from pogo.core.errors import BadInput
 from pogo.core.interface import TrainSpec
 from pogo.core.registry import load_algorithm
@@ -34,10 +35,10 @@ class SourceRun:
         return Normalisation.from_json(self.record["normalisation"])
 
     @property
-    def env_id(self) -> str | None:
-        """The environment that it was evaluated in."""
+    def environment(self) -> EnvironmentSpec | None:
+        """What it was evaluated in."""
         environment = self.record["environment"]
-        return None if environment is None else environment["env_id"]
+        return None if environment is None else EnvironmentSpec.from_json(environment)
 
 
 def read_source(run_dir: str) -> SourceRun:

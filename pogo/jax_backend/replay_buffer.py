@@ -29,7 +29,7 @@ class ReplayBuffer(replay.ReplayBuffer):
 
     def read(self) -> np.ndarray:
         """As `pogo.core.replay.ReplayBuffer.read`."""
-        return np.array(self.rows[: len(self)], dtype=np.float32)
+        return np.array(np.asarray(self.rows)[: len(self)], dtype=np.float32)  # sliced there, each length compiles
 
 
 def _insert(held: Array, slots: Array, rows: Array) -> Array:

@@ -73,7 +73,7 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
 
 def _implied_dataset(overrides: Sequence[Override]) -> list[str]:
     """The choice of a dataset that other options stand for."""
-    if any(override.key_or_group == "dataset.path" for override in overrides):
+    if _value(overrides, "dataset.path") is not None:
         return [f"dataset={CUSTOM}"]
     names_environment = _value(overrides, "env") not in (None, NO_ENVIRONMENT)
     continues = _value(overrides, "resume_from") is not None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pogo.core.checkpoint import LARGEST_STEP
 from pogo.core.config.provenance import SOURCES, published_default
 from pogo.core.data.sources import ONLINE
 from pogo.core.errors import BadInput
@@ -19,6 +20,7 @@ _ONLY_ONLINE = {
     "replay_capacity": 1_000_000,
     "save_replay": None,
 }
+_COLLECT = {"actor": 0, "noise_std": 0.1}
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class OnlineConfig:
 
 def is_online(config: Mapping[str, Any]) -> bool:
     """Whether a config, composed or recorded, is of an online run."""
-    return config["dataset"]["name"] == ONLINE and config["dataset"]["path"] is None
+    return config["dataset"]["name"] == ONLINE
 
 
 def refuse_online_settings(resolved: Mapping[str, Any]) -> None:
@@ -60,6 +62,9 @@ def refuse_online_settings(resolved: Mapping[str, Any]) -> None:
     for key, unset in _ONLY_ONLINE.items():
         if (value := resolved["train"][key]) != unset:
             raise BadInput(f"train.{key}={value} is of online runs; {mend}.")
+    for key, unset in _COLLECT.items():
+        if (value := resolved["collect"][key]) != unset:
+            raise BadInput(f"collect.{key}={value} is of online runs; {mend}.")
     if resolved["resume_from"] is not None:
         raise BadInput(f"resume_from={resolved['resume_from']} begins an online run; {mend}.")
 
@@ -76,7 +81,7 @@ def fill_online(resolved: Mapping[str, Any], published_env_steps: int) -> None:
             f"train.updates={train['updates']} is of runs on a dataset; an online run is as long as train.env_steps, "
             "with train.updates_per_step."
         )
-    if train["num_seeds"] != 1:
+    if train["num_seeds"] > 1:
         raise BadInput(
             f"train.num_seeds={train['num_seeds']}: an online run is one seed per program; "
             "pogo-train -m seed=0,1,... --jobs N runs them side by side in processes."
@@ -100,6 +105,8 @@ def online_config(resolved: Mapping[str, Any]) -> OnlineConfig:
     train, collect = resolved["train"], resolved["collect"]
     for key in ("env_steps", "num_envs", "updates_per_step", "replay_capacity"):
         check_positive(f"train.{key}", train[key])
+        if train[key] > LARGEST_STEP:
+            raise BadInput(f"train.{key}={train[key]} is too large; use at most {LARGEST_STEP}.")
     for key in ("random_steps", "learning_starts"):
         check_not_negative(f"train.{key}", train[key])
     check_not_negative("collect.noise_std", collect["noise_std"])
@@ -119,6 +126,11 @@ def online_config(resolved: Mapping[str, Any]) -> OnlineConfig:
     last_actor = resolved["chain"]["num_actors"] - 1
     if not 0 <= config.actor <= last_actor:
         raise BadInput(f"collect.actor={config.actor}: the chain has actors 0 to {last_actor}.")
+    if config.updates_due(config.env_steps) > LARGEST_STEP:
+        raise BadInput(
+            f"train.env_steps={config.env_steps} with train.updates_per_step={config.updates_per_step:g} makes more "
+            f"than {LARGEST_STEP} updates; use fewer."
+        )
     if config.updates_due(config.env_steps) == 0:
         raise BadInput(
             f"train.env_steps={config.env_steps} ends before the first update (train.learning_starts="

@@ -23,10 +23,12 @@ from pogo.core.data.sources import (
     dataset_name,
     load_dataset,
 )
+from pogo.core.environment import EnvironmentSpec, environment_spec
 from pogo.core.errors import BadInput
 from pogo.core.group import GroupOfOne, LearnerGroup
 from pogo.core.interface import Learner, TrainSpec
 from pogo.core.registry import ONLINE_ALGORITHMS, SEED_GROUPS, check_backend, check_name, load_algorithm, load_backend
+from pogo.core.replay import check_memory
 from pogo.core.simulators import default_processes
 from pogo.core.w2 import W2Config
 from pogo.core.warm_start import SourceRun, read_source
@@ -97,6 +99,8 @@ def make_learner(
         BadInput: the backend or the device is not there.
     """
     backend = resolved["backend"]["name"]
+    if replay_capacity is not None:
+        check_memory(replay_capacity, spec.observation_size, spec.action_size)
     return load_backend(backend, "learner").make_learner(
         spec,
         seed=resolved["seed"],
@@ -140,7 +144,8 @@ def make_plans(asked: Mapping[str, Any]) -> list[Plan]:
     preprocessing = load_algorithm(spec.algorithm).preprocessing(spec.hyperparameters, name)
     if settings.online is not None:
         normalisation = settings.source.normalisation if settings.source is not None else None
-        dataset = online_dataset(config, resolved["env"], preprocessing, normalisation)
+        environment = settings.environment or environment_spec(resolved["env"], config.max_episode_steps)
+        dataset = online_dataset(config, environment, preprocessing, normalisation)
     else:
         dataset = load_dataset(config, preprocessing, resolved["env"])
     if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != NO_ENVIRONMENT:
@@ -181,6 +186,7 @@ class Settings:
     run_dirs: dict[int, Path]  # by seed
     online: OnlineConfig | None
     source: SourceRun | None
+    environment: EnvironmentSpec | None  # the source's, where none is named
 
 
 def check_settings(asked: Mapping[str, Any]) -> Settings:
@@ -192,6 +198,8 @@ def check_settings(asked: Mapping[str, Any]) -> Settings:
     for section, key in (("dataset", "path"), ("run", "dir"), ("run", "variant"), ("train", "save_replay")):
         if asked[section][key] == "":  # a shell variable that is not set
             raise BadInput(f"{section}.{key}= is empty; give it a value, or drop it.")
+    if asked["resume_from"] == "":
+        raise BadInput("resume_from= is empty; give a run's folder, or drop it.")
     variant = asked["run"]["variant"]
     if variant is not None and (Path(variant).is_absolute() or ".." in Path(variant).parts):
         raise BadInput(f"run.variant={variant} would leave the run's root; give a plain name, or set run.dir.")
@@ -209,20 +217,18 @@ def check_settings(asked: Mapping[str, Any]) -> Settings:
     check_config(config)
     online = online_config(resolved) if is_online(resolved) else None
     source = read_source(resolved["resume_from"]) if resolved["resume_from"] is not None else None
-    if online is not None:
-        resolved["env"] = _online_environment(resolved["env"], source)
-    name = dataset_name(config) if online is None else environment_name(resolved["env"])
+    environment = None
+    if online is not None and resolved["env"] is None and source is not None:
+        environment = source.environment
+        resolved["env"] = None if environment is None else environment.env_id
+    env: str = resolved["env"] or NO_ENVIRONMENT
+    if online is not None and env == NO_ENVIRONMENT:
+        raise BadInput(f"dataset={ONLINE} collects its own data; name where: env=ID, such as env=Pendulum-v1.")
+    name = dataset_name(config) if online is None else environment_name(env)
     seeds = range(resolved["seed"], resolved["seed"] + resolved["train"]["num_seeds"])
     given = resolved["run"]["dir"]
     run_dirs = {seed: Path(given or default_run_dir({**resolved, "seed": seed}, name)).expanduser() for seed in seeds}
-    return Settings(resolved, spec, config, name, run_dirs, online, source)
-
-
-def _online_environment(asked: str | None, source: SourceRun | None) -> str:
-    env = asked or (source.env_id if source is not None else None)
-    if env in (None, NO_ENVIRONMENT):
-        raise BadInput(f"dataset={ONLINE} collects its own data; name where: env=ID, such as env=Pendulum-v1.")
-    return env
+    return Settings(resolved, spec, config, name, run_dirs, online, source, environment)
 
 
 def _check_num_seeds(resolved: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pogo.core.data.preprocessing import Normalisation, Preprocessing
 from pogo.core.data.sources import ONLINE, Dataset, DatasetConfig, check_reference_returns
 from pogo.core.data.transitions import Transitions
 from pogo.core.data.views import BehaviourStatistics
-from pogo.core.environment import environment_spec
+from pogo.core.environment import EnvironmentSpec
 from pogo.core.errors import BadInput
 
 
@@ -18,20 +18,23 @@ def environment_name(env_id: str) -> str:
 
 
 def online_dataset(
-    config: DatasetConfig, env_id: str, preprocessing: Preprocessing, normalisation: Normalisation | None
+    config: DatasetConfig,
+    environment: EnvironmentSpec,
+    preprocessing: Preprocessing,
+    normalisation: Normalisation | None,
 ) -> Dataset:
     """A dataset without rows: the environment's sizes, bounds and reference returns.
 
     Args:
         config: its limits and reference returns.
-        env_id: gymnasium's name.
+        environment: where to collect.
         preprocessing: what the algorithm asks of data; only a fixed change of rewards needs none.
         normalisation: of an earlier run that this one goes on from; none: observations and rewards as they are.
 
     Raises:
-        BadInput: the environment cannot be used, or the preprocessing needs a dataset.
+        BadInput: the environment does not suit the normalisation, or the preprocessing needs a dataset.
     """
-    environment = environment_spec(env_id, config.max_episode_steps)
+    env_id = environment.env_id
     low, high = np.array(environment.action_low), np.array(environment.action_high)
     size = environment.observation_size
     if normalisation is None:

@@ -1,6 +1,8 @@
 """Writing datasets in D4RL's HDF5 layout: what pogo collects, others read, pogo among them (`dataset.path`)."""
 
+import io
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,13 +16,13 @@ import numpy as np
 from pogo.core.data import d4rl
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.data.views import RawRows, behaviour_statistics
-from pogo.core.durable import sync_folder
+from pogo.core.durable import sync_folder, write_new_file
 from pogo.core.environment import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
-from pogo.core.replay import ReplayBuffer
+from pogo.core.replay import REPLAY_ARRAYS, ReplayBuffer
 
 FORMAT = "D4RL"
-_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
+SUFFIXES = (".hdf5", ".h5")
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,18 @@ class Recording:
 
 def joined(parts: Sequence[Recording]) -> Recording:
     """One recording after another."""
-    arrays = {name: np.concatenate([getattr(part.raw, name) for part in parts]) for name in _ARRAYS}
+    arrays = {name: np.concatenate([getattr(part.raw, name) for part in parts]) for name in REPLAY_ARRAYS}
     return Recording(RawRows(**arrays), np.concatenate([part.is_whole for part in parts]))
 
 
 def check_new_file(path: Path, option: str) -> None:
-    """Refuse a file to write that is there already, or that has no folder to be in.
+    """Refuse a dataset to write that is there already, has another ending, or no folder to be in.
 
     Raises:
         BadInput: that is so.
     """
+    if path.suffix not in SUFFIXES:
+        raise BadInput(f"{option}={path} is to be an HDF5 file; give it a name that ends in .hdf5.")
     if path.exists():
         raise BadInput(f"{option}={path} exists; name another file, or move that one away.")
     if not path.absolute().parent.is_dir():
@@ -76,6 +80,9 @@ def references(
         random_returns: of episodes of uniform actions, [episodes].
         known: the run's reference returns.
         best_return: the return that scores 100, as the user gives it.
+
+    Raises:
+        BadInput: it is not above the random return.
     """
     measured = References(float(random_returns.mean()), len(random_returns))
     if known is not None and best_return is None:
@@ -83,12 +90,17 @@ def references(
         return replace(
             measured, ref_min_score=known[0], ref_max_score=known[1], ref_min_source=source, ref_max_source=source
         )
+    if best_return is not None and not measured.random_return < best_return < math.inf:
+        raise BadInput(
+            f"--best-return {best_return} scores 100, and random actions, which score 0, return "
+            f"{measured.random_return:.1f} here; give one above that."
+        )
     robot = spec.env_id.rsplit("-", 1)[0].lower()
     source = "given"
     if best_return is None and f"{robot}-expert-v2" in d4rl.D4RL_DATASETS:
         best_return = d4rl.D4RL_DATASETS[f"{robot}-expert-v2"].ref_max_score
         source = f"D4RL's constant for {robot}"
-    if best_return is None or not best_return > measured.random_return:
+    if best_return is None:
         return measured
     random_source = f"measured: mean return of uniform actions over {len(random_returns)} episodes"
     return replace(
@@ -149,20 +161,25 @@ def write_recording(
         RunFailed: it exists, or cannot be written.
     """
     metadata = _metadata(recording, spec, refer, origin)
+    image = io.BytesIO()  # HDF5 itself ends the process where a disk is full
+    with h5py.File(image, "w") as file:
+        for name in REPLAY_ARRAYS:
+            file.create_dataset(name, data=getattr(recording.raw, name), compression="gzip", chunks=True)
+        attributes = file.create_group("metadata").attrs
+        for key, value in metadata.items():
+            attributes[key] = value
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with h5py.File(unfinished, "x") as file:
-            for name in _ARRAYS:
-                file.create_dataset(name, data=getattr(recording.raw, name), compression="gzip", chunks=True)
-            attributes = file.create_group("metadata").attrs
-            for key, value in metadata.items():
-                attributes[key] = value
-        with unfinished.open("rb") as written:
-            os.fsync(written.fileno())
-        os.link(unfinished, path)  # unlike a rename, never over another file
+        path.touch(exist_ok=False)  # the name is this process's: a rename alone would go over another's file
+        try:
+            write_new_file(unfinished, image.getvalue())
+            unfinished.replace(path)
+        except OSError:
+            path.unlink()
+            raise
         sync_folder(path.absolute().parent)
     except OSError as error:
-        raise RunFailed(f"{path} could not be written: {error}.") from error
+        raise RunFailed(f"{path} could not be written: {error.strerror or error}.") from error
     finally:
         unfinished.unlink(missing_ok=True)
     return metadata
@@ -171,7 +188,7 @@ def write_recording(
 def _metadata(
     recording: Recording, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
 ) -> dict[str, Any]:
-    whole = {name: getattr(recording.raw, name)[recording.is_whole] for name in _ARRAYS}
+    whole = {name: getattr(recording.raw, name)[recording.is_whole] for name in REPLAY_ARRAYS}
     statistics = behaviour_statistics(RawRows(**whole))
     found = {
         "format": FORMAT,

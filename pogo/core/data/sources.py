@@ -130,6 +130,10 @@ def check_config(config: DatasetConfig) -> None:
     """
     dataset_name(config)
     check_name("dataset.view", config.view, VIEWS)
+    if config.name == ONLINE and config.path is not None:
+        raise BadInput(
+            f"dataset={ONLINE} collects its own data, and dataset.path={config.path} names a file; drop one."
+        )
     if config.path is None and not config.name.startswith(MINARI_PREFIX):
         if config.name == CUSTOM:
             raise BadInput("dataset.name=custom needs a file: dataset.path=FILE.hdf5.")
