@@ -49,6 +49,16 @@ class Diverging(Counting):
         return observation, np.inf if self.time == 3 else reward, terminated, truncated, info
 
 
+class Failing(Counting):
+    """Raises in its third step."""
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        if self.time == 2:
+            raise ZeroDivisionError("a joint is gone")
+        return super().step(action)
+
+
+gymnasium.register("Failing-v0", entry_point=Failing, max_episode_steps=LIMIT)
 gymnasium.register("Diverging-v0", entry_point=Diverging, max_episode_steps=LIMIT)
 gymnasium.register("Counting-v0", entry_point=Counting, max_episode_steps=LIMIT)
 gymnasium.register("Careless-v0", entry_point=Careless, max_episode_steps=LIMIT)

@@ -566,6 +566,13 @@ def test_an_environment_that_fails_is_named(tmp_path: Path) -> None:
     assert "env=tests.environments:Diverging-v0 gave a reward that is not finite at environment step" in outcome.output
 
 
+def test_an_environment_that_raises_is_bad_input(tmp_path: Path) -> None:
+    outcome = train(*arguments(tmp_path / "run", env="tests.environments:Failing-v0", eval__episodes=0))
+    outcome.assert_code(2)
+    assert "env=tests.environments:Failing-v0 failed: ZeroDivisionError: a joint is gone" in outcome.output
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_goes_on_in_the_environment_of_its_source(tmp_path: Path) -> None:
     """With the settings that the source's file gave it, which its name alone does not say."""
     source = tmp_path / "source"

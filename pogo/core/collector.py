@@ -1,7 +1,8 @@
 """Collecting transitions: environments side by side, whose state is in a checkpoint."""
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -11,7 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environment import EnvironmentSpec, make_environment
-from pogo.core.errors import RunFailed
+from pogo.core.errors import BadInput, RunFailed
 from pogo.core.replay import REPLAY_ARRAYS
 from pogo.core.snapshots import COLLECTOR_PREFIX, damaged
 from pogo.core.streams import generator, stream
@@ -48,7 +49,7 @@ class Collector:
             seed: what starts and draws are split from.
             purpose: of the collecting; each has starts and draws of its own.
         """
-        self._spec, self._normalisation, self._seed, self._purpose = spec, normalisation, seed, purpose
+        self.spec, self._normalisation, self._seed, self._purpose = spec, normalisation, seed, purpose
         self._envs = SyncVectorEnv(
             [partial(make_environment, spec)] * num_envs, autoreset_mode=AutoresetMode.DISABLED, copy=True
         )
@@ -85,7 +86,7 @@ class Collector:
         for what, values in (("observation", raw), ("reward", rewards)):
             if not np.isfinite(values).all():
                 raise RunFailed(
-                    f"env={self._spec.env_id} gave a {what} that is not finite at environment step {self.env_steps}: "
+                    f"env={self.spec.env_id} gave a {what} that is not finite at environment step {self.env_steps}: "
                     "the environment has failed, or its simulation has diverged; the last good checkpoint is kept."
                 )
         next_observations = self._normalisation.observations(raw)
@@ -120,7 +121,7 @@ class Collector:
             "env_steps": np.asarray(self.env_steps, dtype=np.int64),
             "episodes": self._episodes.copy(),
             "lengths": np.asarray(lengths, dtype=np.int64),
-            "actions": np.array(actions, dtype=np.float32).reshape(-1, self._spec.action_size),
+            "actions": np.array(actions, dtype=np.float32).reshape(-1, self.spec.action_size),
             "observations": self._raw.astype(np.float64),
             "finished": np.array(self.finished, dtype=np.float64).reshape(-1, 2),
         }
@@ -147,14 +148,14 @@ class Collector:
             logger.warning(
                 "env=%s does not repeat an episode from its seed and actions: its episodes begin anew, and the run "
                 "will differ from one that was not interrupted.",
-                self._spec.env_id,
+                self.spec.env_id,
             )
             self._raw = self._reset(np.ones(self.num_envs, dtype=np.bool_))
         self.observations = self._normalisation.observations(self._raw)
 
     def _checked(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The snapshot's arrays by their short names, of the shapes that this collector writes."""
-        envs, spec = self.num_envs, self._spec
+        envs, spec = self.num_envs, self.spec
         shapes: dict[str, tuple[int | None, ...]] = {
             "env_steps": (),
             "episodes": (envs,),
@@ -223,10 +224,27 @@ class Collector:
         block, row = divmod(self.env_steps // self.num_envs, _NOISE_BLOCK)
         if self._noise is None or self._noise[0] != block:
             rng = generator(self._seed, f"{self._purpose} draws", block)
-            shape = (_NOISE_BLOCK, self.num_envs, self._spec.action_size)
+            shape = (_NOISE_BLOCK, self.num_envs, self.spec.action_size)
             normal, uniform = rng.standard_normal(shape, dtype=np.float32), rng.random(shape, dtype=np.float32)
             self._noise = block, np.stack([normal, uniform])
         return self._noise[1][0, row], self._noise[1][1, row]
+
+
+@contextlib.contextmanager
+def naming_failures(spec: EnvironmentSpec) -> Iterator[None]:
+    """Say which environment raised, before a run has begun.
+
+    Raises:
+        BadInput: it did.
+    """
+    try:
+        yield
+    except (BadInput, RunFailed):
+        raise
+    except Exception as error:
+        raise BadInput(
+            f"env={spec.env_id} failed: {type(error).__name__}: {error}; mend it, or name another."
+        ) from error
 
 
 def collect_episodes(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pogo.core.checkpoint import Checkpoint, CheckpointStore
-from pogo.core.collector import Collector, visited_at_random
+from pogo.core.collector import Collector, naming_failures, visited_at_random
 from pogo.core.config.plan import Plan, make_learner_group, make_plans, spec_of_run
 from pogo.core.console import RunConsole
 from pogo.core.data.recording import check_new_file
@@ -111,7 +111,8 @@ def _restore(
     for plan, learner, checkpoint in zip(plans, learners.learners, checkpoints, strict=False):
         learner.restore(checkpoint.arrays)
         if collector is not None:
-            collector.restore(checkpoint.arrays)
+            with naming_failures(collector.spec):
+                collector.restore(checkpoint.arrays)
             _check_counts(learner, collector, checkpoint)
         warn_of_other_bits(plan, checkpoint)
 
@@ -138,9 +139,11 @@ def _open_collector(plan: Plan, held: ExitStack) -> Collector | None:
     if plan.online.save_replay is not None:
         check_new_file(Path(plan.online.save_replay).expanduser(), "train.save_replay")
     assert plan.dataset.environment is not None
-    return held.enter_context(
-        Collector(plan.dataset.environment, plan.online.num_envs, plan.dataset.normalisation, plan.resolved["seed"])
-    )
+    dataset, seed = plan.dataset, plan.resolved["seed"]
+    with naming_failures(plan.dataset.environment):
+        return held.enter_context(
+            Collector(plan.dataset.environment, plan.online.num_envs, dataset.normalisation, seed)
+        )
 
 
 def _open_evaluator(plan: Plan, opened: ExitStack) -> Evaluator | None:
@@ -172,7 +175,10 @@ def _probed(plan: Plan) -> np.ndarray:
     if plan.online is None:
         return plan.dataset.transitions.observations
     assert plan.dataset.environment is not None
-    return visited_at_random(plan.dataset.environment, plan.dataset.normalisation, PROBED_STEPS, plan.resolved["seed"])
+    with naming_failures(plan.dataset.environment):
+        return visited_at_random(
+            plan.dataset.environment, plan.dataset.normalisation, PROBED_STEPS, plan.resolved["seed"]
+        )
 
 
 def _run(runs: Sequence[SeedRun], learners: LearnerGroup, collector: Collector | None, stop: StopRequest) -> int:

@@ -1,5 +1,6 @@
 """D4RL's HDF5 layout, read as hostile input: shapes first, then only the arrays that are needed."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -190,14 +191,27 @@ def _read_metadata(file: h5py.File, where: str) -> Metadata:
     for key in ("env_id", "action_low", "action_high", "ref_min_score", "ref_max_score", "max_episode_steps"):
         if key in group.attrs:
             attributes[key] = _attribute(group, key, where)
+    if "env_kwargs" in group.attrs:
+        attributes["env_kwargs"] = _environment_settings(group, where)
     return Metadata(**attributes)
 
 
+def _environment_settings(group: h5py.Group | h5py.Dataset, where: str) -> dict[str, bool | int | float]:
+    """Settings of the environment, JSON; numbers and switches only: a text could name a file to load."""
+    try:
+        found = json.loads(str(_bounded(group, "env_kwargs", where)))
+    except ValueError as error:
+        raise BadInput(f"{where}: metadata attribute env_kwargs is not JSON: {error}.") from error
+    if not isinstance(found, dict) or not all(isinstance(value, bool | int | float) for value in found.values()):
+        raise BadInput(
+            f"{where}: metadata attribute env_kwargs = {found!r:.60} is not a mapping to numbers and switches; "
+            "if you trust it, name the environment with env=..."
+        )
+    return found
+
+
 def _attribute(group: h5py.Group | h5py.Dataset, key: str, where: str) -> Any:
-    shape = group.attrs.get_id(key).shape or ()
-    if math.prod(shape) > _MAX_ATTRIBUTE:
-        raise BadInput(f"{where}: metadata attribute {key} has shape {shape}: far too large.")
-    value = group.attrs[key]
+    value = _bounded(group, key, where)
     try:
         if key == "env_id":
             return value.decode() if isinstance(value, bytes) else str(value)
@@ -208,6 +222,13 @@ def _attribute(group: h5py.Group | h5py.Dataset, key: str, where: str) -> Any:
         return float(value)
     except (TypeError, ValueError) as error:
         raise BadInput(f"{where}: metadata attribute {key} = {value!r} is not of the expected type.") from error
+
+
+def _bounded(group: h5py.Group | h5py.Dataset, key: str, where: str) -> Any:
+    shape = group.attrs.get_id(key).shape or ()
+    if math.prod(shape) > _MAX_ATTRIBUTE:
+        raise BadInput(f"{where}: metadata attribute {key} has shape {shape}: far too large.")
+    return group.attrs[key]
 
 
 def _first_line(error: BaseException) -> str:

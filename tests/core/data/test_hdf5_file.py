@@ -231,6 +231,25 @@ def test_metadata_of_a_wrong_type_is_refused(make_file: Callable[..., Path]) -> 
         read_hdf5(make_file(edit), 1.0, with_next_observations=False)
 
 
+def test_settings_of_the_environment_are_read(make_file: Callable[..., Path]) -> None:
+    def edit(file: h5py.File) -> None:
+        file.create_group("metadata").attrs["env_kwargs"] = '{"use_contact_forces": true, "frame_skip": 5}'
+
+    metadata = read_hdf5(make_file(edit), 1.0, with_next_observations=False)[1]
+    assert metadata.env_kwargs == {"use_contact_forces": True, "frame_skip": 5}
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1]", '{"xml_file": "/etc/passwd"}', '{"a": {"b": 1}}', '{"a": null}'])
+def test_other_settings_of_the_environment_are_refused(make_file: Callable[..., Path], text: str) -> None:
+    """A text could name a file for the simulator to load."""
+
+    def edit(file: h5py.File) -> None:
+        file.create_group("metadata").attrs["env_kwargs"] = text
+
+    with pytest.raises(BadInput, match="metadata attribute env_kwargs"):
+        read_hdf5(make_file(edit), 1.0, with_next_observations=False)
+
+
 def test_metadata_behind_a_link_is_not_followed(make_file: Callable[..., Path]) -> None:
     def edit(file: h5py.File) -> None:
         file["metadata"] = h5py.ExternalLink("/etc/passwd", "/x")
