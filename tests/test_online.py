@@ -57,6 +57,8 @@ ONLINE = {
     "chain__num_actors": 2,
 }
 COUNTING = "tests.environments:Counting-v0"
+# What JAX does as torch does, in core: `make test-slow` has it too.
+TORCH_QUICKLY = ["torch", pytest.param("jax", marks=pytest.mark.slow)]
 
 
 def arguments(run_dir: Path, backend: str = "torch", **changes: Any) -> list[str]:
@@ -94,7 +96,7 @@ def test_a_run_counts_environment_steps(whole: Callable, backend: str) -> None:
     assert [line["env_step"] for line in lines(run_dir / "eval.jsonl")] == [100, 200, 260]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", TORCH_QUICKLY)
 def test_a_window_before_the_first_update_has_no_losses(tmp_path: Path, backend: str) -> None:
     pytest.importorskip(backend)
     changes = {"log__every": 20, "train__env_steps": 70, "eval__episodes": 0}
@@ -161,7 +163,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(whole: Callable, tmp_path: Path,
     assert summary(run_dir)["actors"] == summary(reference)["actors"]
 
 
-@pytest.mark.parametrize("backend", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", TORCH_QUICKLY)
 def test_a_killed_run_resumes_to_the_same_bits(whole: Callable, tmp_path: Path, backend: str) -> None:
     reference, run_dir = whole(backend), tmp_path / "run"
     for checkpoint in (50, 150):
@@ -307,7 +309,7 @@ def test_the_actor_that_collects_is_the_one_named(tmp_path: Path) -> None:
     assert abs(rows[0][first, 3] - rows[1][first, 3]) > 1e-3
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", TORCH_QUICKLY)
 def test_an_offline_run_goes_on_online(tmp_path: Path, backend: str) -> None:
     """Same networks: SAC-N's critics and actors, its tanh density aside; then the parameters are carried over."""
     pytest.importorskip(backend)
@@ -346,7 +348,7 @@ def test_networks_that_do_not_match_are_named(tmp_path: Path) -> None:
     train(*arguments(tmp_path / "run", **options | matching)).assert_code(0)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", TORCH_QUICKLY)
 def test_what_is_collected_trains(whole: Callable, tmp_path: Path, backend: str) -> None:
     out = tmp_path / "collected.hdf5"
     collected = call(
@@ -529,7 +531,7 @@ DAMAGE: dict[str, Callable[[np.ndarray], np.ndarray | None]] = {
 }
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", TORCH_QUICKLY)
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_arrays_are_named(whole: Callable, damage: str, backend: str) -> None:
     """Arrays that a manifest vouches for and no run of pogo has written."""
