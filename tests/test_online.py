@@ -462,7 +462,7 @@ def test_other_algorithms_do_not_collect(tmp_path: Path) -> None:
         (("--out", "c.hdf5", "--env", "Hopper-v5"), "env=Hopper-v5 has 11"),
         (("--out", str(PENDULUM)), "exists; name another file"),
     ],
-    ids=str,
+    ids=["no file", "actor", "transitions", "environments", "seed", "checkpoint", "other sizes", "file is there"],
 )
 def test_collect_refuses(
     whole: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], message: str
