@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pogo.core.checkpoint import LARGEST_STEP
 from pogo.core.errors import BadInput
 from pogo.core.snapshots import REPLAY_PREFIX, damaged
 
-LARGEST_STEP = 999_999_999_999  # ever inserted: far beyond any run
 REPLAY_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
 _ROWS, _INSERTED = f"{REPLAY_PREFIX}rows", f"{REPLAY_PREFIX}inserted"
 
@@ -65,7 +65,7 @@ class ReplayBuffer(ABC):
         rows, inserted = arrays.get(_ROWS), arrays.get(_INSERTED)
         if rows is None or rows.ndim != 2 or rows.shape[1] != self.width or rows.dtype != np.float32:
             raise damaged(_ROWS, f"float32[rows, {self.width}]")
-        if inserted is None or inserted.shape != () or not 0 <= int(inserted) < LARGEST_STEP:
+        if inserted is None or inserted.shape != () or not 0 <= int(inserted) <= LARGEST_STEP:
             raise damaged(_INSERTED, "a count")
         if len(rows) != min(int(inserted), self.capacity):
             raise damaged(_ROWS, f"{min(int(inserted), self.capacity)} rows, of {inserted} ever inserted")

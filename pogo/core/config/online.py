@@ -1,26 +1,26 @@
 """What an online run is configured by, checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pogo.core.checkpoint import LARGEST_STEP
 from pogo.core.config.provenance import SOURCES, published_default
+from pogo.core.config.schema import CollectSection, TrainSection
 from pogo.core.data.sources import ONLINE
 from pogo.core.errors import BadInput
 from pogo.core.hyperparameters import check_not_negative, check_positive
 
-# What `train` holds for online runs alone, with the value that leaves it unset.
-_ONLY_ONLINE = {
-    "env_steps": None,
-    "num_envs": 1,
-    "random_steps": None,
-    "learning_starts": 10_000,
-    "updates_per_step": 1.0,
-    "replay_capacity": 1_000_000,
-    "save_replay": None,
-}
-_COLLECT = {"actor": 0, "noise_std": 0.1}
+# What `train` holds for online runs alone.
+_ONLY_ONLINE = (
+    "env_steps",
+    "num_envs",
+    "random_steps",
+    "learning_starts",
+    "updates_per_step",
+    "replay_capacity",
+    "save_replay",
+)
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,11 @@ def refuse_online_settings(resolved: Mapping[str, Any]) -> None:
         BadInput: one is set.
     """
     mend = "collect with algorithm=sac env=ID and no dataset, or drop it"
-    for key, unset in _ONLY_ONLINE.items():
-        if (value := resolved["train"][key]) != unset:
-            raise BadInput(f"train.{key}={value} is of online runs; {mend}.")
-    for key, unset in _COLLECT.items():
-        if (value := resolved["collect"][key]) != unset:
-            raise BadInput(f"collect.{key}={value} is of online runs; {mend}.")
+    train, collect = asdict(TrainSection()), asdict(CollectSection())
+    unset = {("train", key): train[key] for key in _ONLY_ONLINE} | {("collect", key): collect[key] for key in collect}
+    for (section, key), value in unset.items():
+        if (given := resolved[section][key]) != value:
+            raise BadInput(f"{section}.{key}={given} is of online runs; {mend}.")
     if resolved["resume_from"] is not None:
         raise BadInput(f"resume_from={resolved['resume_from']} begins an online run; {mend}.")
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -69,8 +70,12 @@ class Normalisation:
 
     def environment_actions(self, actions: np.ndarray) -> np.ndarray:
         """Actions in [-1, 1] in the environment's units, float32, cut at its bounds."""
-        middle, half = _middle_and_half(self.action_low, self.action_high)
+        middle, half = self._middle_and_half
         return np.clip(middle + half * actions, self.action_low, self.action_high).astype(np.float32)
+
+    @cached_property
+    def _middle_and_half(self) -> tuple[np.ndarray, np.ndarray]:
+        return _middle_and_half(self.action_low, self.action_high)  # once: actions are scaled at every step
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; a float's text form names exactly that float."""
