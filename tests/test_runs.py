@@ -301,7 +301,7 @@ def test_eval_shows_a_table(runs: Runs) -> None:
 @pytest.mark.parametrize(
     ("given", "fragment"),
     [
-        (("--checkpoint", "7"), "has no checkpoint of update 7; it has 6, 12."),
+        (("--checkpoint", "7"), "has no checkpoint 7; it has 6, 12."),
         (("--actor", "3"), "the run has actors 0 to 2"),
         (("--actor", "-1"), "the run has actors 0 to 2"),
         (("--backend", "troch"), "Did you mean 'torch'?"),
