@@ -76,7 +76,8 @@ def _document(report: "Report") -> dict[str, Any]:
         "rows": [row.to_json() for row in report.rows],
         "unfinished": [str(path) for path in report.unfinished],
         "failed_evaluations": [
-            {"run": str(failure.run), "update": failure.update, "error": failure.error} for failure in report.failures
+            {"run": str(failure.run), failure.clock.unit: failure.count, "error": failure.error}
+            for failure in report.failures
         ],
         "not_evaluated": [str(path) for path in report.unevaluated],
     }
@@ -84,7 +85,9 @@ def _document(report: "Report") -> dict[str, Any]:
 
 def _notes(report: "Report") -> list[str]:
     """A line for each kind of run that the table lacks, naming them."""
-    failures = [f"{failure.run} at update {failure.update} ({failure.error})" for failure in report.failures]
+    failures = [
+        f"{failure.run} at {failure.clock.words(failure.count)} ({failure.error})" for failure in report.failures
+    ]
     kinds = {
         "unfinished run": [str(path) for path in report.unfinished],
         "failed evaluation": failures,
@@ -118,7 +121,8 @@ def _markdown(rows: "Sequence[Row]", curve: bool) -> str:
         "actor": [str(row.actor) for row in rows],
         "kind": [_escaped(row.kind) for row in rows],
         "mode": [row.mode for row in rows],
-        "updates": [str(row.updates) for row in rows],
+        "updates": [_count(row.updates) for row in rows],
+        "env steps": [_count(row.env_steps) for row in rows],
         "seeds": [str(row.num_seeds) for row in rows],
         "return": [_number(row.return_mean) for row in rows],
         "std": [_number(row.return_std_over_seeds) for row in rows],
@@ -126,11 +130,12 @@ def _markdown(rows: "Sequence[Row]", curve: bool) -> str:
         "score std": [_number(row.normalized_score_std_over_seeds) for row in rows],
         "behaviour": [_number(row.behaviour_return_mean) for row in rows],
     }
-    if not any(columns["settings"]):
-        del columns["settings"]
+    for header in ("settings", "updates", "env steps"):
+        if not any(columns[header]):
+            del columns[header]
     if curve:
         del columns["behaviour"]
-    numbers = {"actor", "updates", "seeds", "return", "std", "score", "score std", "behaviour"}
+    numbers = {"actor", "updates", "env steps", "seeds", "return", "std", "score", "score std", "behaviour"}
     cells = []
     for header, column in columns.items():
         width = max(map(len, (header, *column)))
@@ -150,6 +155,10 @@ def _settings(row: "Row") -> str:
     return " ".join(
         f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in row.settings.items()
     )
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def _number(value: float | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from pogo.core.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.interface import Mode
 from pogo.core.results import MODES, ActorMode, Labels, Result, Run, read_runs
 
@@ -30,7 +31,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Row:
-    """One actor in one mode after so many updates. None: unknown, or no spread, as of a single seed."""
+    """One actor in one mode after so many updates, or environment steps of online runs.
+
+    None: of the other kind of run, unknown, or no spread, as of a single seed.
+    """
 
     dataset: str
     algorithm: str
@@ -40,7 +44,8 @@ class Row:
     actor: int
     kind: str
     mode: Mode
-    updates: int  # or environment steps, of an online run
+    updates: int | None
+    env_steps: int | None
     num_seeds: int
     seeds: tuple[int, ...]
     return_mean: float
@@ -59,7 +64,8 @@ class Failure:
     """An evaluation that broke: no score."""
 
     run: Path
-    update: int
+    clock: Clock
+    count: int  # by that clock
     error: str
 
 
@@ -91,7 +97,7 @@ def make_report(folder: Path, modes: Iterable[Mode] = MODES, *, curve: bool = Fa
         rows=[row for group in groups for row in _rows(group, set(modes))],
         unfinished=[run.path for run in runs if not run.is_finished],
         failures=[
-            Failure(run.path, evaluation.update, evaluation.error)
+            Failure(run.path, run.clock, evaluation.count, evaluation.error)
             for run in kept
             for evaluation in run.evaluations
             if evaluation.error is not None
@@ -148,16 +154,17 @@ def _newest_of_each_seed(runs: Sequence[Run]) -> list[Run]:
 
 
 def _rows(group: Group, modes: set[Mode]) -> list[Row]:
-    """One row per actor, mode and update, over the seeds that have it."""
+    """One row per actor, mode and point in the run, over the seeds that have it."""
     found: dict[tuple[ActorMode, int], list[tuple[int, Result]]] = defaultdict(list)
     for run in group.runs:
         for evaluation in run.evaluations:
             for actor_mode, result in evaluation.results.items():
                 if actor_mode.mode in modes:
-                    found[actor_mode, evaluation.update].append((run.seed, result))
+                    found[actor_mode, evaluation.count].append((run.seed, result))
     behaviour = _behaviour(group)
+    clock = group.runs[0].clock
     rows = []
-    for (actor_mode, update), results in sorted(found.items()):
+    for (actor_mode, count), results in sorted(found.items()):
         returns = [result.return_mean for _, result in results]
         scores = [result.normalized_score for _, result in results if result.normalized_score is not None]
         if len(scores) < len(returns):  # a mean over fewer seeds than the row says would mislead
@@ -167,7 +174,8 @@ def _rows(group: Group, modes: set[Mode]) -> list[Row]:
                 *group.labels,
                 group.settings,
                 *actor_mode,
-                updates=update,
+                updates=count if clock is UPDATES else None,
+                env_steps=count if clock is ENV_STEPS else None,
                 num_seeds=len(results),
                 seeds=tuple(seed for seed, _ in results),
                 return_mean=fmean(returns),

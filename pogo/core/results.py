@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
-from pogo.core.clock import ENV_STEPS, UPDATES
+from pogo.core.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.schema import Config
 from pogo.core.data.online import environment_name
 from pogo.core.data.sources import ONLINE, DatasetConfig, dataset_name
@@ -74,7 +74,7 @@ class Result:
 class Evaluation:
     """One evaluation of a chain. A failed one has no results, and neither has one that was not asked for."""
 
-    update: int  # or environment step, of an online run
+    count: int  # of updates or environment steps, as the run's clock says
     results: Mapping[ActorMode, Result]
     error: str | None = None
 
@@ -87,6 +87,7 @@ class Run:
     labels: Labels
     settings: Mapping[str, Any]  # flat, what is set; no labels, and nothing that does not change what is computed
     seed: int
+    clock: Clock
     written: float  # time of summary.json, or of config.json where that is missing
     is_finished: bool
     behaviour: float | None  # mean return of the dataset's own policy; None: unfinished, or no complete episode
@@ -201,14 +202,13 @@ def _read_run(path: Path, curve: bool) -> Run:
         last = _evaluation(summary, summary.get(int, clock.units), "evaluation_failed")
         behaviour = summary.get_or_none(float, "behaviour", "return_mean")
         written = path / SUMMARY
-    evaluations = (
-        _curve(path / EVALUATION, clock.unit, is_finished=last is not None) if curve else [last] if last else []
-    )
+    evaluations = _curve(path / EVALUATION, clock, is_finished=last is not None) if curve else [last] if last else []
     return Run(
         path=path,
         labels=labels,
         settings=_settings(config),
         seed=seed,
+        clock=clock,
         written=written.stat().st_mtime,
         is_finished=last is not None,
         behaviour=behaviour,
@@ -251,11 +251,11 @@ def _settings(config: _Document) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if value is not None and key not in _FREE_KEYS | _LABEL_KEYS}
 
 
-def _evaluation(document: _Document, update: int, failed: str) -> Evaluation:
+def _evaluation(document: _Document, count: int, failed: str) -> Evaluation:
     """Of an evaluation's line or a summary, which name a failure differently."""
     error = document.get_or_none(str, failed) if failed in document.content else None
     if error is not None:
-        return Evaluation(update, {}, " ".join(error.split()))  # a message may have lines
+        return Evaluation(count, {}, " ".join(error.split()))  # a message may have lines
     results = {}
     for position, content in enumerate(document.items(dict, "actors")):
         actor = _Document(f"{document.name}: actors[{position}]", content)
@@ -265,16 +265,16 @@ def _evaluation(document: _Document, update: int, failed: str) -> Evaluation:
                 results[ActorMode(index, kind, mode)] = Result(
                     actor.get(float, mode, "return_mean"), actor.get_or_none(float, mode, "normalized_score")
                 )
-    return Evaluation(update, results)
+    return Evaluation(count, results)
 
 
-def _curve(path: Path, unit: str, is_finished: bool) -> list[Evaluation]:
-    """Every evaluation of a run, in the order of `unit`."""
+def _curve(path: Path, clock: Clock, is_finished: bool) -> list[Evaluation]:
+    """Every evaluation of a run, in order."""
     if not is_finished and not path.exists():  # it has just begun
         return []
     *lines, rest = path.read_bytes().split(b"\n")
     if rest:  # a process was killed as it wrote, or is writing
         logger.warning("%s: its last line is cut short and left out.", path)
     documents = [_Document.parse(f"{path}:{number}", line) for number, line in enumerate(lines, 1)]
-    found = {document.get(int, unit): document for document in documents}
-    return [_evaluation(found[update], update, "failed") for update in sorted(found)]
+    found = {document.get(int, clock.unit): document for document in documents}
+    return [_evaluation(found[count], count, "failed") for count in sorted(found)]

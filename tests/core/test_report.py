@@ -132,6 +132,7 @@ def test_mean_and_spread_over_seeds(tmp_path: Path) -> None:
         kind="gaussian",
         mode="deterministic",
         updates=3000,
+        env_steps=None,
         num_seeds=3,
         seeds=(0, 1, 2),
         return_mean=-130.0,
@@ -158,6 +159,25 @@ def test_the_table_is_markdown(tmp_path: Path) -> None:
              "|    3000 |     1 |    1.0 |   - |     - |         - |         - |",
              "|    3000 |     2 | -115.0 | 7.1 |  15.0 |       7.1 |    -800.0 |")  # fmt: skip
     assert report(tmp_path).output.splitlines() == [a + b for a, b in zip(left, right, strict=True)]
+
+
+def test_online_runs_count_environment_steps(tmp_path: Path) -> None:
+    online = config(1, dataset__name="online", env="Pendulum-v1", train={"updates": None, "env_steps": 500})
+    summary = {"dataset": "Pendulum-v1", "updates": 400, "env_steps": 500, "behaviour": {"return_mean": None}}
+    write_run(tmp_path / "online", online, one_actor(-5.0), **summary)
+    (row,), _ = table(tmp_path)
+    assert row["env steps"] == "500"
+    assert "updates" not in row
+    write_run(tmp_path / "offline", config(0), one_actor(-6.0))
+    rows, _ = table(tmp_path)
+    assert [(row["dataset"], row["updates"], row["env steps"]) for row in rows] == [
+        ("Pendulum-v1", "", "500"),
+        ("pendulum", "3000", ""),
+    ]
+    (tmp_path / "online" / "summary.json").unlink()
+    (tmp_path / "online" / "eval.jsonl").write_text(json.dumps({"env_step": 250, "failed": "no display"}) + "\n")
+    curve = report(tmp_path / "online", "--curve").output
+    assert f"1 failed evaluation: {tmp_path}/online at env step 250 (no display)." in curve
 
 
 def test_modes(tmp_path: Path) -> None:
@@ -410,6 +430,7 @@ def test_json(tmp_path: Path) -> None:
                 "kind": "deterministic",
                 "mode": "deterministic",
                 "updates": 3000,
+                "env_steps": None,
                 "num_seeds": 2,
                 "seeds": [0, 4],
                 "return_mean": 1.5,
