@@ -387,7 +387,12 @@ def test_golden_refuses(given: tuple[str, ...], fragment: str) -> None:
 
 @pytest.mark.parametrize(
     ("given", "fragment"),
-    [(("algorithm=rebrack",), "Did you mean 'rebrac'?"), (("w2.blur=0",), "w2.blur=0.0"), (("-x",), "-x")],
+    [
+        (("algorithm=rebrack",), "Did you mean 'rebrac'?"),
+        (("w2.blur=0",), "w2.blur=0.0"),
+        (("-x",), "-x"),
+        (("algorithm=sac", "env=Pendulum-v1"), "draws its batches at random and collects nothing; drop env="),
+    ],
 )
 def test_parity_refuses(given: tuple[str, ...], fragment: str) -> None:
     for backend in BACKENDS:
@@ -398,7 +403,7 @@ def test_parity_refuses(given: tuple[str, ...], fragment: str) -> None:
     assert outcome.output.count("\n") == 1
 
 
-@pytest.mark.parametrize("module", ["train", "evaluate", "parity", "golden", "report"])
+@pytest.mark.parametrize("module", ["train", "evaluate", "collect", "parity", "golden", "report"])
 def test_help_and_version_are_never_refused(module: str) -> None:
     import importlib
 

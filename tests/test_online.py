@@ -328,6 +328,21 @@ def test_an_offline_run_goes_on_online(tmp_path: Path, backend: str) -> None:
     train(*arguments(run_dir, backend, **options)).assert_code(0)  # finished: nothing to do
 
 
+def test_a_run_that_has_begun_needs_its_source_no_more(tmp_path: Path) -> None:
+    source, reference, run_dir = tmp_path / "source", tmp_path / "reference", tmp_path / "run"
+    offline = {"env": None, "train__env_steps": None, "train__learning_starts": None, "train__updates": 2}
+    train(*arguments(source, **offline, eval__episodes=0)).assert_code(0)
+    options = {"env": None, "resume_from": source, "eval__episodes": 0, "algorithm__schedule_updates": 200}
+    train(*arguments(reference, **options, train__env_steps=90)).assert_code(0)
+    train(*arguments(run_dir, **options, train__env_steps=70)).assert_code(0)
+    source.rename(tmp_path / "elsewhere")
+    gone = train(*arguments(tmp_path / "other", **options))
+    gone.assert_code(2)
+    assert "its own folder named by run.dir" in gone.output
+    train(*arguments(run_dir, **options, train__env_steps=90)).assert_code(0)
+    assert array_bytes(run_dir) == array_bytes(reference)
+
+
 def test_networks_that_do_not_match_are_named(tmp_path: Path) -> None:
     source = tmp_path / "source"
     train(*small_arguments(source, algorithm="iql", train__updates=2, eval__episodes=0)).assert_code(0)

@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parity(arguments: Sequence[str]) -> int:
     from pogo.core.config.compose import compose_config  # late: --help answers without these
+    from pogo.core.config.online import is_online
     from pogo.core.config.plan import resolve, spec_of_run
+    from pogo.core.errors import BadInput
     from pogo.core.parity import drift, parity_case
     from pogo.core.registry import BACKENDS, check_backend
 
@@ -38,7 +40,10 @@ def _parity(arguments: Sequence[str]) -> int:
         check_backend(backend)
     given = {argument.split("=", 1)[0] for argument in arguments}
     defaults = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in given]
-    resolved = resolve(compose_config([*defaults, *arguments]))
+    asked = compose_config([*defaults, *arguments])
+    if is_online(asked):
+        raise BadInput("pogo-parity draws its batches at random and collects nothing; drop env=, dataset=, resume_from=.")
+    resolved = resolve(asked)
     spec = spec_of_run(resolved, OBSERVATION_SIZE, ACTION_SIZE)
     case = parity_case(spec, resolved["seed"], resolved["train"]["updates"])
     kinds = " -> ".join(actor.kind for actor in spec.actors)

@@ -50,7 +50,10 @@ def read_source(run_dir: str) -> SourceRun:
     folder = Path(run_dir).expanduser()
     store = CheckpointStore(folder)
     if not folder.is_dir() or not store.steps():
-        raise BadInput(f"resume_from={run_dir} holds no checkpoints; give a run's own folder, which has checkpoints/.")
+        raise BadInput(
+            f"resume_from={run_dir} holds no checkpoints; give a run's own folder, which has checkpoints/. "
+            "A run that has begun with it goes on without it, its own folder named by run.dir."
+        )
     found = store.load_newest(set_aside=False)
     assert found is not None  # there are steps, and none good is an error
     networks = {

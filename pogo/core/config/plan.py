@@ -9,7 +9,7 @@ from typing import Any
 
 from pogo.core.actors import resolve_actors
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
-from pogo.core.checkpoint import LARGEST_STEP
+from pogo.core.checkpoint import LARGEST_STEP, CheckpointStore
 from pogo.core.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.online import OnlineConfig, fill_online, is_online, online_config, refuse_online_settings
 from pogo.core.config.provenance import DEFAULT, SOURCES, published_default
@@ -61,7 +61,7 @@ class Plan:
     dataset: Dataset
     run_dir: Path
     online: OnlineConfig | None = None  # of a run that collects its own data
-    source: SourceRun | None = None  # the run that it goes on from
+    source: SourceRun | None = None  # the run whose actors and critics it begins with
 
     @property
     def backend(self) -> str:
@@ -216,7 +216,7 @@ def check_settings(asked: Mapping[str, Any]) -> Settings:
     config = DatasetConfig(**resolved["dataset"])
     check_config(config)
     online = online_config(resolved) if is_online(resolved) else None
-    source = read_source(resolved["resume_from"]) if resolved["resume_from"] is not None else None
+    source = _read_source(resolved)
     environment = None
     if online is not None and resolved["env"] is None and source is not None:
         environment = source.environment
@@ -229,6 +229,21 @@ def check_settings(asked: Mapping[str, Any]) -> Settings:
     given = resolved["run"]["dir"]
     run_dirs = {seed: Path(given or default_run_dir({**resolved, "seed": seed}, name)).expanduser() for seed in seeds}
     return Settings(resolved, spec, config, name, run_dirs, online, source, environment)
+
+
+def _read_source(resolved: Mapping[str, Any]) -> SourceRun | None:
+    """The run that `resume_from` names; where it is gone, this run itself, once it has begun: all is taken over."""
+    if resolved["resume_from"] is None:
+        return None
+    try:
+        return read_source(resolved["resume_from"])
+    except BadInput:
+        given, env = resolved["run"]["dir"], resolved["env"]
+        if given is None and env is not None:
+            given = default_run_dir(resolved, environment_name(env))
+        if given is None or not CheckpointStore(Path(given).expanduser()).steps():
+            raise
+        return read_source(str(given))
 
 
 def _check_num_seeds(resolved: Mapping[str, Any]) -> None:
