@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import Plan, make_learner_group, make_plans
-from pogo.core.evaluation import Evaluator
 from pogo.core.registry import BACKENDS
+from pogo.core.runs.evaluation import Evaluator
 
 
 def seconds(plan: Plan, processes: Sequence[int], rounds: int, updates: int) -> tuple[list[float], float]:

@@ -39,10 +39,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.train import MATRIX_PRODUCTS, MATRIX_SIZE, NO_CACHES, THREAD_VARIABLES, matrix_seconds
 from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Normalisation
-from pogo.core.environment import environment_spec, make_environment
+from pogo.core.environments.spec import environment_spec, make_environment
 from pogo.core.errors import EXIT_DONE, BadInput
-from pogo.core.evaluation import Evaluator
 from pogo.core.registry import BACKENDS, check_backend
+from pogo.core.runs.evaluation import Evaluator
 
 # Of both sides.
 HIDDEN_SIZE, NUM_LAYERS = 256, 2  # with ReLU, of actor and critics

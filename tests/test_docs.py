@@ -14,7 +14,7 @@ from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import resolve
 from pogo.core.parity import drift, parity_case
 from pogo.core.registry import ALGORITHMS
-from pogo.core.sweep import plan_sweep
+from pogo.core.runs.sweep import plan_sweep
 from tests.learner_checks import transitions
 from tests.parity.helpers import CHAINS, problem
 

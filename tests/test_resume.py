@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pogo.core.checkpoint import CheckpointStore
-from pogo.core.logs import RunLog
-from pogo.core.loop import TrainingLoop
-from pogo.core.seed_run import SeedRun
+from pogo.core.files.checkpoint import CheckpointStore
+from pogo.core.files.logs import RunLog
+from pogo.core.runs.loop import TrainingLoop
+from pogo.core.runs.seed_run import SeedRun
 from tests.run_helpers import (
     ALGORITHMS,
     BACKENDS,
@@ -135,7 +135,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     # An update that takes for ever.
     (tmp_path / "slow.py").write_text(
-        "import time, pogo.core.loop as loop\n"
+        "import time, pogo.core.runs.loop as loop\n"
         "loop.TrainingLoop._advance = lambda self: (print('here', flush=True), time.sleep(1000))\n"
         "from pogo.cli.train import main\n"
     )
@@ -428,7 +428,7 @@ def test_the_other_backend_takes_over(whole: Callable, tmp_path: Path, backend: 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_the_other_backend_takes_over_is_exact(whole: Callable, backend: str) -> None:
-    from pogo.core.stored_run import StoredRun
+    from pogo.core.runs.stored_run import StoredRun
 
     other = next(name for name in BACKENDS if name != backend)
     pytest.importorskip(other)
@@ -450,7 +450,7 @@ def test_a_failed_save_ends_the_run_with_its_path(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"pogo.core.checkpoint.{call}", full)
+        patch.setattr(f"pogo.core.files.checkpoint.{call}", full)
         outcome = train(*arguments(run_dir))
     outcome.assert_code(1)
     log = (run_dir / "run.log").read_text()
@@ -510,7 +510,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path, backend: str) ->
     named = int(message.split("update ", 1)[1].split(":")[0])
     # One update per call finds the same one.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pogo.core.loop.CALL_SECONDS", 0.0)
+        patch.setattr("pogo.core.runs.loop.CALL_SECONDS", 0.0)
         train(*arguments(tmp_path / "single", backend, **changes)).assert_code(1)
     single = (tmp_path / "single" / "run.log").read_text()
     assert f"update {named}:" in single

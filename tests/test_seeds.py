@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from pogo.cli import report
-from pogo.core.checkpoint import CheckpointStore
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import LARGEST_NUM_SEEDS, check_settings
 from pogo.core.errors import BadInput, RunFailed
-from pogo.core.loop import TrainingLoop
+from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.metrics import check_seeds_finite
 from pogo.core.probe import make_probe
 from pogo.core.registry import ALGORITHMS, BACKENDS, SEED_GROUPS, load_backend
-from pogo.core.run import RunLock
-from pogo.core.seed_run import SeedRun
-from pogo.core.sweep import plan_sweep
+from pogo.core.runs.folder import RunLock
+from pogo.core.runs.loop import TrainingLoop
+from pogo.core.runs.seed_run import SeedRun
+from pogo.core.runs.sweep import plan_sweep
 from tests.backends import Framework
 from tests.learner_checks import transitions
 from tests.parity.helpers import ACT, OBS, problem

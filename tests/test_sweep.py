@@ -14,7 +14,7 @@ from pogo.core.config.plan import resolve
 from pogo.core.config.provenance import annotated_yaml
 from pogo.core.errors import BadInput
 from pogo.core.registry import ALGORITHMS, BACKENDS
-from pogo.core.sweep import plan_sweep, share_threads
+from pogo.core.runs.sweep import plan_sweep, share_threads
 from tests.run_helpers import call, run_command, start, stop, wait_for
 
 EXPERIMENTS = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))

@@ -41,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _collect(arguments: Sequence[str]) -> int:
-    from pogo.core.collection import ActorEpisodes, collect  # late: --help answers without these
     from pogo.core.config.command_line import parse
-    from pogo.core.data.recording import check_new_file
-    from pogo.core.environment import environment_spec
+    from pogo.core.environments.spec import environment_spec
     from pogo.core.errors import BadInput
-    from pogo.core.stored_run import StoredRun
+    from pogo.core.online.recording import check_new_file
+    from pogo.core.runs.collection import ActorEpisodes, collect  # late: --help answers without these
+    from pogo.core.runs.stored_run import StoredRun
 
     parser = argparse.ArgumentParser("pogo-collect", add_help=False, exit_on_error=False)
     parser.add_argument("run_dir", type=Path)

@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _evaluate(arguments: Sequence[str]) -> int:
     from pogo.core.config.command_line import parse  # late: --help answers without these
-    from pogo.core.console import RunConsole
-    from pogo.core.environment import environment_spec
+    from pogo.core.environments.spec import environment_spec
     from pogo.core.errors import BadInput
-    from pogo.core.stored_run import StoredRun
+    from pogo.core.runs.console import RunConsole
+    from pogo.core.runs.stored_run import StoredRun
 
     parser = argparse.ArgumentParser("pogo-eval", add_help=False, exit_on_error=False)
     parser.add_argument("run_dir", type=Path)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pogo.cli.common import run_command
 
 if TYPE_CHECKING:
-    from pogo.core.report import Report, Row
+    from pogo.core.runs.report import Report, Row
 
 HELP = """\
 pogo-report FOLDER: table the runs in a folder, wherever they lie in it: mean and std over seeds, per actor and mode.
@@ -47,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(arguments: Sequence[str]) -> int:
     from pogo.core.config.command_line import parse  # late: --help answers without these
-    from pogo.core.report import make_report
-    from pogo.core.results import MODES
+    from pogo.core.runs.report import make_report
+    from pogo.core.runs.results import MODES
 
     parser = argparse.ArgumentParser("pogo-report", add_help=False, exit_on_error=False)
     parser.add_argument("folder", type=Path)
@@ -101,7 +101,7 @@ def _notes(report: "Report") -> list[str]:
 
 
 def _write_csv(report: "Report") -> None:
-    from pogo.core.report import Row
+    from pogo.core.runs.report import Row
 
     writer = csv.DictWriter(sys.stdout, [field.name for field in dataclasses.fields(Row)], lineterminator="\n")
     writer.writeheader()

@@ -63,7 +63,7 @@ def _train(arguments: Sequence[str]) -> int:
     from pogo.core.config.compose import compose_config
     from pogo.core.config.plan import resolve
     from pogo.core.config.provenance import annotated_yaml
-    from pogo.core.training import train
+    from pogo.core.runs.training import train
 
     if any(argument in MULTIRUN for argument in arguments):
         return _sweep([argument for argument in arguments if argument not in MULTIRUN])
@@ -77,7 +77,7 @@ def _train(arguments: Sequence[str]) -> int:
 
 
 def _sweep(arguments: Sequence[str]) -> int:
-    from pogo.core.sweep import plan_sweep, run_sweep, share_threads
+    from pogo.core.runs.sweep import plan_sweep, run_sweep, share_threads
 
     overrides, jobs = _jobs([argument for argument in arguments if argument != "--cfg"])
     cells = plan_sweep(share_threads(overrides, jobs))

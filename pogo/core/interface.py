@@ -9,8 +9,8 @@ import numpy as np
 
 from pogo.core.actors import ActorConfig
 from pogo.core.chain import ChainConfig
+from pogo.core.online.replay import ReplayBuffer
 from pogo.core.probe import Probe
-from pogo.core.replay import ReplayBuffer
 from pogo.core.w2 import W2Config
 
 Array = TypeVar("Array")

@@ -6,7 +6,7 @@ import pytest
 
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import check_settings
-from pogo.core.environment import environment_spec
+from pogo.core.environments.spec import environment_spec
 
 # CS285 homework 3 (2023), hw3/experiments/sac: what each sets, under its own names where they differ from pogo's.
 HARD = {"tau": None, "target_update_period": 1000}

@@ -162,7 +162,7 @@ def test_a_run_whose_file_cannot_be_written_is_not_finished(tmp_path: Path, capl
     run_dir, file = tmp_path / "run", tmp_path / "replay.hdf5"
     options = {"train__save_replay": file, "train__env_steps": 70, "eval__episodes": 0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pogo.core.data.recording.write_new_file", no_space)
+        patch.setattr("pogo.core.online.recording.write_new_file", no_space)
         failed = train(*arguments(run_dir, **options))
     failed.assert_code(1)
     assert f"{file} could not be written: No space left on device." in caplog.text

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pogo.core.checkpoint import Checkpoint, CheckpointStore
-from pogo.core.collector import Collector
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import make_plans
 from pogo.core.errors import BadInput
-from pogo.core.online_loop import OnlineLoop
-from pogo.core.run import check_unchanged, run_record
+from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.online.collector import Collector
+from pogo.core.runs.folder import check_unchanged, run_record
+from pogo.core.runs.online_loop import OnlineLoop
 from tests.online.helpers import TORCH_QUICKLY, arguments
 from tests.run_helpers import (
     BACKENDS,
@@ -52,7 +52,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(whole: Callable, tmp_path: Path,
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OnlineLoop, "_step", interrupted)
-        patch.setattr("pogo.core.online_loop.CALL_SECONDS", 0.0)  # the stop is looked at after every step
+        patch.setattr("pogo.core.runs.online_loop.CALL_SECONDS", 0.0)  # the stop is looked at after every step
         train(*arguments(run_dir, backend)).assert_code(143)
     assert sent
     assert steps(run_dir)[-1] == at + 1

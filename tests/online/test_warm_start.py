@@ -9,7 +9,7 @@ import pytest
 
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import make_plans
-from pogo.core.warm_start import read_source
+from pogo.core.online.warm_start import read_source
 from tests.online.helpers import TORCH_QUICKLY, arguments
 from tests.run_helpers import arguments as small_arguments
 from tests.run_helpers import (

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pogo.core.checkpoint import LARGEST_STEP
 from pogo.core.config.provenance import SOURCES, published_default
 from pogo.core.config.schema import CollectSection, TrainSection
 from pogo.core.data.sources import ONLINE
 from pogo.core.errors import BadInput
+from pogo.core.files.checkpoint import LARGEST_STEP
 from pogo.core.hyperparameters import check_not_negative, check_positive
 
 # What `train` holds for online runs alone.

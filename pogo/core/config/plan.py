@@ -9,7 +9,6 @@ from typing import Any
 
 from pogo.core.actors import resolve_actors
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
-from pogo.core.checkpoint import LARGEST_STEP, CheckpointStore
 from pogo.core.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.online import OnlineConfig, fill_online, is_online, online_config, refuse_online_settings
 from pogo.core.config.provenance import DEFAULT, SOURCES, published_default
@@ -23,15 +22,16 @@ from pogo.core.data.sources import (
     dataset_name,
     load_dataset,
 )
-from pogo.core.environment import EnvironmentSpec, environment_spec
+from pogo.core.environments.simulators import default_processes
+from pogo.core.environments.spec import EnvironmentSpec, environment_spec
 from pogo.core.errors import BadInput
+from pogo.core.files.checkpoint import LARGEST_STEP, CheckpointStore
 from pogo.core.group import GroupOfOne, LearnerGroup
 from pogo.core.interface import Learner, TrainSpec
+from pogo.core.online.replay import check_memory
+from pogo.core.online.warm_start import SourceRun, read_source
 from pogo.core.registry import ONLINE_ALGORITHMS, SEED_GROUPS, check_backend, check_name, load_algorithm, load_backend
-from pogo.core.replay import check_memory
-from pogo.core.simulators import default_processes
 from pogo.core.w2 import W2Config
-from pogo.core.warm_start import SourceRun, read_source
 
 RESUME_MODES = ("auto", "never", "must")
 DTYPES = ("float32", "float64")

@@ -8,7 +8,7 @@ from pogo.core.data.preprocessing import Normalisation, Preprocessing
 from pogo.core.data.sources import ONLINE, Dataset, DatasetConfig, check_reference_returns
 from pogo.core.data.transitions import Transitions
 from pogo.core.data.views import BehaviourStatistics
-from pogo.core.environment import EnvironmentSpec
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 
 

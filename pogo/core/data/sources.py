@@ -9,8 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from pogo.core import antmaze
-from pogo.core.data import d4rl, d4rl_package
+from pogo.core.data import d4rl
 from pogo.core.data.download import cache_folder, cached_file, check_digest, check_url
 from pogo.core.data.hdf5_file import Metadata, check_layout, raw_rows, read_hdf5
 from pogo.core.data.minari_source import PREFIX as MINARI_PREFIX
@@ -27,7 +26,8 @@ from pogo.core.data.views import (
     infer_timeouts,
     view_transitions,
 )
-from pogo.core.environment import EnvironmentSpec, check_sizes, environment_spec
+from pogo.core.environments import antmaze, d4rl_package
+from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_spec
 from pogo.core.errors import BadInput
 from pogo.core.registry import check_name
 

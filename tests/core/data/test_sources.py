@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from pogo.core import antmaze
-from pogo.core.data import d4rl_package, download, sources
+from pogo.core.data import download, sources
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.data.sources import BUNDLED, Dataset, DatasetConfig, dataset_from_arrays, dataset_name, load_dataset
-from pogo.core.environment import EnvironmentSpec
+from pogo.core.environments import antmaze, d4rl_package
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 
 ROWS = 20
@@ -415,7 +415,7 @@ def test_arrays_are_checked_like_a_file(changes: dict, message: str) -> None:
 def test_loading_needs_no_array_framework() -> None:
     script = (
         "import sys; from pogo.core.data.sources import DatasetConfig, load_dataset;"
-        "from pogo.core.data.preprocessing import Preprocessing; import pogo.core.evaluation;"
+        "from pogo.core.data.preprocessing import Preprocessing; import pogo.core.runs.evaluation;"
         "load_dataset(DatasetConfig(name='pendulum-medium-replay'), Preprocessing());"
         "assert not {'torch', 'jax', 'minari', 'd4rl', 'gym'} & set(sys.modules)"
     )

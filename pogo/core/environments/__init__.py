@@ -1,0 +1,1 @@
+"""Environments: what they look like, D4RL's mazes, simulators here or in processes."""

@@ -1,0 +1,330 @@
+"""What a run writes down: train.jsonl, eval.jsonl, run.log, TensorBoard events, and Weights & Biases when asked for.
+
+Equal runs write equal JSONL: keys are sorted, times are run.log's and TensorBoard's, and only what the caller passes
+(`updates_per_second`) may differ. A resumed run cuts the JSONL files back to where its checkpoint was taken.
+"""
+
+import contextlib
+import contextvars
+import importlib
+import json
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from pogo.core.errors import BadInput, RunFailed
+from pogo.core.files.documents import JSON, as_json, as_null, as_number
+from pogo.core.files.durable import make_folder, sync_folder, write_all
+from pogo.core.files.event_file import EventFile
+from pogo.core.files.summary import write_json_atomically
+
+TRAIN = "train.jsonl"
+EVALUATION = "eval.jsonl"
+MESSAGES = "run.log"
+UPDATE = "update"
+
+LogPositions: TypeAlias = Mapping[str, int]
+"""Bytes in each JSONL file, and under `update` the last update logged: part of a checkpoint's records."""
+
+_logger = logging.getLogger("pogo")
+# Whose messages are being written, where several runs log side by side; none: everyone's.
+_speaker: contextvars.ContextVar["RunLog | None"] = contextvars.ContextVar("speaker", default=None)
+
+
+class RunLog:
+    """The logs of one run. A file that cannot be written ends the run: RunFailed, with path and cause."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        tensorboard: bool = True,
+        wandb: Mapping[str, object] | None = None,
+        resume_from: LogPositions | None = None,
+        unit: str = UPDATE,
+    ) -> None:
+        """Open the logs of a run, new or resumed.
+
+        Args:
+            run_dir: the run's folder, made if missing.
+            tensorboard: whether to write TensorBoard events into it.
+            wandb: arguments of `wandb.init`, or None for no Weights & Biases.
+            resume_from: what `positions()` said at the checkpoint. None starts at update 0: what a run that never
+                reached a checkpoint has left in the JSONL files is cut, and hidden in TensorBoard.
+            unit: what the lines are counted in, the first key of each.
+
+        Raises:
+            BadInput: a log is not what the checkpoint was taken with; wandb is not installed.
+            RunFailed: a log cannot be opened.
+        """
+        self.run_dir = Path(run_dir)
+        self._unit = unit
+        positions = {TRAIN: 0, EVALUATION: 0, UPDATE: -1} if resume_from is None else _checked(resume_from)
+        wandb_module = None if wandb is None else _import_wandb()
+        self._last_update = positions[UPDATE]
+        self._opened = contextlib.ExitStack()
+        self._events: EventFile | None = None
+        self._wandb: Any = None
+        with contextlib.ExitStack() as on_failure:
+            on_failure.enter_context(self._opened)
+            with _naming(self.run_dir):
+                make_folder(self.run_dir)
+            self._opened.enter_context(_logging_to(self.run_dir / MESSAGES, self))
+            self._files = {
+                name: self._opened.enter_context(_LineFile(self.run_dir / name, positions[name]))
+                for name in (TRAIN, EVALUATION)
+            }
+            if tensorboard:
+                with _naming(self.run_dir):
+                    self._events = EventFile(self.run_dir, purge_from=self._last_update + 1)
+                self._opened.enter_context(_closing(self._events))
+            if wandb is not None:
+                self._wandb = _start_wandb(wandb_module, self.run_dir, wandb, resumed=resume_from is not None)
+                self._opened.callback(self._wandb.finish)
+            with _naming(self.run_dir):
+                sync_folder(self.run_dir)
+            on_failure.pop_all()
+
+    def train(self, update: int, metrics: Mapping[str, object]) -> None:
+        """Log one line of training metrics; NaN and infinities are null in the file, as JSON has neither.
+
+        Raises:
+            TypeError: a metric is not a real scalar; the message names it.
+            RunFailed: a log cannot be written.
+        """
+        numbers = {name: as_number(f"metric {name}", metrics[name]) for name in sorted(metrics)}
+        line = {name: as_json(number, name, as_null) for name, number in numbers.items()}
+        self._add(TRAIN, update, line, {f"train/{name}": number for name, number in numbers.items()})
+
+    def evaluation(self, update: int, document: Mapping[str, object]) -> None:
+        """Log one line about an evaluation; its numbers also go to TensorBoard, tagged by where they are in it.
+
+        Raises:
+            TypeError: something in the document has no JSON form.
+            RunFailed: a log cannot be written.
+        """
+        line = {key: as_json(document[key], f"evaluation/{key}", as_null) for key in sorted(document)}
+        self._add(EVALUATION, update, line, dict(_numbers(line, "eval")))
+
+    def message(self, text: str) -> None:
+        """Say something, with the time, in run.log and wherever else the logger `pogo` leads."""
+        _logger.info("%s", text)
+
+    @contextlib.contextmanager
+    def own_messages(self) -> Iterator[None]:
+        """Keep what the logger `pogo` is told meanwhile out of the run.log of other runs of this process."""
+        token = _speaker.set(self)
+        try:
+            yield
+        finally:
+            _speaker.reset(token)
+
+    def positions(self) -> dict[str, int]:
+        """Where the logs are, once all they hold is on the disk: for the checkpoint.
+
+        Raises:
+            RunFailed: they cannot be flushed.
+        """
+        for file in self._files.values():
+            file.sync()
+        if self._events is not None:
+            with _naming(self._events.path):
+                self._events.sync()
+        return {**{name: file.position for name, file in self._files.items()}, UPDATE: self._last_update}
+
+    def close(self) -> None:
+        """Flush and close everything. A second call does nothing.
+
+        Raises:
+            RunFailed: what was logged last cannot be flushed.
+        """
+        try:
+            with self._opened.pop_all():
+                self.positions()
+        finally:
+            self._files, self._events, self._wandb = {}, None, None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except RunFailed:
+            if error is None:  # otherwise the log's trouble is the lesser news
+                raise
+
+    def _add(self, name: str, update: int, line: Mapping[str, JSON], numbers: Mapping[str, float]) -> None:
+        if self._unit in line:
+            raise ValueError(f"{self._unit!r} is the line's own key in {name}: give the metric another name.")
+        self._files[name].add({self._unit: update, **line})
+        self._last_update = update
+        if self._events is not None and numbers:
+            with _naming(self._events.path):
+                self._events.scalars(update, numbers)
+        if self._wandb is not None:
+            self._wandb.log(dict(numbers), step=update)
+
+
+def _checked(positions: LogPositions) -> LogPositions:
+    for name in (TRAIN, EVALUATION, UPDATE):
+        if type(positions.get(name)) is not int or positions[name] < (-1 if name == UPDATE else 0):
+            raise BadInput(
+                f"The checkpoint's log positions have no {name} that can be: resume from another checkpoint."
+            )
+    return positions
+
+
+class _LineFile:
+    """A JSONL file that is appended to line by line, each line handed to the system at once."""
+
+    def __init__(self, path: Path, position: int) -> None:
+        """Open, cut back to `position` bytes.
+
+        Raises:
+            BadInput: it is shorter than that, or has no line's end there.
+            RunFailed: it cannot be opened.
+        """
+        self.path = path
+        self.position = position
+        with _naming(path):
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            with _naming(path):
+                size = os.fstat(self._descriptor).st_size
+                at_line_end = position == 0 or os.pread(self._descriptor, 1, position - 1) == b"\n"
+            if size < position or not at_line_end:
+                raise BadInput(
+                    f"{path} is not the log that the checkpoint was taken with (it has {size} bytes, the checkpoint "
+                    f"counted {position}): put the original back, or start in another folder."
+                )
+            with _naming(path):
+                os.ftruncate(self._descriptor, position)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def add(self, document: Mapping[str, JSON]) -> None:
+        """Append one line."""
+        line = json.dumps(document, allow_nan=False).encode() + b"\n"
+        with _naming(self.path):
+            try:
+                write_all(self._descriptor, line)
+            except OSError:
+                with contextlib.suppress(OSError):  # no torn line: the file stays JSONL
+                    os.ftruncate(self._descriptor, self.position)
+                raise
+        self.position += len(line)
+
+    def sync(self) -> None:
+        """Flush to the disk."""
+        with _naming(self.path):
+            os.fsync(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _naming(self.path):
+            os.close(self._descriptor)
+
+
+class _MessageHandler(logging.FileHandler):
+    """Logging's file handler, except that a message it cannot write ends the run, once."""
+
+    def __init__(self, path: Path, owner: RunLog) -> None:
+        super().__init__(path, mode="a", encoding="utf-8", errors="backslashreplace")
+        self._owner = owner
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"))
+        self._failed = False
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        is_ours = _speaker.get() in (None, self._owner)
+        return is_ours and not self._failed and bool(super().handle(record))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)  # a mistake in a message, not in the file
+            return
+        self._failed = True  # the message about this failure must not fail in turn
+        raise RunFailed(f"log {self.baseFilename} could not be written: {error}.") from error
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path, owner: RunLog) -> Iterator[None]:
+    """Let the logger `pogo` write into `path`, at least from INFO on."""
+    with _naming(path):
+        handler = _MessageHandler(path, owner)
+    level = _logger.level
+    _logger.addHandler(handler)
+    if _logger.getEffectiveLevel() > logging.INFO:
+        _logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _logger.setLevel(level)
+        _logger.removeHandler(handler)
+        with contextlib.suppress(OSError):  # each message was flushed, or its failure was raised
+            handler.close()
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise RunFailed(f"log {path} could not be written: {exc}.") from exc
+
+
+@contextlib.contextmanager
+def _closing(events: EventFile) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with _naming(events.path):
+            events.close()
+
+
+def _numbers(line: JSON, name: str) -> Iterator[tuple[str, float]]:
+    """The numbers to plot, by where they are; not a list's, such as the returns of single episodes."""
+    if isinstance(line, Mapping):
+        for key, value in line.items():
+            yield from _numbers(value, f"{name}/{key}")
+    elif isinstance(line, list):
+        for index, value in enumerate(line):
+            if isinstance(value, Mapping):
+                yield from _numbers(value, f"{name}/{index}")
+    elif isinstance(line, int | float) and not isinstance(line, bool):
+        yield name, line
+
+
+def _import_wandb() -> Any:
+    try:
+        return importlib.import_module("wandb")
+    except ImportError as exc:
+        raise BadInput("logging to wandb needs wandb, not installed here: pip install 'pogo[wandb]'.") from exc
+
+
+def _start_wandb(wandb: Any, run_dir: Path, settings: Mapping[str, object], *, resumed: bool) -> Any:
+    """A Weights & Biases run; a resumed run goes on under the name that its first start wrote into wandb.json."""
+    path = run_dir / "wandb.json"
+    run_id = settings.get("id")
+    if run_id is None and resumed and path.exists():
+        try:
+            run_id = json.loads(path.read_bytes())["id"]
+        except (ValueError, KeyError, TypeError) as exc:
+            raise BadInput(f"{path} names no wandb run: delete it to log to a new one.") from exc
+    run_id = run_id or secrets.token_hex(4)
+    write_json_atomically(path, {"id": run_id})
+    try:
+        return wandb.init(**{"dir": str(run_dir), "resume": "allow", **settings, "id": run_id})
+    except wandb.Error as exc:
+        raise RunFailed(f"wandb could not be started: {exc}.") from exc

@@ -1,0 +1,40 @@
+"""JSON files that are either the old or the new one, whole, whatever happens: summary.json, the resolved config."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pogo.core.errors import RunFailed
+from pogo.core.files.documents import JSON, as_json, as_null
+from pogo.core.files.durable import make_folder, sync_folder, write_new_file
+
+
+def write_json_atomically(
+    path: Path, document: Mapping[str, object], non_finite: Callable[[float], JSON] = as_null
+) -> None:
+    """Write `document` as indented JSON, keys sorted; the old file stays until the new one is whole.
+
+    Args:
+        path: the file.
+        document: what it is to hold.
+        non_finite: what stands for NaN and infinities, which JSON does not have.
+
+    Raises:
+        RunFailed: the file cannot be written; names the path and the cause, and leaves the old file as it was.
+        TypeError: something in the document has no JSON form.
+    """
+    plain = as_json(document, path.name, non_finite)
+    data = json.dumps(plain, indent=2, allow_nan=False).encode() + b"\n"
+    partial = path.with_name(f".{path.name}.partial")  # one fixed name: what a killed write left is written over
+    try:
+        make_folder(path.parent)
+        partial.unlink(missing_ok=True)
+        write_new_file(partial, data)
+        os.replace(partial, path)
+        sync_folder(path.parent)
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise RunFailed(f"{path} could not be written: {exc}.") from exc

@@ -1,0 +1,1 @@
+"""Runs that collect their own transitions."""

@@ -1,0 +1,228 @@
+"""Writing datasets in D4RL's HDF5 layout: what pogo collects, others read, pogo among them (`dataset.path`)."""
+
+import io
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from pogo.core.data import d4rl
+from pogo.core.data.preprocessing import Normalisation
+from pogo.core.data.views import RawRows, behaviour_statistics
+from pogo.core.environments.spec import EnvironmentSpec
+from pogo.core.errors import BadInput, RunFailed
+from pogo.core.files.durable import sync_folder, write_new_file
+from pogo.core.online.replay import REPLAY_ARRAYS, ReplayBuffer
+
+FORMAT = "D4RL"
+SUFFIXES = (".hdf5", ".h5")
+
+
+@dataclass(frozen=True)
+class References:
+    """The returns that score 0 and 100, and where they are from."""
+
+    random_return: float  # measured, of uniform actions
+    random_episodes: int
+    ref_min_score: float | None = None
+    ref_max_score: float | None = None
+    ref_min_source: str = ""
+    ref_max_source: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Rows to write, and which of them are of episodes that are here from start to end."""
+
+    raw: RawRows  # with next observations and time-outs
+    is_whole: np.ndarray  # [N] bool
+
+
+def joined(parts: Sequence[Recording]) -> Recording:
+    """One recording after another."""
+    arrays = {name: np.concatenate([getattr(part.raw, name) for part in parts]) for name in REPLAY_ARRAYS}
+    return Recording(RawRows(**arrays), np.concatenate([part.is_whole for part in parts]))
+
+
+def check_new_file(path: Path, option: str) -> None:
+    """Refuse a dataset to write that is there already, has another ending, or no folder to be in.
+
+    Raises:
+        BadInput: that is so.
+    """
+    if path.suffix not in SUFFIXES:
+        raise BadInput(f"{option}={path} is to be an HDF5 file; give it a name that ends in .hdf5.")
+    if path.exists():
+        raise BadInput(f"{option}={path} exists; name another file, or move that one away.")
+    if not path.absolute().parent.is_dir():
+        raise BadInput(f"{option}={path}: there is no folder {path.absolute().parent}; make it first.")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise BadInput(f"{option}={path}: its folder cannot be written.")
+
+
+def references(
+    spec: EnvironmentSpec,
+    random_returns: np.ndarray,
+    known: tuple[float, float] | None,
+    best_return: float | None = None,
+) -> References:
+    """Reference returns of an environment: those of the run, else the measured random return and the best one known.
+
+    Args:
+        spec: the environment.
+        random_returns: of episodes of uniform actions, [episodes].
+        known: the run's reference returns.
+        best_return: the return that scores 100, as the user gives it.
+
+    Raises:
+        BadInput: it is not above the random return.
+    """
+    measured = References(float(random_returns.mean()), len(random_returns))
+    if known is not None and best_return is None:
+        source = "the run's reference returns"
+        return replace(
+            measured, ref_min_score=known[0], ref_max_score=known[1], ref_min_source=source, ref_max_source=source
+        )
+    if best_return is not None and not measured.random_return < best_return < math.inf:
+        raise BadInput(
+            f"--best-return {best_return} scores 100, and random actions, which score 0, return "
+            f"{measured.random_return:.1f} here; give one above that."
+        )
+    robot = spec.env_id.rsplit("-", 1)[0].lower()
+    source = "given"
+    if best_return is None and f"{robot}-expert-v2" in d4rl.D4RL_DATASETS:
+        best_return = d4rl.D4RL_DATASETS[f"{robot}-expert-v2"].ref_max_score
+        source = f"D4RL's constant for {robot}"
+    if best_return is None:
+        return measured
+    random_source = f"measured: mean return of uniform actions over {len(random_returns)} episodes"
+    return replace(
+        measured,
+        ref_min_score=measured.random_return,
+        ref_max_score=best_return,
+        ref_min_source=random_source,
+        ref_max_source=source,
+    )
+
+
+def recording_of_replay(buffer: ReplayBuffer, num_envs: int, normalisation: Normalisation) -> Recording:
+    """What a replay buffer holds, one environment's rows after another's, each in the order of time.
+
+    Where rows end in the middle of an episode, at the end of the run, `timeouts` is set: nothing may be read across.
+    Undoing a normalisation rounds to float32; without one the values are those of the environment.
+    """
+    held = buffer.transitions()
+    oldest = buffer.inserted - len(buffer)
+    environment = (oldest + np.arange(len(buffer))) % num_envs
+    order = np.argsort(environment, kind="stable")
+    rows = {name: array[order] for name, array in held.items()}
+    environment = environment[order]
+    terminals, timeouts = rows["terminals"] > 0, rows["timeouts"] > 0
+    goes_on = np.zeros(len(order), dtype=np.bool_)
+    goes_on[:-1] = (environment[1:] == environment[:-1]) & (
+        rows["observations"][1:] == rows["next_observations"][:-1]
+    ).all(axis=1)
+    is_cut = ~terminals & ~timeouts & ~goes_on
+    mean, std = normalisation.observation_mean, normalisation.observation_std
+    observations, next_observations = (
+        (rows[name] * std + mean).astype(np.float32) for name in ("observations", "next_observations")
+    )
+    raw = RawRows(
+        observations=observations,
+        actions=normalisation.environment_actions(rows["actions"]),
+        rewards=((rows["rewards"] - normalisation.reward_shift) / normalisation.reward_scale).astype(np.float32),
+        terminals=terminals,
+        timeouts=timeouts | is_cut,
+        next_observations=next_observations,
+    )
+    return Recording(raw, _is_whole(raw, is_cut, environment, begins_whole=oldest == 0))
+
+
+def write_recording(
+    path: Path, recording: Recording, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write a new file: all of it, or nothing; returns its metadata.
+
+    Args:
+        path: which must not exist.
+        recording: the rows; the returns in the metadata are of its whole episodes.
+        spec: the environment.
+        refer: random and reference returns.
+        origin: what else the metadata says: the policy, seeds, versions.
+
+    Raises:
+        RunFailed: it exists, or cannot be written.
+    """
+    metadata = _metadata(recording, spec, refer, origin)
+    image = io.BytesIO()  # HDF5 itself ends the process where a disk is full
+    with h5py.File(image, "w") as file:
+        for name in REPLAY_ARRAYS:
+            file.create_dataset(name, data=getattr(recording.raw, name), compression="gzip", chunks=True)
+        attributes = file.create_group("metadata").attrs
+        for key, value in metadata.items():
+            attributes[key] = value
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.touch(exist_ok=False)  # the name is this process's: a rename alone would go over another's file
+        try:
+            write_new_file(unfinished, image.getvalue())
+            unfinished.replace(path)
+        except OSError:
+            path.unlink()
+            raise
+        sync_folder(path.absolute().parent)
+    except OSError as error:
+        raise RunFailed(f"{path} could not be written: {error.strerror or error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return metadata
+
+
+def _metadata(
+    recording: Recording, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
+) -> dict[str, Any]:
+    whole = {name: getattr(recording.raw, name)[recording.is_whole] for name in REPLAY_ARRAYS}
+    statistics = behaviour_statistics(RawRows(**whole))
+    found = {
+        "format": FORMAT,
+        "env_id": spec.env_id,
+        "env_kwargs": json.dumps(dict(spec.kwargs), sort_keys=True),
+        "max_episode_steps": spec.max_episode_steps,
+        "action_low": np.array(spec.action_low),
+        "action_high": np.array(spec.action_high),
+        "num_transitions": len(recording.raw),
+        "num_episodes": statistics.episodes,
+        "return_mean": statistics.return_mean,
+        "return_std": statistics.return_std,
+        "return_min": statistics.return_min,
+        "return_max": statistics.return_max,
+        "episode_length_mean": statistics.length_mean,
+        "random_return_mean": refer.random_return,
+        "random_episodes": refer.random_episodes,
+        "ref_min_score": refer.ref_min_score,
+        "ref_max_score": refer.ref_max_score,
+        "ref_min_source": refer.ref_min_source or None,
+        "ref_max_source": refer.ref_max_source or None,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **origin,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _is_whole(raw: RawRows, is_cut: np.ndarray, environment: np.ndarray, begins_whole: bool) -> np.ndarray:
+    """Whether each row's episode is here from start to end, [N] bool."""
+    assert raw.timeouts is not None
+    episode = np.concatenate(([0], np.cumsum(raw.terminals | raw.timeouts)[:-1]))
+    is_whole = np.ones(int(episode[-1]) + 1, dtype=np.bool_)
+    is_whole[episode[is_cut]] = False
+    if not begins_whole:  # the oldest rows went: each environment's first episode may have lost its start
+        first = np.flatnonzero(np.concatenate(([True], environment[1:] != environment[:-1])))
+        is_whole[episode[first]] = False
+    return is_whole[episode]

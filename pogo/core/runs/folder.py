@@ -1,0 +1,264 @@
+"""A run's folder: starting it, resuming it, and what a checkpoint records beside the learner's arrays."""
+
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pogo.core.config.plan import Plan
+from pogo.core.config.provenance import SOURCES
+from pogo.core.config.schema import Config
+from pogo.core.errors import BadInput
+from pogo.core.files.checkpoint import Checkpoint, CheckpointStore, load_newest_common
+from pogo.core.files.durable import make_folder
+
+logger = logging.getLogger("pogo")
+
+SUMMARY = "summary.json"
+CONFIG = "config.json"
+# What a resumed run may change: where it runs, beside which seeds, and how it is watched; its length may grow.
+_FREE_SECTIONS = ("backend", "run", "resume", SOURCES)
+# Where the data is found: its name and digest are compared instead.
+_OF_DATA = ("dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir")
+_FREE_KEYS = ("train.updates", "train.env_steps", "train.num_seeds", "train.save_replay", "eval.processes", *_OF_DATA)
+_PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "flax", "optax", "ott-jax")}
+
+
+class RunLock:
+    """Lets one process train in a run folder at a time.
+
+    The lock is on the folder itself, so that it leaves no file, and the system frees it when the process ends, however
+    it ends.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._descriptor: int | None = None
+
+    def acquire(self, make: bool) -> bool:
+        """Lock the folder, made if need be and `make` says so; returns whether it was unlocked and is locked now.
+
+        Raises:
+            BadInput: it cannot be made or opened, or another process trains in it.
+        """
+        if self._descriptor is not None:
+            return False
+        try:
+            self._check_is_folder()
+            if make:
+                make_folder(self._run_dir)
+            elif not self._run_dir.exists():
+                return False
+            self._descriptor = os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise BadInput(
+                f"run.dir={self._run_dir} cannot be used: {error}; name a folder that can be written."
+            ) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise BadInput(
+                f"{self._run_dir} is in use: another process is training in it; let it end, or use another run.dir."
+            ) from None
+        except OSError as error:  # some network file systems lock no folders
+            logger.warning("%s cannot be locked (%s): start no second run in it.", self._run_dir, error.strerror)
+        return True
+
+    def release(self) -> None:
+        """Free the folder."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _check_is_folder(self) -> None:
+        nearest = next(path for path in (self._run_dir, *self._run_dir.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            raise BadInput(f"run.dir={self._run_dir}: {nearest} is a file; name a folder.")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where runs begin that are trained together."""
+
+    checkpoints: tuple[Checkpoint, ...]  # one per run, all of one update; none: update 0
+    finished: bool = False  # nothing is left to do in any of them
+
+
+def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Start:
+    """Decide by `resume` and by what the run folders hold: the newest update that all of them have.
+
+    Raises:
+        BadInput: `resume` contradicts a folder, no checkpoint is good, the config has changed, or the folders have no
+            update in common.
+    """
+    for plan, store in zip(plans, stores, strict=True):
+        _check_resume_mode(plan, store.steps())
+    begun = [plan for plan, store in zip(plans, stores, strict=True) if store.steps()]
+    fresh = [plan for plan, store in zip(plans, stores, strict=True) if not store.steps()]
+    if begun and fresh:
+        raise BadInput(
+            f"{_folders(begun)} hold a run, {_folders(fresh)} none: seeds are trained together from one update. "
+            f"Train the others by themselves ({_alone(fresh)}), or name another run.root."
+        )
+    checkpoints = load_newest_common(stores)
+    if checkpoints is None:
+        if begun:
+            have = "; ".join(f"{store.run_dir} has {', '.join(map(str, store.steps())) or 'none'}" for store in stores)
+            raise BadInput(
+                f"the runs have no update in common to go on from ({have}): go on with each by itself "
+                f"({_alone(plans)})."
+            )
+        return Start(())
+    for plan, checkpoint in zip(plans, checkpoints, strict=True):
+        check_unchanged(plan, checkpoint)
+    finished = all(
+        checkpoint.step >= plan.length and _is_summed_up(plan, checkpoint)
+        for plan, checkpoint in zip(plans, checkpoints, strict=True)
+    )
+    return Start(tuple(checkpoints), finished)
+
+
+def go_back(store: CheckpointStore, checkpoint: Checkpoint) -> None:
+    """Make a run that had come further than others go on from the update that all of them have."""
+    newer = [step for step in store.steps() if step > checkpoint.step]
+    if newer:
+        logger.warning(
+            "%s goes back from update %d to %d, the newest that every seed has.",
+            store.run_dir, newer[-1], checkpoint.step,
+        )  # fmt: skip
+        store.drop_newer(checkpoint.step)
+
+
+def _check_resume_mode(plan: Plan, committed: Sequence[int]) -> None:
+    mode = plan.resolved["resume"]
+    if mode == "never" and committed:
+        raise BadInput(
+            f"resume=never, but {plan.run_dir} holds checkpoints up to {plan.clock.words(committed[-1])}; "
+            "use another run.dir, or resume=auto to go on."
+        )
+    if mode == "must" and not committed:
+        raise BadInput(f"resume=must, but {plan.run_dir} holds no checkpoint; check run.dir, or use resume=auto.")
+
+
+def _folders(plans: Sequence[Plan]) -> str:
+    return ", ".join(str(plan.run_dir) for plan in plans)
+
+
+def _alone(plans: Sequence[Plan]) -> str:
+    return f"pogo-train -m seed={','.join(str(plan.resolved['seed']) for plan in plans)} without train.num_seeds"
+
+
+def _is_summed_up(plan: Plan, checkpoint: Checkpoint) -> bool:
+    """Whether the summary is of this checkpoint's state: a shorter run may have left one, before it was extended."""
+    if checkpoint.records["progress"]["owes_evaluation"]:
+        return False
+    try:
+        return json.loads((plan.run_dir / SUMMARY).read_bytes())[plan.clock.units] == checkpoint.step
+    except (OSError, ValueError, LookupError, TypeError):  # missing or torn: it is written anew
+        return False
+
+
+def run_record(plan: Plan) -> dict[str, Any]:
+    """What every checkpoint says of the run that wrote it: enough to act, evaluate and resume without the data."""
+    dataset = plan.dataset
+    return {
+        "asked": plan.asked,
+        "resolved": plan.resolved,
+        "observation_size": plan.spec.observation_size,
+        "action_size": plan.spec.action_size,
+        "normalisation": dataset.normalisation.to_json(),
+        "environment": dataset.environment.to_json() if dataset.environment is not None else None,
+        "reference_returns": list(dataset.reference_returns) if dataset.reference_returns is not None else None,
+        "dataset": {"name": dataset.name, "sha256": dataset.sha256, "view": dataset.view, "rows": dataset.raw_rows},
+        "versions": versions(plan.backend),
+    }
+
+
+def versions(backend: str) -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in ("pogo", "numpy", "gymnasium", "mujoco", *_PACKAGES[backend]):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def adopt_schedule(plan: Plan, checkpoint: Checkpoint) -> dict[str, Any]:
+    """The algorithm's section as first resolved: a longer run keeps the schedules that it began with."""
+    return dict(checkpoint.records["run"]["resolved"]["algorithm"])
+
+
+def check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
+    """Refuse to go on from a checkpoint with another config than the run was begun with.
+
+    Raises:
+        BadInput: naming every setting that differs.
+    """
+    recorded = checkpoint.records["run"]
+    now = _comparable(plan.asked)
+    # What an older pogo had no setting for was as it is by default.
+    before = _default_settings(now) | _comparable(recorded["asked"])
+    length_before = recorded["resolved"]["train"].get(plan.length_key)
+    changes = [
+        f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key)
+    ]
+    if length_before is not None and plan.length < length_before:  # none: it was no run of this kind
+        changes.append(f"train.{plan.length_key}: {length_before} -> {plan.length}")
+    if recorded["dataset"]["name"] != plan.dataset.name:
+        changes.append(f"the dataset's name: {recorded['dataset']['name']!r} -> {plan.dataset.name!r}")
+    if recorded["dataset"]["sha256"] != plan.dataset.sha256:
+        changes.append("the dataset's contents")
+    if changes:
+        raise BadInput(
+            f"{plan.run_dir} was begun with another config ({'; '.join(changes)}); only a larger "
+            f"train.{plan.length_key} may change: restore these, or use another run.dir."
+        )
+
+
+def _default_settings(keys: Collection[str]) -> dict[str, Any]:
+    defaults = dataclasses.asdict(Config())
+    return {key: value for key, value in _comparable(defaults).items() if key in keys}
+
+
+def _comparable(asked: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for section, value in asked.items():
+        if section in _FREE_SECTIONS:
+            continue
+        if isinstance(value, Mapping):
+            flat |= {f"{section}.{key}": entry for key, entry in value.items()}
+        else:
+            flat[section] = value
+    if flat.get("resume_from") is not None:  # one folder, however it is spelled
+        flat["resume_from"] = str(Path(flat["resume_from"]).expanduser().absolute())
+    return {key: value for key, value in flat.items() if key not in _FREE_KEYS}
+
+
+def warn_of_other_bits(plan: Plan, checkpoint: Checkpoint) -> None:
+    """Say what differs from where the checkpoint was written and may change the last bits of what follows."""
+    recorded = checkpoint.records["run"]
+    before = {"threads": recorded["resolved"]["threads"], **recorded["versions"]}
+    now = {"threads": plan.resolved["threads"], **versions(plan.backend)}
+    if recorded["resolved"]["backend"]["name"] != plan.backend:
+        return  # its streams start anew: other bits are expected
+    changes = [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]
+    if changes:
+        logger.warning("resumed elsewhere (%s): results may differ in the last bits.", ", ".join(changes))

@@ -1,0 +1,83 @@
+"""The online training loop: environments, replay buffer and updates in turn. SAC, sheet section 5."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pogo.core.config.online import OnlineConfig
+from pogo.core.group import LearnerGroup
+from pogo.core.online.collector import Collector
+from pogo.core.runs.collection import save_replay
+from pogo.core.runs.console import RunConsole
+from pogo.core.runs.loop import CALL_SECONDS, Loop
+from pogo.core.runs.seed_run import SeedRun
+from pogo.core.signals import StopRequest
+
+
+class OnlineLoop(Loop):
+    """Drives one learner that trains on what an actor of its chain collects; counts environment steps."""
+
+    def __init__(
+        self,
+        run: SeedRun,
+        learners: LearnerGroup,
+        collector: Collector,
+        config: OnlineConfig,
+        console: RunConsole,
+        stop: StopRequest,
+    ) -> None:
+        super().__init__([run], learners, console, stop)
+        self._collector, self._online = collector, config
+        self._learner = learners.learners[0]
+        actor = run.plan.spec.actors[config.actor]
+        self._is_stochastic = actor.is_stochastic
+
+    def _advance(self) -> None:
+        """Environment steps and their updates, for as long as one call may take, none past a boundary."""
+        start, compiled = time.perf_counter(), self._learners.compile_seconds
+        boundary = self._boundary()
+        self._step()
+        while self._now < boundary and time.perf_counter() - start < CALL_SECONDS:
+            self._step()
+        closes = self._now >= self._next_log
+        metrics = self._learner.window_means() if closes else {}
+        compiled = self._learners.compile_seconds - compiled
+        self._count(time.perf_counter() - start, compiled)
+        if closes:
+            self._log([{**metrics, **_of_episodes(self._collector)}])
+
+    def _finish(self) -> None:
+        """Write the replay buffer to the file that is asked for, then as `Loop`."""
+        if self._online.save_replay is not None:
+            save_replay(self._runs[0].plan, self._learner, Path(self._online.save_replay).expanduser())
+        super()._finish()
+
+    def _step(self) -> None:
+        """One step of every environment, and the updates that are due by then."""
+        replay = self._learner.replay
+        assert replay is not None
+        replay.insert(self._collector.step(self._actions()))
+        due = self._online.updates_due(self._now) - self._learner.updates
+        if due > 0:
+            self._learner.advance(due)
+
+    def _actions(self) -> np.ndarray:
+        """Uniform ones at first, then samples of the actor that collects; [n, A]."""
+        collector, actor = self._collector, self._online.actor
+        if self._now < self._online.random_steps:
+            return collector.random_actions()
+        noise = collector.noise()
+        if self._is_stochastic:
+            return self._learner.act(collector.observations, actor, noise)
+        return self._learner.act(collector.observations, actor) + self._online.noise_std * noise
+
+
+def _of_episodes(collector: Collector) -> dict[str, float]:
+    """What the log says of the episodes that have finished since its last line."""
+    episodes = collector.take_finished()
+    found = {"collect/episodes": float(len(episodes))}
+    if episodes:
+        returns, lengths = zip(*episodes, strict=True)
+        found |= {"collect/return": float(np.mean(returns)), "collect/length": float(np.mean(lengths))}
+    return found

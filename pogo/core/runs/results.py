@@ -1,0 +1,280 @@
+"""What run folders say of themselves: their settings and results, read defensively.
+
+Runs are found by their files, wherever they lie. One that cannot be read costs one warning.
+"""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, get_args
+
+from pogo.core.clock import ENV_STEPS, UPDATES, Clock
+from pogo.core.config.schema import Config
+from pogo.core.data.online import environment_name
+from pogo.core.data.sources import ONLINE, DatasetConfig, dataset_name
+from pogo.core.errors import BadInput
+from pogo.core.files.logs import EVALUATION
+from pogo.core.interface import Mode
+from pogo.core.runs.folder import CONFIG, SUMMARY
+
+T = TypeVar("T")
+MODES: tuple[Mode, ...] = get_args(Mode)
+# What else config.json may hold (where a setting came from, what was asked for) is no setting.
+_SETTINGS = {field.name for field in dataclasses.fields(Config)}
+# Where and how a run was made, not what it computes.
+_FREE_SECTIONS = {"seed", "run", "device", "threads", "resume", "logger", "checkpoint", "log"}
+_FREE_KEYS = {
+    "dataset.offline",
+    "dataset.mirrors",
+    "dataset.cache_dir",
+    "dataset.max_gib",
+    "eval.every",
+    "eval.processes",
+}
+_LABEL_KEYS = {"dataset.name", "algorithm.name", "backend.name", "chain.w2_weights", "chain.last_w2_weight"}
+_TYPE_NAMES = {str: "text", int: "a whole number", float: "a finite number", list: "a list", dict: "a mapping"}
+logger = logging.getLogger("pogo")
+
+
+class Labels(NamedTuple):
+    """What every table says of a group of runs, in the order of its rows."""
+
+    dataset: str
+    algorithm: str
+    backend: str
+    w2_weights: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dataset} {self.algorithm} {self.backend} {list(self.w2_weights)}"
+
+
+class ActorMode(NamedTuple):
+    """Whose returns these are."""
+
+    actor: int
+    kind: str
+    mode: Mode
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one actor in one mode, over the episodes of one evaluation."""
+
+    return_mean: float
+    normalized_score: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of a chain. A failed one has no results, and neither has one that was not asked for."""
+
+    count: int  # of updates or environment steps, as the run's clock says
+    results: Mapping[ActorMode, Result]
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder, as far as a report needs it."""
+
+    path: Path
+    labels: Labels
+    settings: Mapping[str, Any]  # flat, what is set; no labels, and nothing that does not change what is computed
+    seed: int
+    clock: Clock
+    written: float  # time of summary.json, or of config.json where that is missing
+    is_finished: bool
+    behaviour: float | None  # mean return of the dataset's own policy; None: unfinished, or no complete episode
+    evaluations: Sequence[Evaluation]  # the last one, or all for a curve
+
+
+def read_runs(folder: Path, *, curve: bool = False) -> list[Run]:
+    """Every run in `folder` that can be read, by path; a warning for every other.
+
+    Raises:
+        BadInput: no such folder, no run in it, or none that can be read.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is no folder; give one that holds runs, such as runs/.")
+    paths = find_runs(folder)
+    if not paths:
+        raise BadInput(
+            f"{folder} holds no runs; a run's folder holds {CONFIG} and, once it is finished, {SUMMARY}: "
+            "give one, or a folder above."
+        )
+    runs = []
+    for path in paths:
+        try:
+            runs.append(_read_run(path, curve))
+        except _Unreadable as error:
+            logger.warning("%s; the run is left out.", error)
+        except OSError as error:
+            logger.warning("%s cannot be read: %s; the run is left out.", error.filename, error.strerror)
+    if not runs:
+        raise BadInput(f"{folder}: no run can be read, of {len(paths)}; the warnings above name the files.")
+    return runs
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Folders that hold a config or a summary, by path; links to folders are not followed."""
+
+    def warn(error: OSError) -> None:
+        logger.warning("%s cannot be searched: %s.", error.filename, error.strerror)
+
+    found = []
+    for path, folders, files in os.walk(folder, onerror=warn):
+        if CONFIG in files or SUMMARY in files:
+            found.append(Path(path))
+            folders[:] = [name for name in folders if name != "checkpoints"]  # many folders, and never a run
+    return sorted(found)
+
+
+class _Unreadable(Exception):  # noqa: N818
+    """A run's file is not what pogo writes: names the file, and what is wrong."""
+
+
+class _Document:
+    """A JSON document, each entry checked as it is read."""
+
+    def __init__(self, name: str, content: Any) -> None:
+        self.name = name
+        self.content = content
+
+    @classmethod
+    def read(cls, path: Path) -> "_Document":
+        """Of a file."""
+        return cls.parse(str(path), path.read_bytes())
+
+    @classmethod
+    def parse(cls, name: str, data: bytes) -> "_Document":
+        """Of its text."""
+        try:
+            return cls(name, json.loads(data))
+        except (ValueError, RecursionError) as error:
+            raise _Unreadable(f"{name} is not valid JSON: {error}") from error
+
+    def get(self, kind: type[T], *keys: str) -> T:
+        """The entry at `keys`, one inside the other, which must be of this type; a whole number is a number too."""
+        return _checked(self._find(keys), kind, f"{self.name}: {'.'.join(keys)}")
+
+    def get_or_none(self, kind: type[T], *keys: str) -> T | None:
+        """As `get`, or null; a missing entry is refused all the same."""
+        return None if self._find(keys) is None else self.get(kind, *keys)
+
+    def items(self, kind: type[T], *keys: str) -> list[T]:
+        """The entries of the list at `keys`, all of this type."""
+        name = f"{self.name}: {'.'.join(keys)}"
+        return [_checked(item, kind, f"{name}[{index}]") for index, item in enumerate(self.get(list, *keys))]
+
+    def _find(self, keys: Sequence[str]) -> Any:
+        value = self.content
+        for key in keys:
+            if not isinstance(value, dict) or key not in value:
+                raise _Unreadable(f"{self.name} has no {'.'.join(keys)}")
+            value = value[key]
+        return value
+
+
+def _checked(value: Any, kind: type[T], where: str) -> T:
+    if kind is float and type(value) is int:
+        with contextlib.suppress(OverflowError):  # it stays what it is, and is refused
+            value = float(value)
+    if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
+        raise _Unreadable(f"{where} is {value!r:.60}, not {_TYPE_NAMES[kind]}")
+    return value
+
+
+def _read_run(path: Path, curve: bool) -> Run:
+    config = _Document.read(path / CONFIG)
+    labels, seed = _labels(config), config.get(int, "seed")
+    clock = ENV_STEPS if config.get(str, "dataset", "name") == ONLINE else UPDATES
+    last, behaviour, written = None, None, path / CONFIG
+    summary = _Document.read(path / SUMMARY) if (path / SUMMARY).exists() else None
+    # A run that is extended goes on beside the summary of its shorter self.
+    if summary is not None and summary.get(int, clock.units) >= config.get(int, "train", clock.units):
+        labels = _same_run(summary, labels, seed)
+        last = _evaluation(summary, summary.get(int, clock.units), "evaluation_failed")
+        behaviour = summary.get_or_none(float, "behaviour", "return_mean")
+        written = path / SUMMARY
+    evaluations = _curve(path / EVALUATION, clock, is_finished=last is not None) if curve else [last] if last else []
+    return Run(
+        path=path,
+        labels=labels,
+        settings=_settings(config),
+        seed=seed,
+        clock=clock,
+        written=written.stat().st_mtime,
+        is_finished=last is not None,
+        behaviour=behaviour,
+        evaluations=evaluations,
+    )
+
+
+def _labels(config: _Document) -> Labels:
+    dataset = DatasetConfig(config.get(str, "dataset", "name"), config.get_or_none(str, "dataset", "path"))
+    try:
+        name = dataset_name(dataset)
+    except BadInput as error:
+        raise _Unreadable(f"{config.name}: {str(error).rstrip('.')}") from error
+    if name == ONLINE and (env := config.get_or_none(str, "env")) is not None:
+        name = environment_name(env)
+    return Labels(
+        dataset=name,
+        algorithm=config.get(str, "algorithm", "name"),
+        backend=config.get(str, "backend", "name"),
+        w2_weights=tuple(config.items(float, "chain", "w2_weights")),
+    )
+
+
+def _same_run(summary: _Document, labels: Labels, seed: int) -> Labels:
+    """The labels with the dataset's name as the run had it, if the summary is of the config's run."""
+    found = (summary.get(str, "algorithm"), summary.get(str, "backend"), summary.get(int, "seed"))
+    expected = (labels.algorithm, labels.backend, seed)
+    if found != expected:
+        raise _Unreadable(f"{summary.name} is of another run than {CONFIG}: {found}, not {expected}")
+    return labels._replace(dataset=summary.get(str, "dataset"))
+
+
+def _settings(config: _Document) -> dict[str, Any]:
+    """What is set, by its full name. What an older pogo had no setting for counts as not set."""
+    flat: dict[str, Any] = {}
+    for section, value in config.content.items():
+        if section in _SETTINGS - _FREE_SECTIONS:
+            entries = value.items() if isinstance(value, dict) else [("", value)]
+            flat |= {f"{section}.{key}".rstrip("."): entry for key, entry in entries}
+    return {key: value for key, value in flat.items() if value is not None and key not in _FREE_KEYS | _LABEL_KEYS}
+
+
+def _evaluation(document: _Document, count: int, failed: str) -> Evaluation:
+    """Of an evaluation's line or a summary, which name a failure differently."""
+    error = document.get_or_none(str, failed) if failed in document.content else None
+    if error is not None:
+        return Evaluation(count, {}, " ".join(error.split()))  # a message may have lines
+    results = {}
+    for position, content in enumerate(document.items(dict, "actors")):
+        actor = _Document(f"{document.name}: actors[{position}]", content)
+        index, kind = actor.get(int, "index"), actor.get(str, "kind")
+        for mode in MODES:
+            if actor.get_or_none(dict, mode) is not None:
+                results[ActorMode(index, kind, mode)] = Result(
+                    actor.get(float, mode, "return_mean"), actor.get_or_none(float, mode, "normalized_score")
+                )
+    return Evaluation(count, results)
+
+
+def _curve(path: Path, clock: Clock, is_finished: bool) -> list[Evaluation]:
+    """Every evaluation of a run, in order."""
+    if not is_finished and not path.exists():  # it has just begun
+        return []
+    *lines, rest = path.read_bytes().split(b"\n")
+    if rest:  # a process was killed as it wrote, or is writing
+        logger.warning("%s: its last line is cut short and left out.", path)
+    documents = [_Document.parse(f"{path}:{number}", line) for number, line in enumerate(lines, 1)]
+    found = {document.get(int, clock.unit): document for document in documents}
+    return [_evaluation(found[count], count, "failed") for count in sorted(found)]

@@ -1,0 +1,191 @@
+"""One seed's side of a training: its evaluations, logs, checkpoints and summary, in its own folder."""
+
+import dataclasses
+import logging
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from pogo.core.config.plan import Plan
+from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.files.documents import as_text
+from pogo.core.files.logs import RunLog
+from pogo.core.files.summary import write_json_atomically
+from pogo.core.interface import Learner, Pair
+from pogo.core.metrics import check_parameters
+from pogo.core.online.collector import Collector
+from pogo.core.probe import Probe
+from pogo.core.runs.console import RunConsole
+from pogo.core.runs.evaluation import Evaluator
+from pogo.core.runs.folder import CONFIG, SUMMARY, run_record
+from pogo.core.signals import StopRequest
+
+logger = logging.getLogger("pogo")
+
+
+@dataclass
+class Spent:
+    """Seconds of a run."""
+
+    train: float = 0.0
+    compile: float = 0.0
+    wall: float = 0.0
+
+    def __add__(self, other: Self) -> "Spent":
+        return Spent(self.train + other.train, self.compile + other.compile, self.wall + other.wall)
+
+
+class _Stopped(Exception):  # noqa: N818
+    """A signal came during an evaluation, which is given up and made anew after the resume."""
+
+
+class SeedRun:
+    """What one learner's run leaves in its folder, while its log is open."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        learner: Learner,
+        probe: Probe,
+        store: CheckpointStore,
+        log: RunLog,
+        checkpoint: Checkpoint | None,
+        stop: StopRequest,
+        evaluator: Evaluator | None = None,
+        collector: Collector | None = None,
+    ) -> None:
+        self.plan, self.learner, self._evaluator, self._collector = plan, learner, evaluator, collector
+        self._probe, self._store, self._log, self._stop = probe, store, log, stop
+        self._record = run_record(plan)
+        progress = checkpoint.records["progress"] if checkpoint is not None else {}
+        # Of earlier processes of this run.
+        self._before = Spent(*(progress.get(f"{name}_seconds", 0.0) for name in ("train", "compile", "wall")))
+        self._evaluation: dict[str, Any] | None = progress.get("evaluation")
+        self.owes_evaluation: bool = progress.get("owes_evaluation", False)
+        self._saved_at = checkpoint.step if checkpoint is not None else None
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.plan.resolved["seed"]
+
+    @property
+    def position(self) -> int:
+        """How far the run is, by its plan's clock."""
+        return self.learner.updates if self._collector is None else self._collector.env_steps
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the present state is in a checkpoint."""
+        return self._saved_at == self.position
+
+    def begin(self) -> None:
+        """Write config.json, and say where the run starts."""
+        write_json_atomically(self.plan.run_dir / CONFIG, self.plan.resolved, as_text)
+        with self._log.own_messages():
+            if self._saved_at is None:
+                logger.info("no checkpoint in %s: starting from %s.", self.plan.run_dir, self._words(0))
+            else:
+                logger.info("resuming %s from %s.", self.plan.run_dir, self._words(self._saved_at))
+
+    def end(self, finished: bool) -> None:
+        """Say how the run ends, all being saved."""
+        with self._log.own_messages():
+            if finished:
+                logger.info("done: %s", self.plan.run_dir)
+            else:
+                where = self._words(self.position)
+                logger.info("stopped by a signal at %s; saved. The same command goes on.", where)
+
+    def log_training(self, metrics: Mapping[str, float]) -> None:
+        """One line of the log."""
+        described = {**metrics, **self.learner.describe(self._probe)}
+        if self._collector is not None:
+            described["updates"] = self.learner.updates
+        self._log.train(self.position, described)
+
+    def evaluate(self, console: RunConsole, among_others: bool) -> None:
+        """Evaluate every actor, or owe it where a signal has come."""
+        self.owes_evaluation = self._evaluator is not None
+        if self._evaluator is None:
+            return
+        position, where = self.position, self._words(self.position)
+        with self._log.own_messages():
+            try:
+                rows = self._evaluator.evaluate(self._act, self.seed, position)
+            except _Stopped:
+                return
+            except Exception as error:  # noqa: BLE001 - whatever broke, it is no score, and training goes on
+                logger.error("evaluation at %s failed:\n%s", where, traceback.format_exc())
+                self._evaluation = {"failed": f"{type(error).__name__}: {error}"}
+            else:
+                self._evaluation = {"actors": [row.to_json() for row in rows]}
+                console.evaluation_table(where if not among_others else f"seed {self.seed}, {where}", rows)
+        self.owes_evaluation = False
+        self._log.evaluation(position, self._evaluation)
+
+    def _words(self, position: int) -> str:
+        return self.plan.clock.words(position)
+
+    def _act(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        if self._stop.requested:
+            raise _Stopped
+        return self.learner.act_pairs(observations, pairs, noise)
+
+    def save(self, spent: Spent) -> None:
+        """Commit a checkpoint.
+
+        Raises:
+            RunFailed: a parameter is not finite, or it cannot be written.
+        """
+        total = self._before + spent
+        records = {
+            "run": self._record,
+            "progress": {
+                "log_positions": self._log.positions(),
+                "train_seconds": total.train,
+                "compile_seconds": total.compile,
+                "wall_seconds": total.wall,
+                "evaluation": self._evaluation,
+                "owes_evaluation": self.owes_evaluation,
+            },
+        }
+        arrays = self.learner.snapshot()
+        check_parameters(self.learner.updates, arrays)
+        if self._collector is not None:
+            arrays |= self._collector.snapshot()
+        self._store.save(self.position, arrays, records)
+        self._saved_at = self.position
+
+    def write_summary(self, spent: Spent) -> None:
+        """Write summary.json."""
+        write_json_atomically(self.plan.run_dir / SUMMARY, self._summary(self._before + spent))
+
+    def _summary(self, total: Spent) -> dict[str, Any]:
+        dataset = self.plan.dataset
+        evaluation = self._evaluation or {}
+        actors = evaluation.get("actors") or [
+            {"index": index, "kind": actor.kind, "deterministic": None, "stochastic": None}
+            for index, actor in enumerate(self.plan.spec.actors)
+        ]
+        summary = {
+            "backend": self.plan.backend,
+            "algorithm": self.plan.spec.algorithm,
+            "dataset": dataset.name,
+            "environment": dataset.environment.env_id if dataset.environment is not None else None,
+            "seed": self.seed,
+            "updates": self.learner.updates,
+            **{self.plan.clock.units: self.position},
+            f"{self.plan.clock.units}_per_second": self.position / total.train if total.train else None,
+            "compile_seconds": total.compile,
+            "wall_seconds": total.wall,
+            "threads": self.plan.resolved["threads"],
+            "w2_weights": list(self.plan.spec.chain.w2_weights),
+            "actors": actors,
+            "behaviour": dataclasses.asdict(dataset.behaviour),
+            "versions": self._record["versions"],
+        }
+        return summary | ({"evaluation_failed": evaluation["failed"]} if "failed" in evaluation else {})

@@ -1,0 +1,124 @@
+"""Acting from a run folder: any checkpoint, any actor, either backend."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pogo.core.clock import ENV_STEPS, UPDATES
+from pogo.core.config.online import is_online
+from pogo.core.config.plan import make_learner, spec_of_run
+from pogo.core.data.preprocessing import Normalisation
+from pogo.core.environments.simulators import default_processes
+from pogo.core.environments.spec import EnvironmentSpec, check_sizes
+from pogo.core.errors import BadInput
+from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.interface import Learner, TrainSpec
+from pogo.core.registry import check_backend
+from pogo.core.runs.evaluation import ActorEvaluation, Evaluator
+from pogo.core.snapshots import NOT_OF_THE_STATE
+
+
+class StoredRun:
+    """One checkpoint of a run, ready to act. Reading it changes nothing in the folder.
+
+    Raises:
+        BadInput: no such folder or checkpoint, none good, or the backend is not installed.
+    """
+
+    def __init__(
+        self, run_dir: Path, update: int | None = None, backend: str | None = None, device: str = "auto"
+    ) -> None:
+        if not run_dir.is_dir():
+            raise BadInput(f"{run_dir} is no folder; give a run's own folder, which holds checkpoints/.")
+        store = CheckpointStore(run_dir)
+        steps = store.steps()
+        if not steps:
+            raise BadInput(f"{run_dir} holds no checkpoints; give a run's own folder, which holds checkpoints/.")
+        if update is not None and update not in steps:
+            raise BadInput(f"{run_dir} has no checkpoint {update}; it has {', '.join(map(str, steps))}.")
+        found = store.load(update) if update is not None else store.load_newest(set_aside=False)
+        assert found is not None  # there are steps, and none good is an error
+        self.checkpoint: Checkpoint = found
+        self.record: dict[str, Any] = found.records["run"]
+        resolved = dict(self.record["resolved"])
+        if backend is not None and backend != resolved["backend"]["name"]:
+            resolved["backend"] = {"name": backend, "compile": backend == "jax"}
+        check_backend(resolved["backend"]["name"])
+        resolved["device"], resolved["threads"] = device, None
+        self.backend: str = resolved["backend"]["name"]
+        self.seed: int = resolved["seed"]
+        self.clock = ENV_STEPS if is_online(resolved) else UPDATES
+        self.spec: TrainSpec = spec_of_run(resolved, self.record["observation_size"], self.record["action_size"])
+        self.learner: Learner = make_learner(resolved, self.spec, None)
+        state = {name: value for name, value in found.arrays.items() if not name.startswith(NOT_OF_THE_STATE)}
+        self.learner.restore(state)
+
+    def evaluate(
+        self,
+        episodes: int,
+        seed: int | None = None,
+        env: EnvironmentSpec | None = None,
+        actor: int | None = None,
+        processes: int | None = None,
+    ) -> list[ActorEvaluation]:
+        """Evaluate every actor, or one, in both modes.
+
+        Args:
+            episodes: per actor and mode.
+            seed: of start states and noise; none: the run's.
+            env: another environment than the run's.
+            actor: the one to evaluate.
+            processes: that hold the simulators; none: chosen by the processors that this process may use.
+
+        Raises:
+            BadInput: the run names no environment, or the one given has other sizes or bounds.
+        """
+        if processes is None:
+            processes = default_processes(len(os.sched_getaffinity(0)), episodes)
+        with Evaluator(
+            self.spec.actors,
+            self.environment(env),
+            self.normalisation,
+            self.reference_returns,
+            episodes,
+            processes,
+            actor,
+        ) as evaluator:
+            seed = self.seed if seed is None else seed
+            return evaluator.evaluate(self.learner.act_pairs, seed, self.checkpoint.step)
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """What the run did to its data."""
+        return Normalisation.from_json(self.record["normalisation"])
+
+    @property
+    def reference_returns(self) -> tuple[float, float] | None:
+        """The returns that score 0 and 100."""
+        low_and_high = self.record["reference_returns"]
+        return None if low_and_high is None else (low_and_high[0], low_and_high[1])
+
+    def environment(self, other: EnvironmentSpec | None = None) -> EnvironmentSpec:
+        """Where to act: the run's own environment, or another in its place.
+
+        Raises:
+            BadInput: the run names none, or the other has other sizes or bounds.
+        """
+        if other is not None:
+            check_sizes(other, self.spec.observation_size, self.spec.action_size, "this run")
+            _check_bounds(other, self.normalisation)
+            return other
+        if self.record["environment"] is None:
+            raise BadInput("this run was made without an environment; give one with --env ID.")
+        return EnvironmentSpec.from_json(self.record["environment"])
+
+
+def _check_bounds(env: EnvironmentSpec, normalisation: Normalisation) -> None:
+    low, high = normalisation.action_low, normalisation.action_high
+    if not (np.allclose(low, env.action_low) and np.allclose(high, env.action_high)):
+        raise BadInput(
+            f"this run's actions are bounded by {np.asarray(low).tolist()}, {np.asarray(high).tolist()}, those of "
+            f"env={env.env_id} by {list(env.action_low)}, {list(env.action_high)}; name one of the same robot."
+        )

@@ -1,0 +1,275 @@
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from pogo.core.actors import ActorConfig
+from pogo.core.data.preprocessing import Normalisation
+from pogo.core.environments.simulators import LocalSimulators
+from pogo.core.environments.spec import EnvironmentSpec, environment_spec
+from pogo.core.errors import BadInput, RunFailed
+from pogo.core.interface import Pair
+from pogo.core.runs.evaluation import Act, ActorEvaluation, Evaluator, evaluate
+
+PENDULUM = environment_spec("Pendulum-v1")
+PLAIN = Normalisation(np.zeros(3), np.ones(3), 1.0, 0.0, np.array([-2.0]), np.array([2.0]))
+STOCHASTIC, DETERMINISTIC = ActorConfig("gaussian"), ActorConfig("deterministic")
+
+
+def one_by_one(act: Callable[[np.ndarray, int, np.ndarray | None], np.ndarray]) -> Act:
+    """Of a function of one actor's observations [n, O], the actor and its noise, or none."""
+
+    def act_pairs(observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        return np.stack(
+            [
+                act(rows, pair.actor, noise if pair.mode == "stochastic" else None)
+                for rows, pair in zip(observations, pairs, strict=True)
+            ]
+        )
+
+    return act_pairs
+
+
+@one_by_one
+def swing(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
+    """A feedback on the angular velocity; actor i pushes i times as hard."""
+    actions = actor * observations[:, 2:3] / 8
+    return np.clip(actions if noise is None else actions + 0.3 * noise, -1, 1)
+
+
+def run(
+    act: Act = swing,
+    actors: Sequence[ActorConfig] = (STOCHASTIC,),
+    episodes: int = 3,
+    seed: int = 0,
+    update: int = 0,
+    **options: Any,
+) -> list[ActorEvaluation]:
+    defaults: dict[str, Any] = {"spec": PENDULUM, "normalisation": PLAIN, "reference_returns": None}
+    return evaluate(act, actors, episodes=episodes, seed=seed, update=update, **(defaults | options))
+
+
+def test_returns_are_the_environments_own() -> None:
+    seeds = []
+
+    class Spy(gymnasium.Wrapper):
+        def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple:
+            seeds.append(seed)
+            return super().reset(seed=seed, options=options)
+
+    with Evaluator([DETERMINISTIC] * 2, PENDULUM, PLAIN, (-1500.0, -500.0), 3) as evaluator:
+        simulators = evaluator._simulators
+        assert isinstance(simulators, LocalSimulators)
+        simulators._environments = [[Spy(each) for each in row] for row in simulators._environments]
+        result = evaluator.evaluate(swing, seed=1, update=7)[1].deterministic
+    expected = []
+    for seed in seeds[3:]:
+        environment = gymnasium.make("Pendulum-v1")
+        observation, total, over = environment.reset(seed=seed)[0], 0.0, False
+        while not over:
+            action = 2 * np.clip(observation[2:3] / 8, -1, 1)
+            observation, reward, terminated, truncated, _ = environment.step(action.astype(np.float32))
+            total, over = total + float(reward), terminated or truncated
+        expected.append(total)
+    np.testing.assert_allclose(result.returns, expected, rtol=1e-6)
+    assert seeds[:3] == seeds[3:]  # both actors start alike
+    assert len(set(seeds)) == 3
+    assert result.lengths == (200, 200, 200)
+    assert result.return_mean == np.mean(result.returns)
+    assert result.return_std == np.std(result.returns)
+    assert result.normalized_score == pytest.approx(100 * (result.return_mean + 1500) / 1000)
+
+
+def test_both_modes_of_what_is_stochastic_only() -> None:
+    calls = []
+
+    def act(observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        calls.append(pairs)
+        assert noise.shape == (3, 1)
+        assert noise.dtype == np.float32
+        assert observations.shape == (3, 3, 3)
+        assert observations.dtype == np.float32
+        return np.zeros((3, 3, 1))
+
+    first, second = run(act, [STOCHASTIC, DETERMINISTIC])
+    assert set(calls) == {((0, "deterministic"), (0, "stochastic"), (1, "deterministic"))}
+    assert len(calls) == 200  # one per step
+    assert (first.index, first.kind, second.index, second.kind) == (0, "gaussian", 1, "deterministic")
+    assert first.stochastic is not None
+    assert second.stochastic is None
+    assert first.stochastic.normalized_score is None
+    assert json.loads(json.dumps(first.to_json()))["stochastic"]["returns"] == list(first.stochastic.returns)
+    assert second.to_json()["stochastic"] is None
+
+
+def test_equal_policies_get_equal_returns_and_draws_are_fresh() -> None:
+    draws = []
+
+    def act(observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        draws.append(noise)
+        return swing(observations, [Pair(1, pair.mode) for pair in pairs], noise)
+
+    first, second = run(act, [STOCHASTIC] * 2)
+    assert first.deterministic == second.deterministic
+    assert first.stochastic == second.stochastic
+    values = np.concatenate(draws)
+    assert len(np.unique(values)) == values.size
+    assert abs(values.mean()) < 0.15
+    assert abs(values.std() - 1) < 0.1
+
+
+def test_seed_and_update_fix_everything_and_nothing_else_does() -> None:
+    base = run(seed=3, update=4)
+    assert run(seed=3, update=4) == base
+    for seed, update in ((4, 4), (3, 5), (4, 3)):  # the last: added streams would meet the base's
+        other = run(seed=seed, update=update)
+        assert other[0].deterministic.returns != base[0].deterministic.returns
+        assert other[0].stochastic != base[0].stochastic
+    with Evaluator([STOCHASTIC], PENDULUM, PLAIN, None, 3) as evaluator:
+        for update in (9, 1, 4):  # what was evaluated before leaves no trace
+            used = evaluator.evaluate(swing, 3, update)
+    assert used == base
+
+
+@pytest.mark.parametrize("env_id", ["HalfCheetah-v4", "Hopper-v4"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_used_simulator_gives_what_a_fresh_one_gives(env_id: str) -> None:
+    pytest.importorskip("mujoco")
+    spec = environment_spec(env_id)
+    size = spec.action_size
+    normalisation = Normalisation(
+        np.zeros(spec.observation_size), np.ones(spec.observation_size), 1, 0, -np.ones(size), np.ones(size)
+    )
+
+    @one_by_one
+    def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
+        actions = np.tanh(np.outer(observations[:, 1] + observations[:, -1], np.linspace(-1, 1, size)))
+        return actions if noise is None else np.clip(actions + 0.1 * noise, -1, 1)
+
+    spec = EnvironmentSpec.from_json(spec.to_json())
+    with Evaluator([STOCHASTIC], spec, normalisation, None, 2) as evaluator:
+        evaluator.evaluate(act, 0, 0)
+        used = evaluator.evaluate(act, 0, 1)
+    assert used == evaluate(act, [STOCHASTIC], spec, normalisation, None, 2, 0, 1)
+
+
+@dataclass
+class Falls(gymnasium.Env):
+    """Ends after a number of steps that its seed decides, or by the action 3, and refuses to be stepped afterwards."""
+
+    def __post_init__(self) -> None:
+        self.observation_space = gymnasium.spaces.Box(-9, 9, (1,))
+        self.action_space = gymnasium.spaces.Box(np.array([-1], np.float32), np.array([3], np.float32))
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        self.left = int(np.random.default_rng(seed).integers(1, 30))
+        return np.ones(1, np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        assert self.left > 0
+        self.left = 0 if action[0] == 3 else self.left - 1
+        return np.ones(1, np.float32), float(action[0]), self.left == 0, False, {}
+
+
+@pytest.fixture
+def falls() -> Iterator[EnvironmentSpec]:
+    gymnasium.register("PogoFalls-v0", entry_point=Falls, max_episode_steps=100)
+    yield environment_spec("PogoFalls-v0")
+    del gymnasium.registry["PogoFalls-v0"]
+
+
+def test_finished_episodes_rest_and_their_actions_do_not_matter(falls: EnvironmentSpec) -> None:
+    normalisation = Normalisation(np.zeros(1), np.ones(1), 5.0, 7.0, np.array([-1.0]), np.array([3.0]))
+    batches = []
+
+    @one_by_one
+    def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
+        batches.append(observations[:, 0].copy())
+        return np.where(observations == 1, 0.5, np.nan)  # NaN where the episode is over
+
+    result = run(act, [DETERMINISTIC], 8, spec=falls, normalisation=normalisation)[0].deterministic
+    lengths = np.array(result.lengths)
+    assert len(set(result.lengths)) > 3
+    np.testing.assert_array_equal(result.returns, 2.0 * lengths)  # 0.5 in [-1, 1] is 2 in [-1, 3]; rewards are raw
+    assert len(batches) == max(lengths)
+    for step, batch in enumerate(batches):
+        np.testing.assert_array_equal(batch, (lengths > step).astype(float))
+
+
+def test_observations_are_normalised() -> None:
+    normalisation = Normalisation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 0.5]), 1, 0, *PLAIN_BOUNDS)
+    seen = []
+
+    @one_by_one
+    def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
+        seen.append(observations[0])
+        return np.zeros((1, 1))
+
+    run(act, [DETERMINISTIC], 1)
+    run(act, [DETERMINISTIC], 1, normalisation=normalisation)
+    expected = (np.array(seen[:200]) - [1, 2, 3]) / [2, 2, 0.5]
+    np.testing.assert_allclose(seen[200:], expected, rtol=1e-6, atol=1e-6)
+
+
+PLAIN_BOUNDS = (PLAIN.action_low, PLAIN.action_high)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_non_finite_actions_name_the_actor(value: float) -> None:
+    @one_by_one
+    def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
+        return np.full((3, 1), value if actor == 1 and noise is not None else 0.0)
+
+    with pytest.raises(RunFailed, match=r"actor 1 \(gaussian\), stochastic, at update 12: gives non-finite actions"):
+        run(act, [DETERMINISTIC, STOCHASTIC], update=12)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    with pytest.raises(RunFailed, match=r"at update 5: actions have shape \(2, 3\), expected \(2, 3, 1\)"):
+        run(lambda observations, pairs, noise: np.zeros((2, 3)), update=5)
+
+
+def test_actors_end_at_their_own_time(falls: EnvironmentSpec) -> None:
+    """Each gets what it gets alone: an episode's noise depends neither on other episodes nor on other actors."""
+    normalisation = Normalisation(np.zeros(1), np.ones(1), 1.0, 0.0, np.array([-1.0]), np.array([3.0]))
+
+    @one_by_one
+    def act(observations: np.ndarray, actor: int, noise: np.ndarray | None) -> np.ndarray:
+        # Actor 1 ends its episodes: see Falls.
+        return np.full((6, 1), 1.0 if actor == 1 else 0.2) if noise is None else np.clip(0.2 * noise, -0.9, 0.9)
+
+    together = run(act, [STOCHASTIC, DETERMINISTIC, STOCHASTIC], 6, spec=falls, normalisation=normalisation)
+    assert set(together[1].deterministic.lengths) == {1}
+    assert len(set(together[0].deterministic.lengths)) > 2
+    for index in range(3):
+        options = (falls, normalisation, None, 6)
+        with Evaluator([STOCHASTIC, DETERMINISTIC, STOCHASTIC], *options, only=index) as evaluator:
+            assert evaluator.evaluate(act, 0, 0) == [together[index]]
+
+
+def test_processes_change_no_number() -> None:
+    """Neither of episodes of one length, nor of those that end at any time; 2 workers share 5 episodes out unevenly."""
+    counting = environment_spec("tests.environments:Counting-v0")
+    bounds = np.array([-1.0]), np.array([3.0])
+    for spec, normalisation in ((PENDULUM, PLAIN), (counting, Normalisation(np.zeros(3), np.ones(3), 1, 0, *bounds))):
+        options: dict[str, Any] = {"actors": [STOCHASTIC, DETERMINISTIC], "episodes": 5, "spec": spec}
+        here, there = (run(**options, normalisation=normalisation, processes=count) for count in (0, 2))
+        assert here == there
+    assert here[0].stochastic is not None
+    assert len(set(here[0].stochastic.lengths)) > 1
+
+
+def test_no_episodes_are_refused() -> None:
+    with pytest.raises(BadInput, match="at least 1 episode, got 0"):
+        run(episodes=0)
+
+
+def test_a_chain_on_pendulum_takes_well_under_two_seconds() -> None:
+    started = time.perf_counter()
+    run(actors=[STOCHASTIC] * 3, episodes=10)
+    assert time.perf_counter() - started < 2.0  # 0.12 s on an idle core
