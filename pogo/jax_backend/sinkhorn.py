@@ -21,8 +21,9 @@ Transport = Callable[[Array, SinkhornSchedule], tuple[Array, Array]]
 # Conductance to ground of every node of the Newton system. Modes that are coupled more weakly than this carry no mass
 # worth moving, and in float32 their residual is rounding.
 _RIDGE = 1e-7
+_WEAKEST = 1e-14  # conductance that every two nodes have beside: far below the ridge
 _TINY = 1e-20
-_FARTHEST = 80.0  # in units of epsilon; exp(-80) is still a normal float32, and nothing beside 1
+_FARTHEST = 40.0  # in units of epsilon: exp(-40) is nothing beside 1
 _MAX_WRITTEN_OUT = 32  # of terms
 _MAX_BROADCAST = 8  # of K: above, a product of matrices beats the K^3 terms written out
 
@@ -147,7 +148,7 @@ def dual_shares_and_plan(costs: Array, potentials: Array) -> tuple[Array, Array]
     """
     logits = potentials - costs
     top = _largest(logits, 1)
-    weights = jnp.exp(logits - top[:, None])
+    weights = jnp.exp(jnp.maximum(logits - top[:, None], -_FARTHEST))
     totals = _total(weights, 1)
     return potentials - (top + jnp.log(totals)), weights / totals[:, None]
 
@@ -166,17 +167,19 @@ def _newton_step(costs: Array, potentials: Array) -> Array:
     num_samples = costs.shape[0]
     _, plan = dual_shares_and_plan(costs, potentials)
     # Row j - 1 belongs to column j: its residual, its conductance to column 0, and those to columns 1, 2, ...
-    residual = 1 - _total(plan[:, 1:], 0)
+    residuals = 1 - _total(plan[:, 1:], 0)
     if num_samples <= _MAX_BROADCAST:
         conductances = _total(plan[:, 1:, None] * plan[:, None], 0)
-        system = jnp.concatenate([residual[:, None], conductances[:, :1] + _RIDGE, conductances[:, 1:]], axis=1)
+    else:
+        conductances = jnp.einsum("ijb,ikb->jkb", plan[:, 1:], plan, precision="highest")
+    conductances = conductances + _least_conductances(num_samples, costs.dtype)
+    system = jnp.concatenate([residuals[:, None], conductances], axis=1)
+    if num_samples <= _MAX_BROADCAST:
         for node in range(num_samples - 2, -1, -1):
             row = system[node, : node + 2]
             solved = row / _total(row[1:], 0)
             system = (system[:, : node + 2] + system[:, node + 2][:, None] * solved).at[node].set(solved)
     else:
-        conductances = jnp.einsum("ijb,ikb->jkb", plan[:, 1:], plan, precision="highest")
-        system = jnp.concatenate([residual[:, None], conductances[:, :1] + _RIDGE, conductances[:, 1:]], axis=1)
         system = jax.lax.fori_loop(0, num_samples - 1, _eliminate, system)
     step = jnp.concatenate([jnp.zeros_like(potentials[:1]), system[:, 0]])
     half_range = jnp.maximum((_largest(step, 0) + _largest(-step, 0)) / 2, _TINY)
@@ -189,6 +192,11 @@ def _eliminate(index: int, system: Array) -> Array:
     row = jnp.where(jnp.arange(system.shape[1])[:, None] < node + 2, system[node], 0)
     solved = row / row[1:].sum(axis=0)
     return (system + system[:, node + 2][:, None] * solved).at[node].set(solved)
+
+
+def _least_conductances(num_samples: int, dtype: jnp.dtype) -> Array:
+    """To column 0 and to the others, [K, 1]."""
+    return jnp.asarray([[_RIDGE], *[[_WEAKEST]] * (num_samples - 1)], dtype=dtype)
 
 
 def _self_transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:

@@ -19,8 +19,11 @@ Transport = Callable[[Tensor, SinkhornSchedule], tuple[Tensor, Tensor]]
 # Conductance to ground of every node of the Newton system. Modes that are coupled more weakly than this carry no mass
 # worth moving, and in float32 their residual is rounding.
 _RIDGE = 1e-7
+_WEAKEST = 1e-14  # conductance that every two nodes have beside: far below the ridge, and its square a normal float32
 _TINY = 1e-20
-_FARTHEST = 80.0  # in units of epsilon; exp(-80) is still a normal float32, and nothing beside 1
+# In units of epsilon: exp(-40) is nothing beside 1, and products of two are still normal float32. Denormal numbers cost
+# a processor a hundred times as much.
+_FARTHEST = 40.0
 _MAX_BROADCAST = 8  # of K: above, a product of matrices beats the K^3 terms written out
 
 
@@ -143,8 +146,16 @@ def dual_shares_and_plan(costs: Tensor, potentials: Tensor) -> tuple[Tensor, Ten
 
     The row marginals are exact, and the value's error is the square of the potentials'.
     """
+    top, weights, totals = _row_weights(costs, potentials)
+    return potentials - (top + torch.log(totals)).squeeze(1), weights / totals
+
+
+def _row_weights(costs: Tensor, potentials: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Softmax over columns in three parts: largest logit [K, 1, B], exp(logits - largest), and their sums [K, 1, B]."""
     logits = potentials - costs
-    return potentials - torch.logsumexp(logits, dim=1), torch.softmax(logits, dim=1)
+    top = logits.amax(dim=1, keepdim=True)
+    weights = logits.sub_(top).clamp_min_(-_FARTHEST).exp_()
+    return top, weights, weights.sum(dim=1, keepdim=True)
 
 
 def _newton_step(costs: Tensor, potentials: Tensor) -> None:
@@ -155,16 +166,17 @@ def _newton_step(costs: Tensor, potentials: Tensor) -> None:
     weak couplings keep their digits in float32.
     """
     num_samples = costs.shape[0]
-    plan = torch.softmax(potentials - costs, dim=1)
+    _, weights, totals = _row_weights(costs, potentials)
+    plan = weights / totals
     # Row j - 1 belongs to column j: its residual, its conductance to column 0, and those to columns 1, 2, ...
-    system = costs.new_empty(num_samples - 1, num_samples + 1, costs.shape[2])
-    torch.sub(1, plan[:, 1:].sum(dim=0), out=system[:, 0])
+    residuals = 1 - plan[:, 1:].sum(dim=0)
     if num_samples <= _MAX_BROADCAST:
-        torch.sum(plan[:, 1:].unsqueeze(2) * plan.unsqueeze(1), dim=0, out=system[:, 1:])
+        conductances = (plan[:, 1:].unsqueeze(2) * plan.unsqueeze(1)).sum(dim=0)
     else:
         batched = plan.permute(2, 0, 1).contiguous()
-        system[:, 1:] = (batched.mT @ batched)[:, 1:].permute(1, 2, 0)
-    system[:, 1] += _RIDGE
+        conductances = (batched.mT @ batched)[:, 1:].permute(1, 2, 0)
+    conductances = conductances + _least_conductances(num_samples, costs.dtype, costs.device)
+    system = torch.cat([residuals.unsqueeze(1), conductances], dim=1)
     for node in range(num_samples - 2, -1, -1):
         row = system[node, : node + 2]
         solved = row / row[1:].sum(dim=0)
@@ -175,6 +187,12 @@ def _newton_step(costs: Tensor, potentials: Tensor) -> None:
     low, high = torch.aminmax(step, dim=0)
     half_range = ((high - low) / 2).clamp_min_(_TINY)
     potentials.addcmul_(step, half_range.asinh() / half_range)  # whole steps near the optimum, logarithmic ones far off
+
+
+@functools.cache  # as `_permutations`
+def _least_conductances(num_samples: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """To column 0 and to the others, [K, 1]."""
+    return torch.tensor([[_RIDGE], *[[_WEAKEST]] * (num_samples - 1)], dtype=dtype).to(device)
 
 
 def _self_transport(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tensor]:
@@ -201,9 +219,10 @@ def best_assignment(costs: Tensor) -> tuple[Tensor, Tensor]:
     """
     num_samples, _, batch_size = costs.shape
     entries, columns, rows = _permutations(num_samples, costs.device)
-    totals = costs.reshape(num_samples**2, batch_size)[entries].sum(dim=1)  # [K!, B]
-    best = totals.argmin(dim=0)
-    return columns[:, best], rows[:, best]
+    chosen = costs.reshape(num_samples**2, batch_size).index_select(0, entries.flatten())
+    totals = chosen.unflatten(0, entries.shape).sum(dim=1)  # [K!, B]
+    best = totals.min(dim=0).indices  # the first, as argmin, which is slow along a leading axis
+    return columns.index_select(1, best), rows.index_select(1, best)
 
 
 @functools.cache  # constants of the device: copying them there anew would stop a CUDA graph's capture
