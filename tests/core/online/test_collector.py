@@ -166,12 +166,13 @@ def test_networks_see_normalised_observations_and_rewards(spec: EnvironmentSpec)
 
 
 def test_whole_episodes_from_every_environment(collector: Collector) -> None:
-    rows = collect_episodes(collector, lambda at: actions_of(at.env_steps // NUM_ENVS), transitions=50)
+    """Of 3, 7 and 2 steps here: the first end at or after the tenth step is the 12th, the 14th and the 10th."""
+    actions = np.array([[0.1], [-0.5], [0.2]], dtype=np.float32)
+    rows = collect_episodes(collector, lambda _: actions, transitions=3 * 10)
     ends = (rows["terminals"] + rows["timeouts"]) > 0
-    assert 50 <= len(ends) <= 50 + NUM_ENVS * (LIMIT + 1)
-    assert ends[-1]
+    np.testing.assert_array_equal(np.diff(np.flatnonzero(ends), prepend=-1), [3] * 4 + [7] * 2 + [2] * 5)
+    np.testing.assert_array_equal(rows["actions"], np.repeat(actions, [12, 14, 10], axis=0))
     np.testing.assert_array_equal(rows["observations"][1:][~ends[:-1]], rows["next_observations"][:-1][~ends[:-1]])
-    np.testing.assert_array_equal(rows["observations"][1:][ends[:-1], 1], 0)
 
 
 def test_random_returns_are_of_whole_episodes(spec: EnvironmentSpec) -> None:
