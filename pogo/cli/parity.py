@@ -42,7 +42,7 @@ def _parity(arguments: Sequence[str]) -> int:
     defaults = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in given]
     asked = compose_config([*defaults, *arguments])
     if is_online(asked):
-        raise BadInput("pogo-parity draws its batches at random and collects nothing; drop env=, dataset=online.")
+        raise BadInput("batches are drawn at random here and nothing is collected; drop env=, dataset=online.")
     resolved = resolve(asked)
     spec = spec_of_run(resolved, OBSERVATION_SIZE, ACTION_SIZE)
     case = parity_case(spec, resolved["seed"], resolved["train"]["updates"])
