@@ -19,7 +19,7 @@ class TestLearner(LearnerChecks):
         ],
     )
     def test_compiled_updates_are_the_same(self, framework, algorithm, options):
-        """torch.compile: the same numbers to 1e-5 of how far each tensor moved, and no recompilation."""
+        """torch.compile: the same numbers to 1e-5, tensors to 1e-3 of how far they moved, and no recompilation."""
         import torch
 
         actors = ({"kind": "stochastic"}, {"kind": "tanh_gaussian"}, {"kind": "gaussian"})
@@ -39,6 +39,7 @@ class TestLearner(LearnerChecks):
         ends = plain.snapshot(), compiled.snapshot()
         for name, value in start.items():
             if value.dtype == np.float32:
+                np.testing.assert_allclose(ends[1][name], ends[0][name], rtol=1e-5, atol=1e-5, err_msg=name)
                 moved = np.linalg.norm(ends[0][name] - value)
                 floor = 1e-6 * np.sqrt(value.size)
                 assert np.linalg.norm(ends[0][name] - ends[1][name]) <= 1e-3 * moved + floor, name
