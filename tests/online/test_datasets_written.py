@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pogo.cli import collect
+from pogo.core.files.durable import write_new_file
 from tests.online.helpers import COUNTING, ENV_STEPS, TORCH_QUICKLY, arguments
 from tests.run_helpers import (
     PENDULUM,
@@ -170,6 +171,25 @@ def test_a_run_whose_file_cannot_be_written_is_not_finished(tmp_path: Path, capl
     assert not (run_dir / "summary.json").exists()
     train(*arguments(run_dir, **options)).assert_code(0)
     assert file.exists()
+
+
+def test_a_write_that_was_killed_is_not_in_the_way(tmp_path: Path) -> None:
+    """The name is taken once all bytes are on the disk, and what an earlier process has left of its own goes."""
+    file = tmp_path / "replay.hdf5"
+    (tmp_path / f".{file.name}.{os.getpid()}").write_bytes(b"half")
+    seen = []
+
+    def watched(path: Path, data: bytes) -> None:
+        seen.append(file.exists())
+        write_new_file(path, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pogo.core.online.recording.write_new_file", watched)
+        options = {"train__save_replay": file, "train__env_steps": 70, "eval__episodes": 0}
+        train(*arguments(tmp_path / "run", **options)).assert_code(0)
+    assert seen == [False]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["replay.hdf5", "run"]
+    assert h5py.is_hdf5(file)
 
 
 def no_space(path: Path, data: bytes) -> None:

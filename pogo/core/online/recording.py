@@ -170,13 +170,10 @@ def write_recording(
             attributes[key] = value
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.touch(exist_ok=False)  # the name is this process's: a rename alone would go over another's file
-        try:
-            write_new_file(unfinished, image.getvalue())
-            unfinished.replace(path)
-        except OSError:
-            path.unlink()
-            raise
+        unfinished.unlink(missing_ok=True)  # of a process of the same number that was killed
+        write_new_file(unfinished, image.getvalue())
+        path.touch(exist_ok=False)  # a rename alone would go over a file that another process has made meanwhile
+        unfinished.replace(path)
         sync_folder(path.absolute().parent)
     except OSError as error:
         raise RunFailed(f"{path} could not be written: {error.strerror or error}.") from error
