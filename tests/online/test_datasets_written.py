@@ -192,5 +192,22 @@ def test_a_write_that_was_killed_is_not_in_the_way(tmp_path: Path) -> None:
     assert h5py.is_hdf5(file)
 
 
+def test_a_file_that_another_process_makes_meanwhile_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "replay.hdf5"
+
+    def overtaken(path: Path, data: bytes) -> None:
+        file.write_bytes(b"another's")
+        write_new_file(path, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pogo.core.online.recording.write_new_file", overtaken)
+        options = {"train__save_replay": file, "train__env_steps": 70, "eval__episodes": 0}
+        failed = train(*arguments(tmp_path / "run", **options))
+    failed.assert_code(1)
+    assert f"{file} could not be written: File exists." in caplog.text
+    assert file.read_bytes() == b"another's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["replay.hdf5", "run"]
+
+
 def no_space(path: Path, data: bytes) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
