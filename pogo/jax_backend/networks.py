@@ -101,7 +101,8 @@ def _single(
     keep_probability: float,
 ) -> Array:
     activate = ACTIVATIONS[activation]
-    hidden = inputs
+    # As rows: the gradient of a kernel over two leading axes at once copies every layer's values into another layout.
+    hidden = inputs.reshape(-1, inputs.shape[-1])
     index = 0
     while f"hidden_{index}/kernel" in params:
         hidden = activate(hidden @ params[f"hidden_{index}/kernel"] + params[f"hidden_{index}/bias"])
@@ -110,13 +111,35 @@ def _single(
         if dropout_masks:
             hidden = hidden * dropout_masks[index] / keep_probability
         index += 1
-    return hidden @ params["output/kernel"] + params["output/bias"]
+    outputs = _head(hidden, params["output/kernel"]) + params["output/bias"]
+    return outputs.reshape(*inputs.shape[:-1], outputs.shape[-1])
 
 
 def _batched(params: Mapping[str, Array], inputs: Array, activation: str) -> Array:
     """Ensembles of more than two: one batched product per layer."""
     run = lambda member, rows: _single(member, rows, activation, (), 1.0)  # noqa: E731 - vmapped on the next line
     return jax.vmap(run, in_axes=(0, 0 if inputs.ndim == 3 else None))(dict(params), inputs)
+
+
+def _kernel_gradient(inputs: Array, gradient: Array) -> Array:
+    return jnp.swapaxes(inputs, -1, -2) @ gradient
+
+
+def _narrow_kernel_gradient(inputs: Array, gradient: Array) -> Array:
+    # The same product the other way round: a CPU's product of few columns, summed over the rows of both its factors,
+    # takes up to ten times as long. The barriers keep XLA from turning it back.
+    columns = jax.lax.optimization_barrier(jnp.swapaxes(gradient, -1, -2))
+    return jnp.swapaxes(jax.lax.optimization_barrier(columns @ inputs), -1, -2)
+
+
+def _head_backward(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    inputs, kernel = kept
+    of_kernel = jax.lax.platform_dependent(inputs, gradient, cpu=_narrow_kernel_gradient, default=_kernel_gradient)
+    return gradient @ jnp.swapaxes(kernel, -1, -2), of_kernel
+
+
+_head = jax.custom_vjp(lambda inputs, kernel: inputs @ kernel)
+_head.defvjp(lambda inputs, kernel: (inputs @ kernel, (inputs, kernel)), _head_backward)
 
 
 def _layer_norm_forward(values: Array) -> tuple[Array, tuple[Array, Array]]:
