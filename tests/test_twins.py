@@ -11,6 +11,7 @@ TORCH, JAX = PACKAGE / "torch_backend", PACKAGE / "jax_backend"
 
 ONE_SIDED_FILES = {
     "cuda_graphs.py": "torch replays recorded steps on a GPU; JAX compiles its loop instead",
+    "memory.py": "torch asks malloc for every array; a compiled program plans its memory once",
     "group.py": "JAX trains many seeds in one program; torch's eager step is bound by the host, not by its arithmetic",
 }
 ONE_SIDED_NAMES = {

@@ -24,6 +24,7 @@ from pogo.torch_backend.actors import describe, make_actor
 from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.cuda_graphs import GraphedSteps
+from pogo.torch_backend.memory import keep_freed_memory
 from pogo.torch_backend.replay_buffer import ReplayBuffer
 from pogo.torch_backend.state import state_from_arrays, state_to_arrays
 
@@ -57,6 +58,7 @@ def make_learner(
     """
     if threads is not None:
         torch.set_num_threads(threads)
+    keep_freed_memory()
     torch.use_deterministic_algorithms(deterministic)
     # Full float32 products on every device: the same numbers as on a CPU.
     torch.backends.cuda.matmul.allow_tf32 = False

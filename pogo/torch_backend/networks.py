@@ -9,7 +9,7 @@ Params = dict[str, Tensor]
 
 LAYER_NORM_EPSILON = 1e-6  # flax's default, as in ReBRAC and FQL; torch's own is 1e-5
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
+    "relu": torch.relu_,  # in place, of a product's own output: a ReLU's gradient needs its result only
     "tanh": torch.tanh,
     "gelu_tanh": lambda values: torch.nn.functional.gelu(values, approximate="tanh"),
 }
@@ -69,7 +69,7 @@ def q_values_and_action_gradients(
     while f"hidden_{len(slopes)}/kernel" in critic:
         name = f"hidden_{len(slopes)}"
         kernels.append(critic[f"{name}/kernel"])
-        hidden = torch.relu(torch.baddbmm(critic[f"{name}/bias"][:, None, :], hidden, kernels[-1]))
+        hidden = torch.relu_(torch.baddbmm(critic[f"{name}/bias"][:, None, :], hidden, kernels[-1]))
         slopes.append((hidden.detach() > 0).to(hidden.dtype))
     kernels.append(critic["output/kernel"])
     q = torch.baddbmm(critic["output/bias"][:, None, :], hidden, kernels[-1])[..., 0]
