@@ -34,7 +34,7 @@ from pogo.core.registry import ALGORITHMS, BACKENDS, load_backend
 WARM, COUNTED = 20, 40  # updates
 SMALL = 0.01  # share of the whole under which operations are summed up
 Seconds = Counter[str]
-_AROUND = ("while", "conditional", "call")  # thunks that hold others
+_AROUND = ("while", "conditional", "cond", "call")  # thunks that hold others
 
 
 def torch_operations(learner: Learner, on_gpu: bool) -> tuple[Seconds, Counter[str], float]:
