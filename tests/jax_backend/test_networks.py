@@ -7,6 +7,7 @@ import pytest
 
 jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402 - after the check that there is a JAX
+from jax import Array  # noqa: E402
 
 from pogo.jax_backend.networks import Params, mlp  # noqa: E402
 
@@ -22,7 +23,7 @@ def parameters(rng: np.random.Generator, members: tuple[int, ...] = ()) -> Param
     return params
 
 
-def on_paper(params: Params, inputs: jax.Array) -> jax.Array:
+def on_paper(params: Params, inputs: Array) -> Array:
     """Two hidden layers and a head of one network, at inputs of any leading axes."""
     hidden = inputs
     for index in range(2):
@@ -30,9 +31,7 @@ def on_paper(params: Params, inputs: jax.Array) -> jax.Array:
     return hidden @ params["output/kernel"] + params["output/bias"]
 
 
-def check(
-    found: Callable[..., jax.Array], expected: Callable[..., jax.Array], params: Params, inputs: jax.Array
-) -> None:
+def check(found: Callable[..., Array], expected: Callable[..., Array], params: Params, inputs: Array) -> None:
     """Values and the gradients of parameters and inputs, of a loss that weighs every output differently."""
     outputs = expected(params, inputs)
     weights = jnp.cos(jnp.arange(outputs.size, dtype=outputs.dtype)).reshape(outputs.shape)
