@@ -132,7 +132,9 @@ def count_conds(jaxpr: Any) -> int:
     from jax.extend.core import jaxprs_in_params
 
     inner = [sub for equation in jaxpr.eqns for sub in jaxprs_in_params(equation.params)]
-    return sum(equation.primitive.name == "cond" for equation in jaxpr.eqns) + sum(map(count_conds, inner))
+    # A choice by platform is made when the program is lowered, and no branch of it.
+    conds = (equation for equation in jaxpr.eqns if equation.primitive.name == "cond")
+    return sum(not cond.params.get("branches_platforms") for cond in conds) + sum(map(count_conds, inner))
 
 
 def test_updates_that_move_no_actor_do_not_pay_for_it() -> None:
