@@ -37,5 +37,5 @@ def page_faults(mode: str) -> int:
 
 
 def test_updates_use_the_memory_of_those_before() -> None:
-    assert page_faults("keep") < 1_000  # of 4 KiB: two of an update's 2.6 MB arrays
-    assert page_faults("default") > 10_000  # or malloc needs no help any more
+    # Not none at all: where the heap's arrays come to lie differs from run to run, and it grows by one now and then.
+    assert page_faults("keep") < page_faults("default") / 8
