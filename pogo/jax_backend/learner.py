@@ -6,7 +6,6 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -29,6 +28,7 @@ from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, win
 from pogo.core.streams import seed_words
 from pogo.jax_backend.actors import describe, make_actor
 from pogo.jax_backend.chain import chain_step
+from pogo.jax_backend.compilation import compiler_options, keep_compiled_programs
 from pogo.jax_backend.networks import Params
 from pogo.jax_backend.replay_buffer import ReplayBuffer
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays
@@ -71,7 +71,7 @@ def make_learner(
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     if spec.dtype == "float64":
         jax.config.update("jax_enable_x64", True)
-    _keep_compiled_programs()
+    keep_compiled_programs()
     # Full float32 products on every device: the same numbers as on a CPU.
     jax.config.update("jax_default_matmul_precision", "highest")
     return JaxLearner(spec, seed, transitions, _device(device), replay_capacity)
@@ -261,7 +261,8 @@ class JaxLearner(Learner):
     def _program(self, name: tuple, function: Any, arguments: tuple, donate: tuple[int, ...] = ()) -> Any:
         if name not in self._programs:
             start = time.perf_counter()
-            self._programs[name] = jax.jit(function, donate_argnums=donate).lower(*arguments).compile()
+            jitted = jax.jit(function, donate_argnums=donate, compiler_options=compiler_options(self._device))
+            self._programs[name] = jitted.lower(*arguments).compile()
             self.compile_seconds += time.perf_counter() - start
             self.compilations += 1
         return self._programs[name]
@@ -329,22 +330,6 @@ class JaxLearner(Learner):
         )
         # Counted past the first: uniform over the others.
         return jnp.stack([first, second + (second >= first)], axis=1)
-
-
-def _keep_compiled_programs() -> None:
-    """Let the next run of the same programs load them, unless JAX is told otherwise (JAX_COMPILATION_CACHE_DIR).
-
-    A folder per kind of processor: a program is machine code, and home folders are shared between machines.
-    """
-    if jax.config.jax_compilation_cache_dir is not None:
-        return
-    with contextlib.suppress(OSError):  # a system that tells its processor in another way
-        kinds = [
-            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("model name", "flags"))
-        ]
-        processor = f"{zlib.crc32(chr(10).join(sorted(set(kinds))).encode()):08x}"
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        jax.config.update("jax_compilation_cache_dir", str(cache / "pogo" / "jax" / processor))
 
 
 def _limit_threads(threads: int) -> None:

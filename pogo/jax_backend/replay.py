@@ -9,6 +9,7 @@ import numpy as np
 from pogo.core.interface import TrainSpec
 from pogo.core.registry import load_backend
 from pogo.jax_backend.chain import chain_step
+from pogo.jax_backend.compilation import compiler_options
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays
 
 
@@ -19,9 +20,13 @@ class Replay:
         # float64 is a switch of the whole process in JAX: set for the length of each call, and only for such a run.
         self._enable_x64 = spec.dtype == "float64"
         self._algorithm = load_backend("jax", f"algorithms.{spec.algorithm}").Algorithm(spec)
-        self._step = jax.jit(lambda state, batch, noise: chain_step(self._algorithm, state, batch, noise))
+        cpu = jax.devices("cpu")[0]
+        self._step = jax.jit(
+            lambda state, batch, noise: chain_step(self._algorithm, state, batch, noise),
+            compiler_options=compiler_options(cpu),
+        )
         with jax.enable_x64(self._enable_x64):
-            self._state = state_from_arrays(arrays, jax.devices("cpu")[0])
+            self._state = state_from_arrays(arrays, cpu)
 
     def step(self, batch: Mapping[str, np.ndarray], noise: Mapping[str, np.ndarray]) -> dict[str, float]:
         """One update of the algorithm and its chain; its metrics."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pogo.cli.golden import main
+from pogo.core.golden.adapters import ADAPTERS
 from pogo.core.golden.recording import Recording
 from pogo.core.golden.replay import replay
 
@@ -27,6 +28,12 @@ def test_recorded_run_is_followed(name, backend):
         assert comparison.errors[step].keys() == recording.params(step).keys()
     assert len(comparison.metrics) == recording.steps
     assert all(comparison.metrics.values())
+
+
+def test_every_adapter_has_recordings_of_both_types():
+    recordings = [Recording(FOLDER / name) for name in FILES]
+    for dtype in ("float32", "float64"):
+        assert {found.algorithm for found in recordings if found.dtype == dtype} == set(ADAPTERS)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pogo.core.registry import ALGORITHMS
 from tests.learner_checks import LearnerChecks, transitions
 from tests.parity.helpers import problem
 
@@ -12,8 +13,7 @@ class TestLearner(LearnerChecks):
     @pytest.mark.parametrize(
         ("algorithm", "options"),
         [
-            ("iql", {}),
-            ("rebrac", {}),
+            *((algorithm, {}) for algorithm in ALGORITHMS),
             ("cql", {"bc_updates": 6, "target_update_period": 3}),
             ("sac", {"tau": None, "target_update_period": 3, "actor_schedule": "linear", "schedule_updates": 30}),
         ],

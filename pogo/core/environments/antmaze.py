@@ -98,7 +98,7 @@ def make_antmaze(name: str) -> "AntMaze":
     except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BadInput(
-            f"env={name} cannot be made by gymnasium-robotics ({line}); pip install --upgrade 'pogo[antmaze]'."
+            f"env={name} cannot be made by gymnasium-robotics ({line}); pip install --upgrade gymnasium-robotics."
         ) from error
     with contextlib.suppress(FileNotFoundError):  # the model with its walls, which stays behind in the temporary folder
         Path(simulator.unwrapped.tmp_xml_file_path).unlink()  # type: ignore[attr-defined]
