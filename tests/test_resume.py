@@ -333,8 +333,16 @@ def test_a_changed_config_is_listed(whole: Callable, difference: str) -> None:
     outcome = train(*arguments(run_dir, **CHANGES[difference]))
     outcome.assert_code(2)
     assert f"({difference});" in outcome.output
-    assert "only a larger train.updates may change" in outcome.output
+    assert "a larger train.updates and where and how it runs" in outcome.output
     assert outcome.output.count("\n") == 1
+    assert fingerprint(run_dir) == before
+
+
+@pytest.mark.parametrize("options", [{"threads": 1}, {"device": "cpu"}, {"logger__wandb_project": "other"}], ids=str)
+def test_a_finished_run_is_finished_however_it_would_run(whole: Callable, options: dict) -> None:
+    run_dir = whole("torch")
+    before = fingerprint(run_dir)
+    train(*arguments(run_dir, **options)).assert_code(0)
     assert fingerprint(run_dir) == before
 
 

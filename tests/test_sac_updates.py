@@ -72,13 +72,12 @@ def test_td_target(framework: Framework, backup_entropy: bool, monkeypatch: pyte
 
 
 def test_critic_loss_is_a_mean_over_members_too(framework: Framework, monkeypatch: pytest.MonkeyPatch) -> None:
-    sac = framework.module("algorithms.sac")
-    monkeypatch.setattr(sac, "q_values", lambda *_: framework.array(SLOW_Q))
-    loss, mean_q = sac.critic_loss(
+    losses = framework.module("losses")
+    monkeypatch.setattr(losses, "q_values", lambda *_: framework.array(SLOW_Q))
+    loss, mean_q = losses.mean_td_loss(
         {},
         {"observations": None, "actions": None},
         framework.array(SLOW_Q + np.array([[1.0], [2.0], [3.0]])),
-        Hyperparameters(),
     )
     assert framework.numpy(loss) == pytest.approx((1 + 4 + 9) / 3)
     assert framework.numpy(mean_q) == pytest.approx(SLOW_Q.mean())

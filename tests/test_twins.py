@@ -12,9 +12,11 @@ TORCH, JAX = PACKAGE / "torch_backend", PACKAGE / "jax_backend"
 ONE_SIDED_FILES = {
     "cuda_graphs.py": "torch replays recorded steps on a GPU; JAX compiles its loop instead",
     "memory.py": "torch asks malloc for every array; a compiled program plans its memory once",
+    "compilation.py": "what XLA is told; torch.compile is told where it is called",
     "group.py": "JAX trains many seeds in one program; torch's eager step is bound by the host, not by its arithmetic",
 }
 ONE_SIDED_NAMES = {
+    "check_exact": "what torch solves on a CPU alone, JAX solves anywhere",
     "run_if": "JAX needs lax.cond for what torch writes as an if",
 }
 RENAMED = {"TorchLearner": "Learner", "JaxLearner": "Learner"}  # each names its framework in tracebacks

@@ -145,7 +145,8 @@ def resolve_actors(
         )
     if not entries:
         return (default,) * num_actors
-    known = [field.name for field in fields(ActorConfig)]
+    # Every algorithm works in a box of [-1, 1]: its bound is no option.
+    known = [field.name for field in fields(ActorConfig) if field.name != "max_action"]
     configs = []
     for index, entry in enumerate(entries):
         options = {str(key): value for key, value in entry.items()}

@@ -33,3 +33,13 @@ def check_not_negative(name: str, value: float) -> None:
     """
     if not (math.isfinite(value) and value >= 0):
         raise BadInput(f"{name}={value} is out of range; use a number of at least 0.")
+
+
+def check_finite(name: str, value: float) -> None:
+    """Refuse a value that is not finite.
+
+    Raises:
+        BadInput: naming the config key.
+    """
+    if not math.isfinite(value):
+        raise BadInput(f"{name}={value} is out of range; use a finite number.")

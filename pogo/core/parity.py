@@ -1,6 +1,6 @@
 """One state, the same batches and noise, both backends: how far they drift apart (DESIGN of `pogo-parity`)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,13 +110,6 @@ def moved_apart(start: np.ndarray, ours: np.ndarray, theirs: np.ndarray, dtype: 
     first, second, origin = (np.asarray(value, dtype=np.float64) for value in (ours, theirs, start))
     movement = max(np.linalg.norm(first - origin), np.linalg.norm(second - origin))
     return float(np.linalg.norm(first - second) / (rtol * movement + atol * np.sqrt(start.size)))
-
-
-def summarise(drifts: Mapping[int, Drift]) -> tuple[float, str]:
-    """The worst share of all updates, and where."""
-    update = max(drifts, key=lambda key: drifts[key].worst()[0])
-    share, name = drifts[update].worst()
-    return share, f"update {update}, {name}"
 
 
 def _gain(name: str, value: np.ndarray) -> float:

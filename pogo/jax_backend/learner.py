@@ -65,10 +65,11 @@ def make_learner(
     """
     if not compile:
         raise BadInput("backend.compile=false has no meaning for backend=jax, which is compiled throughout; drop it.")
-    if threads is not None:
-        _limit_threads(threads)
+    # XLA reads its flags once, when the first client is made: `_limit_threads` makes one.
     if deterministic and "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+    if threads is not None:
+        _limit_threads(threads)
     if spec.dtype == "float64":
         jax.config.update("jax_enable_x64", True)
     keep_compiled_programs()

@@ -28,6 +28,12 @@ def summed_td_loss(critic: Params, batch: Arrays, target: Array) -> tuple[Array,
     return summed_td_errors(q, target), q.mean()
 
 
+def mean_td_loss(critic: Params, batch: Arrays, target: Array, activation: str = "relu") -> tuple[Array, Array]:
+    """Squared TD error, averaged over the batch and over the members, and the mean Q."""
+    q = q_values(critic, batch["observations"], batch["actions"], activation)
+    return jnp.square(q - target).mean(), q.mean()
+
+
 def cloning_losses(actor: Actor, batch: Arrays, noise: Array | None) -> Array:
     """-log pi(a|s), or |pi(s) - a|^2 at the sample of noise [B, A] for a kind without a density, [B]."""
     if actor.config.has_density:

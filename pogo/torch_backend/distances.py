@@ -135,12 +135,21 @@ def sinkhorn_divergence(
         ref_name,
     )
     check_divergence(blur, max_action, solver)
-    if solver == "exact" and samples.shape[1] > MAX_PERMUTED_SAMPLES and samples.device.type != "cpu":
-        raise BadInput(
-            f"w2.solver=exact takes at most w2.num_samples={MAX_PERMUTED_SAMPLES} on {samples.device.type} in torch, "
-            f"got {samples.shape[1]} for {name} and {ref_name}; use w2.solver=fused, the CPU, or backend=jax."
-        )
+    check_exact(solver, samples.shape[1], samples.device.type, name, ref_name)
     return _Divergence.apply(samples, ref_samples.detach(), blur, max_action, solver)
+
+
+def check_exact(solver: Solver, num_samples: int, device_type: str, name: str, ref_name: str) -> None:
+    """Refuse assignments of more samples than can be enumerated, which SciPy solves on the CPU alone.
+
+    Raises:
+        BadInput: naming the two actors.
+    """
+    if solver == "exact" and num_samples > MAX_PERMUTED_SAMPLES and device_type != "cpu":
+        raise BadInput(
+            f"w2.solver=exact takes at most w2.num_samples={MAX_PERMUTED_SAMPLES} on {device_type} in torch, "
+            f"got {num_samples} for {name} and {ref_name}; use w2.solver=fused, the CPU, or backend=jax."
+        )
 
 
 class _Divergence(torch.autograd.Function):

@@ -20,15 +20,17 @@ from pogo.core.probe import Probe
 from pogo.core.registry import load_backend
 from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, window_groups
 from pogo.core.streams import seed_words
+from pogo.core.w2 import w2_method
 from pogo.torch_backend.actors import describe, make_actor
 from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.cuda_graphs import GraphedSteps
+from pogo.torch_backend.distances import check_exact
 from pogo.torch_backend.memory import keep_freed_memory
 from pogo.torch_backend.replay_buffer import ReplayBuffer
 from pogo.torch_backend.state import state_from_arrays, state_to_arrays
 
-STREAM = "stream/torch"
+_STREAMS = {"cpu": "stream/torch", "cuda": "stream/torch_cuda"}  # two generators, whose states are no other's
 
 
 def make_learner(
@@ -54,7 +56,7 @@ def make_learner(
         replay_capacity: rows of a replay buffer to train on, in place of `transitions`.
 
     Raises:
-        BadInput: the device is not there.
+        BadInput: the device is not there, or cannot solve the chain's distances exactly.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -63,7 +65,12 @@ def make_learner(
     # Full float32 products on every device: the same numbers as on a CPU.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    return TorchLearner(spec, seed, transitions, _device(device), compile, replay_capacity)
+    found = _device(device)
+    for index in range(1, len(spec.actors)):
+        if w2_method(spec.actors[index], spec.actors[index - 1]) == "sinkhorn":
+            names = actor_name(index), actor_name(index - 1)
+            check_exact(spec.w2.solver, spec.w2.num_samples, found.type, *names)
+    return TorchLearner(spec, seed, transitions, found, compile, replay_capacity)
 
 
 class TorchLearner(Learner):
@@ -85,7 +92,7 @@ class TorchLearner(Learner):
         self._algorithm = load_backend("torch", f"algorithms.{spec.algorithm}").Algorithm(spec)
         self._dtype = getattr(torch, spec.dtype)
         self._noise_spec = update_noise_spec(spec)
-        self._generator = torch.Generator(device)
+        self._generator, self._stream = torch.Generator(device), _STREAMS[device.type]
         self._expected = initial_state(seed, spec)
         self._accumulators: dict[tuple[str, ...], tuple[Tensor, Tensor]] = {}
         self._position = torch.zeros((), dtype=torch.int64, device=device)  # the update's number, on the device
@@ -172,13 +179,14 @@ class TorchLearner(Learner):
         ]
         window = window_arrays(self._window_start, groups) if self._window_start < self.updates else {}
         replay = self._buffer.snapshot() if self._buffer is not None else {}
-        return state_to_arrays(self._state) | {STREAM: self._generator.get_state().numpy().copy()} | window | replay
+        stream = {self._stream: self._generator.get_state().numpy().copy()}
+        return state_to_arrays(self._state) | stream | window | replay
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """As `Learner.restore`."""
         self._set_state(check_snapshot(self._expected, arrays))
-        if STREAM in arrays:
-            self._generator.set_state(torch.from_numpy(np.array(arrays[STREAM])))
+        if self._stream in arrays:
+            self._generator.set_state(torch.from_numpy(np.array(arrays[self._stream])))
         else:
             self._restart_stream()
         if self._buffer is not None:

@@ -27,6 +27,12 @@ def summed_td_loss(critic: Params, batch: Arrays, target: Tensor) -> tuple[Tenso
     return summed_td_errors(q, target), q.mean().detach()
 
 
+def mean_td_loss(critic: Params, batch: Arrays, target: Tensor, activation: str = "relu") -> tuple[Tensor, Tensor]:
+    """Squared TD error, averaged over the batch and over the members, and the mean Q."""
+    q = q_values(critic, batch["observations"], batch["actions"], activation)
+    return torch.square(q - target).mean(), q.mean().detach()
+
+
 def cloning_losses(actor: Actor, batch: Arrays, noise: Tensor | None) -> Tensor:
     """-log pi(a|s), or |pi(s) - a|^2 at the sample of noise [B, A] for a kind without a density, [B]."""
     if actor.config.has_density:

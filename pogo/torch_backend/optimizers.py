@@ -93,12 +93,12 @@ def _adam_step(params: Params, gradients: Params, optimizer: AdamState, learning
     options = {"lr": learning_rate, "beta1": BETA_1, "beta2": BETA_2, "weight_decay": 0.0, "eps": EPSILON}
     with torch.no_grad():
         if torch.compiler.is_compiling():  # plain operations, which the compiler fuses itself
-            steps = [optimizer.count.clone() for _ in params]
+            steps = [optimizer.count.to(torch.float32) for _ in params]
             adam(*arrays, steps, foreach=True, capturable=True, amsgrad=False, maximize=False, **options)
             optimizer.count.add_(1)
         else:
             # The kernel that torch.optim.Adam(fused=True) calls, with one count for all of a network: its own wrapper
             # sorts the parameters and counts for each of them, on every step.
             optimizer.count.add_(1)
-            steps = [optimizer.count] * len(params)
+            steps = [optimizer.count.to(torch.float32)] * len(params)
             torch._fused_adam_(*arrays, steps, amsgrad=False, maximize=False, **options)

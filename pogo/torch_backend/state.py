@@ -30,8 +30,7 @@ def state_from_arrays(arrays: Mapping[str, np.ndarray], device: torch.device) ->
     for network, count in counts.items():
         for parameter in networks[network].values():
             parameter.requires_grad_(True)
-        # In float32, as torch's Adam wants it: exact far beyond any run's length.
-        steps = torch.tensor(float(count), device=device)
+        steps = torch.tensor(count, dtype=torch.int32, device=device)
         ordered = {
             moment: {name: moments[network][moment][name] for name in networks[network]} for moment in ("mu", "nu")
         }

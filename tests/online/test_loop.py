@@ -157,6 +157,14 @@ def test_an_environment_that_fails_is_named(tmp_path: Path) -> None:
     assert "env=tests.environments:Diverging-v0 gave a reward that is not finite at environment step" in outcome.output
 
 
+def test_a_policy_that_diverges_is_not_the_environments_fault(tmp_path: Path) -> None:
+    changes = {"algorithm__actor_learning_rate": "1e30", "log__every": 200, "eval__episodes": 0}
+    outcome = train(*arguments(tmp_path / "run", **changes))
+    outcome.assert_code(1)
+    assert "is not finite at update" in outcome.output
+    assert "env=" not in outcome.output.splitlines()[-1]
+
+
 def test_an_environment_that_raises_is_bad_input(tmp_path: Path) -> None:
     outcome = train(*arguments(tmp_path / "run", env="tests.environments:Failing-v0", eval__episodes=0))
     outcome.assert_code(2)

@@ -183,7 +183,7 @@ SINKHORN = changed("sinkhorn", "sinkhorn_schedule", halved_epsilon)
 ACTOR_0_FOR_ALL = references(lambda actors: dict.fromkeys(actors, actors["actor_0"]))
 
 PARITY_BUGS = (
-    Bug("a sum over the batch in the critics' loss", "iql", "torch", scaled_loss("critic_loss", B)),
+    Bug("a sum over the batch in the critics' loss", "iql", "torch", scaled_loss("mean_td_loss", B)),
     Bug("the members' mean for their minimum", "sac_n", "jax", MEAN_FOR_MIN),
     Bug("W2 a mean over action dimensions", "iql", "torch", scaled("chain", "gaussian_w2_squared", 1 / 2)),
     Bug("Adam's epsilon 1e-7 for 1e-8", "iql", "jax", adam_epsilon),
@@ -195,7 +195,7 @@ PARITY_BUGS = (
     Bug("energies of the critics from before", "sac_n", "torch", old_critic_in_energy),
 )
 GOLDEN_BUGS = (
-    Bug("a sum over members in the critics' loss", "iql", "torch", scaled_loss("critic_loss", 2)),
+    Bug("a sum over members in the critics' loss", "iql", "torch", scaled_loss("mean_td_loss", 2)),
     Bug("the members' mean for their minimum", "sac_n", "jax", MEAN_FOR_MIN),
     Bug("diversity a sum over partners", "edac", "torch", scaled("algorithms.{}", "diversity_loss", 3)),
     Bug("W2 a mean over action dimensions", "pogo", "torch", scaled("chain", "sinkhorn_divergence", 1 / 2)),

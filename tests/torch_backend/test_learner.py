@@ -43,3 +43,14 @@ class TestLearner(LearnerChecks):
                 moved = np.linalg.norm(ends[0][name] - value)
                 floor = 1e-6 * np.sqrt(value.size)
                 assert np.linalg.norm(ends[0][name] - ends[1][name]) <= 1e-3 * moved + floor, name
+
+    def test_a_stream_of_the_other_device_starts_anew(self, framework):
+        """As a run of `device=auto` finds it that began on a GPU: there a generator's state is 16 bytes."""
+        spec = problem("iql", "float32")
+        learner, resumed = (self.make(framework, spec) for _ in range(2))
+        learner.train(3)
+        arrays = learner.snapshot()
+        arrays["stream/torch_cuda"] = arrays.pop("stream/torch")[:16]
+        resumed.restore(arrays)
+        resumed.train(2)
+        assert resumed.updates == 5

@@ -4,12 +4,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pogo.core.interface import AdamState, TrainState  # noqa: E402 - after the skip
-from pogo.torch_backend.optimizers import minimise  # noqa: E402
+from pogo.torch_backend.optimizers import minimise, steps_taken  # noqa: E402
 
 
 def state_of(kernel):
     moments = [{"kernel": torch.zeros_like(kernel)} for _ in range(2)]
-    return TrainState({"net": {"kernel": kernel}}, {"net": AdamState(torch.zeros(()), *moments)}, 0)
+    return TrainState({"net": {"kernel": kernel}}, {"net": AdamState(torch.zeros((), dtype=torch.int32), *moments)}, 0)
 
 
 def test_a_transposed_gradient_is_read_as_it_is_meant():
@@ -33,6 +33,15 @@ def test_a_parameter_that_the_loss_does_not_reach_stays():
         lambda params: (torch.zeros((), requires_grad=True) * 1.0, None), state_of(kernel), "net", 0.1
     )
     assert torch.equal(state.networks["net"]["kernel"].detach(), torch.ones(2))
+
+
+def test_steps_are_counted_beyond_what_float32_counts():
+    kernel = torch.ones(2, requires_grad=True)
+    state = state_of(kernel)
+    state.optimizers["net"].count.fill_(2**24)
+    for _ in range(3):
+        state, _, _ = minimise(lambda params: (params["kernel"].sum(), None), state, "net", 0.1)
+    assert int(steps_taken(state, "net")) == 2**24 + 3
 
 
 def test_a_transposed_array_becomes_a_tensor_in_c_order():

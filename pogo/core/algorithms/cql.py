@@ -9,7 +9,7 @@ from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.errors import BadInput
-from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
+from pogo.core.hyperparameters import check_between, check_finite, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, dropout_masks, normal, uniform11
 from pogo.core.parameters import LayerInitialisers, Params, constant, mlp_parameters, orthogonal, torch_default, xavier
@@ -67,7 +67,7 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         check_between("algorithm.discount", self.discount, 0.0, 1.0)
         check_between("algorithm.tau", self.tau, 0.0, 1.0)
-        for name in ("cql_alpha", "alpha_multiplier", "bc_updates"):
+        for name in ("cql_alpha", "alpha_multiplier", "bc_updates", "actor_num_hidden", "critic_num_hidden"):
             check_not_negative(f"algorithm.{name}", getattr(self, name))
         for name in (
             "num_cql_actions",
@@ -78,6 +78,8 @@ class Hyperparameters:
             "hidden_size",
         ):
             check_positive(f"algorithm.{name}", getattr(self, name))
+        for name in ("target_action_gap", "log_std_multiplier", "reward_scale", "reward_bias"):
+            check_finite(f"algorithm.{name}", getattr(self, name))
         if not self.clip_diff_min < self.clip_diff_max:
             raise BadInput(
                 f"algorithm.clip_diff_min={self.clip_diff_min} is not below clip_diff_max={self.clip_diff_max}."

@@ -34,7 +34,7 @@ class Hyperparameters:
 
     alpha: float = 10.0  # weight of distillation against Q
     flow_steps: int = 10  # of Euler's method
-    q_agg: str = "mean"  # of the target and of energies: mean | min
+    q_agg: str = "mean"  # of the TD target: mean | min
     normalize_q_loss: bool = False
     discount: float = 0.99
     tau: float = 0.005
@@ -53,6 +53,8 @@ class Hyperparameters:
         check_not_negative("algorithm.alpha", self.alpha)
         for name in ("flow_steps", "learning_rate"):
             check_positive(f"algorithm.{name}", getattr(self, name))
+        for size in self.critic_hidden_sizes:
+            check_positive("algorithm.critic_hidden_sizes, an entry", size)
 
 
 def default_actor(hp: Hyperparameters) -> ActorConfig:

@@ -39,7 +39,6 @@ BUNDLED = {  # files in pogo/data and their digests
         "3626aa986e4001fe9e4c406aca90799efecc77037091038295b49c1322921cdf",
     )
 }
-DEFAULT_DATASET = "pendulum-medium-replay"
 CUSTOM = "custom"
 ONLINE = "online"  # no data: the run collects its own in env=ID
 NO_ENVIRONMENT = "none"  # env=none: train without evaluating

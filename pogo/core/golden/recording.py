@@ -9,8 +9,6 @@ import numpy as np
 
 from pogo.core.errors import BadInput
 
-SECTIONS = ("init", "batch", "noise", "params", "metrics")
-
 
 class Recording:
     """One `.npz` of numpy arrays and a JSON string `meta`; nothing in it is unpickled.

@@ -83,10 +83,10 @@ class Collector:
         actions = np.clip(actions, -1.0, 1.0).astype(np.float32)
         before = self.observations
         raw, rewards, terminated, truncated, _ = self._envs.step(self._normalisation.environment_actions(actions))
-        for what, values in (("observation", raw), ("reward", rewards)):
+        for what, values in (("an observation that is", raw), ("a reward that is", rewards)):
             if not np.isfinite(values).all():
                 raise RunFailed(
-                    f"env={self.spec.env_id} gave a {what} that is not finite at environment step {self.env_steps}: "
+                    f"env={self.spec.env_id} gave {what} not finite at environment step {self.env_steps}: "
                     "the environment has failed, or its simulation has diverged; the last good checkpoint is kept."
                 )
         next_observations = self._normalisation.observations(raw)

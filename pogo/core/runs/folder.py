@@ -23,8 +23,8 @@ logger = logging.getLogger("pogo")
 
 SUMMARY = "summary.json"
 CONFIG = "config.json"
-# What a resumed run may change: where it runs, beside which seeds, and how it is watched; its length may grow.
-_FREE_SECTIONS = ("backend", "run", "resume", SOURCES)
+# What a resumed run may change: where it runs, beside which seeds, and where else its metrics go; its length may grow.
+_FREE_SECTIONS = ("backend", "device", "threads", "run", "resume", "logger", SOURCES)
 # Where the data is found: its name and digest are compared instead.
 _OF_DATA = ("dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir")
 _FREE_KEYS = ("train.updates", "train.env_steps", "train.num_seeds", "train.save_replay", "eval.processes", *_OF_DATA)
@@ -228,8 +228,9 @@ def check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
         changes.append("the dataset's contents")
     if changes:
         raise BadInput(
-            f"{plan.run_dir} was begun with another config ({'; '.join(changes)}); only a larger "
-            f"train.{plan.length_key} may change: restore these, or use another run.dir."
+            f"{plan.run_dir} was begun with another config ({'; '.join(changes)}); a larger "
+            f"train.{plan.length_key} and where and how it runs (backend, device, threads, logger) may change: "
+            "restore these, or use another run.dir."
         )
 
 
@@ -255,8 +256,9 @@ def _comparable(asked: Mapping[str, Any]) -> dict[str, Any]:
 def warn_of_other_bits(plan: Plan, checkpoint: Checkpoint) -> None:
     """Say what differs from where the checkpoint was written and may change the last bits of what follows."""
     recorded = checkpoint.records["run"]
-    before = {"threads": recorded["resolved"]["threads"], **recorded["versions"]}
-    now = {"threads": plan.resolved["threads"], **versions(plan.backend)}
+    where = ("device", "threads")
+    before = {key: recorded["resolved"][key] for key in where} | recorded["versions"]
+    now = {key: plan.resolved[key] for key in where} | versions(plan.backend)
     if recorded["resolved"]["backend"]["name"] != plan.backend:
         return  # its streams start anew: other bits are expected
     changes = [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pogo.core.config.online import OnlineConfig
+from pogo.core.errors import RunFailed
 from pogo.core.group import LearnerGroup
 from pogo.core.online.collector import Collector
 from pogo.core.runs.collection import save_replay
@@ -69,8 +70,16 @@ class OnlineLoop(Loop):
             return collector.random_actions()
         noise = collector.noise()
         if self._is_stochastic:
-            return self._learner.act(collector.observations, actor, noise)
-        return self._learner.act(collector.observations, actor) + self._online.noise_std * noise
+            actions = self._learner.act(collector.observations, actor, noise)
+        else:
+            actions = self._learner.act(collector.observations, actor) + self._online.noise_std * noise
+        if not np.isfinite(actions).all():
+            self._learner.window_means(close=False)  # names the metric that was the first to diverge
+            raise RunFailed(
+                f"actor {actor} gives actions that are not finite at environment step {self._now}: its parameters "
+                "have diverged; the last good checkpoint is kept."
+            )
+        return actions
 
 
 def _of_episodes(collector: Collector) -> dict[str, float]:

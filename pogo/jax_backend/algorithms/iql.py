@@ -14,7 +14,7 @@ from pogo.core.interface import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
-from pogo.jax_backend.losses import bootstrapped, cloning_losses
+from pogo.jax_backend.losses import bootstrapped, cloning_losses, mean_td_loss
 from pogo.jax_backend.networks import Params, q_values, state_values
 from pogo.jax_backend.optimizers import cosine_decay, minimise, move_target
 
@@ -26,12 +26,6 @@ def value_loss(value: Params, batch: Arrays, target_q: Array, hp: Hyperparameter
     advantages = target_q - state_values(value, batch["observations"])
     weights = jnp.abs(hp.expectile - (advantages < 0).astype(advantages.dtype))
     return (weights * jnp.square(advantages)).mean(), stop_gradient(advantages)
-
-
-def critic_loss(critic: Params, batch: Arrays, td_target: Array) -> tuple[Array, Array]:
-    """Squared TD error, averaged over the batch and over the members, and the mean Q. IQL, equation 6."""
-    q = q_values(critic, batch["observations"], batch["actions"])
-    return jnp.square(q - td_target).mean(), q.mean()
 
 
 def advantage_weights(advantages: Array, hp: Hyperparameters) -> Array:
@@ -58,7 +52,7 @@ class Algorithm(algorithm.Algorithm):
         td_target = bootstrapped(batch, next_v, hp.discount)
 
         state, of_value, advantages = minimise(value_loss, state, "value", hp.value_learning_rate, batch, target_q, hp)
-        state, of_critic, mean_q = minimise(critic_loss, state, "critic", hp.critic_learning_rate, batch, td_target)
+        state, of_critic, mean_q = minimise(mean_td_loss, state, "critic", hp.critic_learning_rate, batch, td_target)
         state = move_target(state, "target_critic", state.networks["critic"], hp.tau)
 
         weights = advantage_weights(advantages, hp)

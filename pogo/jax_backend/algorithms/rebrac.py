@@ -11,7 +11,7 @@ from jax.lax import stop_gradient
 
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
-from pogo.jax_backend.losses import bootstrapped
+from pogo.jax_backend.losses import bootstrapped, summed_td_errors
 from pogo.jax_backend.networks import Params, q_values
 from pogo.jax_backend.td3 import Td3
 
@@ -36,7 +36,7 @@ class Algorithm(Td3):
     def critic_loss(self, critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
         """Squared TD error, averaged over the batch, summed over the members, and the mean of the smaller Q."""
         q = q_values(critic, batch["observations"], batch["actions"])
-        return jnp.square(q - target).mean(axis=1).sum(), q.min(axis=0).mean()
+        return summed_td_errors(q, target), q.min(axis=0).mean()
 
     def q_term(self, critic: Params, observations: Array, actions: Array) -> Array:
         """-lambda mean min Q, lambda = 1 / mean |min Q| without gradient where `normalize_q`; scalar."""

@@ -14,7 +14,7 @@ from pogo.core.interface import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
-from pogo.jax_backend.losses import bootstrapped, temperature_loss
+from pogo.jax_backend.losses import bootstrapped, mean_td_loss, temperature_loss
 from pogo.jax_backend.networks import Params, q_values
 from pogo.jax_backend.optimizers import copy_target, linear_decay, minimise, move_target, steps_taken
 
@@ -42,12 +42,6 @@ def td_target(
     if hp.use_entropy_bonus and hp.backup_entropy and actor.config.has_density:
         next_q = next_q - alpha * log_probs_of_draws(actor, observations, noise["next_entropy"])
     return bootstrapped(batch, next_q, hp.discount)
-
-
-def critic_loss(critic: Params, batch: Arrays, target: Array, hp: Hyperparameters) -> tuple[Array, Array]:
-    """Squared TD error, averaged over the batch and over the members, and the mean Q."""
-    q = q_values(critic, batch["observations"], batch["actions"], hp.activation)
-    return jnp.square(q - target).mean(), q.mean()
 
 
 def log_probs_of_draws(actor: Actor, observations: Array, noise: Array) -> Array:
@@ -123,7 +117,7 @@ class Algorithm(algorithm.Algorithm):
         for step in range(steps):
             draws = {name: noise[name][step] for name in CRITIC_DRAWS if name in noise}
             target = td_target(actor, state.networks["target_critic"], alpha, batch, draws, hp)
-            state, found, mean_q = minimise(critic_loss, state, "critic", rate, batch, target, hp)
+            state, found, mean_q = minimise(mean_td_loss, state, "critic", rate, batch, target, hp.activation)
             metrics.append(found | {"q": mean_q, "td_target": target.mean()})
         return state, {name: sum(found[name] for found in metrics) / steps for name in metrics[0]}
 

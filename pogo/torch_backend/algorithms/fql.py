@@ -14,7 +14,7 @@ from pogo.core.interface import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import clip, min_over_members
-from pogo.torch_backend.losses import bootstrapped
+from pogo.torch_backend.losses import bootstrapped, mean_td_loss
 from pogo.torch_backend.networks import Params, mlp, q_values
 from pogo.torch_backend.optimizers import minimise, move_target
 
@@ -33,12 +33,6 @@ def td_target(actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays,
     next_actions = actor.action_in_box(batch["next_observations"], noise.get("next_action"))
     next_q = aggregate(q_values(target_critic, batch["next_observations"], next_actions, ACTIVATION), hp)
     return bootstrapped(batch, next_q, hp.discount)
-
-
-def critic_loss(critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared TD error, averaged over the batch and over the members, and the mean Q."""
-    q = q_values(critic, batch["observations"], batch["actions"], ACTIVATION)
-    return torch.square(q - target).mean(), q.mean().detach()
 
 
 def velocity(flow: Params, observations: Tensor, points: Tensor, times: Tensor) -> Tensor:
@@ -97,13 +91,13 @@ class Algorithm(algorithm.Algorithm):
         state, of_actor, about = minimise(self._actor_0_loss, state, "actor_0", rate, *arguments)
         # The original's target mixes in the critics from before their step.
         state = move_target(state, "target_critic", critic, hp.tau)
-        state, of_critic, mean_q = minimise(critic_loss, state, "critic", rate, batch, target)
+        state, of_critic, mean_q = minimise(mean_td_loss, state, "critic", rate, batch, target, ACTIVATION)
         state, of_flow, _ = minimise(flow_loss, state, "flow", rate, batch, noise)
         about |= {"q": mean_q, "td_target": target.mean()}
         return state._replace(updates=state.updates + 1), of_actor | of_critic | of_flow | about
 
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
-        """-lambda_i Q at the actor's sample, aggregated by `q_agg`; `loss` is actor 0's own, distillation included."""
+        """-lambda_i Q at the actor's sample, the critics' mean; `loss` is actor 0's own, distillation included."""
         hp = self.hyperparameters
         critic, observations = state.networks["critic"], batch["observations"]
         if self.spec.chain.energy == "loss":
@@ -113,7 +107,7 @@ class Algorithm(algorithm.Algorithm):
             act = actor.action_in_box if actor.config.is_gaussian else actor.unclipped_action
             return actor_loss(actor, critic, observations, act(observations, latents), distilled.detach(), hp)[0]
         actions = actor.action_in_box(observations, noise.get("energy"))
-        q = aggregate(q_values(critic, observations, actions, ACTIVATION), hp)
+        q = q_values(critic, observations, actions, ACTIVATION).mean(dim=0)
         scale = (1.0 / q.abs().mean()).detach() if hp.normalize_q_loss else 1.0
         return -scale * q.mean()
 

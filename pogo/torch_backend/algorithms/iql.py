@@ -13,7 +13,7 @@ from pogo.core.interface import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
-from pogo.torch_backend.losses import bootstrapped, cloning_losses
+from pogo.torch_backend.losses import bootstrapped, cloning_losses, mean_td_loss
 from pogo.torch_backend.networks import Params, q_values, state_values
 from pogo.torch_backend.optimizers import cosine_decay, minimise, move_target
 
@@ -25,12 +25,6 @@ def value_loss(value: Params, batch: Arrays, target_q: Tensor, hp: Hyperparamete
     advantages = target_q - state_values(value, batch["observations"])
     weights = torch.abs(hp.expectile - (advantages < 0).to(advantages.dtype))
     return (weights * torch.square(advantages)).mean(), advantages.detach()
-
-
-def critic_loss(critic: Params, batch: Arrays, td_target: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared TD error, averaged over the batch and over the members, and the mean Q. IQL, equation 6."""
-    q = q_values(critic, batch["observations"], batch["actions"])
-    return torch.square(q - td_target).mean(), q.mean().detach()
 
 
 def advantage_weights(advantages: Tensor, hp: Hyperparameters) -> Tensor:
@@ -58,7 +52,7 @@ class Algorithm(algorithm.Algorithm):
             td_target = bootstrapped(batch, next_v, hp.discount)
 
         state, of_value, advantages = minimise(value_loss, state, "value", hp.value_learning_rate, batch, target_q, hp)
-        state, of_critic, mean_q = minimise(critic_loss, state, "critic", hp.critic_learning_rate, batch, td_target)
+        state, of_critic, mean_q = minimise(mean_td_loss, state, "critic", hp.critic_learning_rate, batch, td_target)
         state = move_target(state, "target_critic", state.networks["critic"], hp.tau)
 
         weights = advantage_weights(advantages, hp)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
-from pogo.torch_backend.losses import bootstrapped
+from pogo.torch_backend.losses import bootstrapped, summed_td_errors
 from pogo.torch_backend.networks import Params, q_values
 from pogo.torch_backend.td3 import Td3
 
@@ -35,7 +35,7 @@ class Algorithm(Td3):
     def critic_loss(self, critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
         """Squared TD error, averaged over the batch, summed over the members, and the mean of the smaller Q."""
         q = q_values(critic, batch["observations"], batch["actions"])
-        return torch.square(q - target).mean(dim=1).sum(), q.amin(dim=0).mean().detach()
+        return summed_td_errors(q, target), q.amin(dim=0).mean().detach()
 
     def q_term(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
         """-lambda mean min Q, lambda = 1 / mean |min Q| without gradient where `normalize_q`; scalar."""

@@ -13,7 +13,7 @@ from pogo.core.interface import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
-from pogo.torch_backend.losses import bootstrapped, temperature_loss
+from pogo.torch_backend.losses import bootstrapped, mean_td_loss, temperature_loss
 from pogo.torch_backend.networks import Params, q_values
 from pogo.torch_backend.optimizers import copy_target, linear_decay, minimise, move_target, steps_taken
 
@@ -41,12 +41,6 @@ def td_target(
     if hp.use_entropy_bonus and hp.backup_entropy and actor.config.has_density:
         next_q = next_q - alpha * log_probs_of_draws(actor, observations, noise["next_entropy"])
     return bootstrapped(batch, next_q, hp.discount)
-
-
-def critic_loss(critic: Params, batch: Arrays, target: Tensor, hp: Hyperparameters) -> tuple[Tensor, Tensor]:
-    """Squared TD error, averaged over the batch and over the members, and the mean Q."""
-    q = q_values(critic, batch["observations"], batch["actions"], hp.activation)
-    return torch.square(q - target).mean(), q.mean().detach()
 
 
 def log_probs_of_draws(actor: Actor, observations: Tensor, noise: Tensor) -> Tensor:
@@ -124,7 +118,7 @@ class Algorithm(algorithm.Algorithm):
             draws = {name: noise[name][step] for name in CRITIC_DRAWS if name in noise}
             with torch.no_grad():
                 target = td_target(actor, state.networks["target_critic"], alpha, batch, draws, hp)
-            state, found, mean_q = minimise(critic_loss, state, "critic", rate, batch, target, hp)
+            state, found, mean_q = minimise(mean_td_loss, state, "critic", rate, batch, target, hp.activation)
             metrics.append(found | {"q": mean_q, "td_target": target.mean()})
         return state, {name: sum(found[name] for found in metrics) / steps for name in metrics[0]}
 
