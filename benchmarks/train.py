@@ -3,6 +3,7 @@
     python benchmarks/train.py                       # all algorithms, both backends, 1 and 3 actors: quarter of an hour
     python benchmarks/train.py --algorithms iql --actors 1 --threads 1 2 --json shares.json
     python benchmarks/train.py --algorithms iql td3_bc --actors 3 --kinds default stochastic stochastic,gaussian
+    python benchmarks/train.py --algorithms iql --batch 256 1024 --sizes 17x6 11x3
     python benchmarks/train.py --backends jax --seeds 1 2 4 8        # train.num_seeds: several seeds in one program
     python benchmarks/train.py --write-baseline shares.json          # ... and, after a change:
     python benchmarks/train.py --baseline shares.json                # warns of shares that fell
@@ -47,6 +48,7 @@ AT_ONCE = 12  # cases; their processes hold 0.3 to 1 GiB each all the while
 NO_CACHES = {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1", "JAX_ENABLE_COMPILATION_CACHE": "false"}
 FALL = 0.15  # of a share, relative to the baseline's, that is warned of
 OWN_KIND = "default"
+DEFAULT_SIZES = "17x6"  # halfcheetah's observations and actions
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 Row = dict[str, Any]  # a case's fields, and what was measured
@@ -83,7 +85,10 @@ class Case:
         critics = f"{self.num_critics} critics" if self.num_critics else None
         batch = f"batch {self.batch_size}" if self.batch_size else None
         seeds = f"{self.seeds} seeds" if self.seeds > 1 else None
-        return ", ".join(part for part in (self.algorithm, kinds, solver, critics, batch, seeds) if part)
+        sizes = f"{self.observation_size}x{self.action_size}"
+        device = self.device if self.device != "cpu" else None
+        parts = self.algorithm, kinds, solver, critics, batch, sizes if sizes != DEFAULT_SIZES else None, seeds, device
+        return ", ".join(part for part in parts if part)
 
     def __str__(self) -> str:
         """In words, for messages."""
@@ -363,10 +368,10 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
         help=f"trained side by side in one program; more than one with {', '.join(SEED_GROUPS)} only",
     )
     parser.add_argument("--compile", action="store_true", help="torch.compile (CUDA graphs on a GPU) too")
-    parser.add_argument("--batch", type=int, help="the algorithm's published one by default")
-    parser.add_argument("--sizes", nargs=2, type=int, default=[17, 6], metavar=("OBSERVATION", "ACTION"))
+    parser.add_argument("--batch", nargs="+", type=int, metavar="N", help="the algorithm's published one by default")
+    parser.add_argument("--sizes", nargs="+", default=[DEFAULT_SIZES], metavar="OBSERVATIONSxACTIONS")
     parser.add_argument("--num-critics", type=int, help="of the algorithms that have an ensemble of any size")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:<n>")
+    parser.add_argument("--device", nargs="+", default=["cpu"], help="cpu, cuda or cuda:<n>")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of one case in one round")
     parser.add_argument(
@@ -376,9 +381,10 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     parser.add_argument("--baseline", type=Path, help="warn of each share that fell from the one stored here")
     parser.add_argument("--write-baseline", type=Path, help="store the shares here")
     options = parser.parse_args(arguments)
-    cases = list(dict.fromkeys(cases_of(options)))
     try:
-        check(options, cases)
+        check_options(options)
+        cases = list(dict.fromkeys(cases_of(options)))
+        check_cases(options, cases)
         baseline = read_baseline(options.baseline) if options.baseline else {}
     except BadInput as error:
         parser.error(str(error))
@@ -398,11 +404,11 @@ def cases_of(options: argparse.Namespace) -> list[Case]:
             solver=solver if actors > 1 else W2Config().solver,
             threads=threads,
             compile=compiled,
-            batch_size=options.batch,
-            observation_size=options.sizes[0],
-            action_size=options.sizes[1],
+            batch_size=batch_size,
+            observation_size=int(sizes.partition("x")[0]),
+            action_size=int(sizes.partition("x")[2]),
             num_critics=options.num_critics if algorithm in has_ensemble else None,
-            device=options.device,
+            device=device,
             seeds=seeds,
         )
         for algorithm in options.algorithms
@@ -410,32 +416,47 @@ def cases_of(options: argparse.Namespace) -> list[Case]:
         for kinds in options.kinds
         for solver in options.solver
         for threads in options.threads
+        for batch_size in (options.batch or [None])
+        for sizes in options.sizes
+        for device in options.device
         for backend in options.backends
         for seeds in (options.seeds if backend in SEED_GROUPS else [1])
         for compiled in ([False, True] if options.compile and backend == "torch" else [False])
     ]
 
 
-def check(options: argparse.Namespace, cases: Sequence[Case]) -> None:
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse values that make no case.
+
+    Raises:
+        BadInput: naming the option.
+    """
+    for sizes in options.sizes:
+        if not re.fullmatch(r"[1-9]\d*x[1-9]\d*", sizes):
+            raise BadInput(f"--sizes={sizes} is not of the form {DEFAULT_SIZES}: observations x actions.")
+    for name in ("threads", "seeds", "rounds", "at_once", "batch", "num_critics", "seconds"):
+        value = getattr(options, name)
+        if value is not None and min(value if isinstance(value, list) else [value]) <= 0:
+            raise BadInput(f"--{name.replace('_', '-')} is positive, not {value}.")
+    for device in options.device:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+            raise BadInput(f"--device={device} is unknown; use cpu, cuda or cuda:<n>.")
+    processors = len(os.sched_getaffinity(0))
+    if max(options.threads) > processors:
+        raise BadInput(f"--threads={max(options.threads)}: this process may use {processors} processors.")
+    for kind in (kind for kinds in options.kinds if kinds != OWN_KIND for kind in kinds.split(",")):
+        if kind not in ACTOR_KINDS:
+            raise BadInput(f"--kinds={kind} is unknown. Known: {OWN_KIND}, {', '.join(ACTOR_KINDS)}.")
+
+
+def check_cases(options: argparse.Namespace, cases: Sequence[Case]) -> None:
     """Refuse what no worker could do.
 
     Raises:
         BadInput: naming the option.
     """
-    for name in ("sizes", "threads", "seeds", "rounds", "at_once", "batch", "num_critics", "seconds"):
-        value = getattr(options, name)
-        if value is not None and min(value if isinstance(value, list) else [value]) <= 0:
-            raise BadInput(f"--{name.replace('_', '-')} is positive, not {value}.")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", options.device):
-        raise BadInput(f"--device={options.device} is unknown; use cpu, cuda or cuda:<n>.")
-    processors = len(os.sched_getaffinity(0))
-    if max(options.threads) > processors:
-        raise BadInput(f"--threads={max(options.threads)}: this process may use {processors} processors.")
     if options.num_critics and not any(case.num_critics for case in cases):
         raise BadInput(f"--num-critics={options.num_critics}: none of {', '.join(options.algorithms)} has that option.")
-    for kind in (kind for kinds in options.kinds if kinds != OWN_KIND for kind in kinds.split(",")):
-        if kind not in ACTOR_KINDS:
-            raise BadInput(f"--kinds={kind} is unknown. Known: {OWN_KIND}, {', '.join(ACTOR_KINDS)}.")
     for case in cases:
         make_spec(case)
 
