@@ -93,7 +93,8 @@ def _adam_step(params: Params, gradients: Params, optimizer: AdamState, learning
     options = {"lr": learning_rate, "beta1": BETA_1, "beta2": BETA_2, "weight_decay": 0.0, "eps": EPSILON}
     with torch.no_grad():
         if torch.compiler.is_compiling():  # plain operations, which the compiler fuses itself
-            steps = [optimizer.count.to(torch.float32) for _ in params]
+            # In float64: 1 - 0.999^t, which the first steps divide by, has four digits in float32.
+            steps = [optimizer.count.to(torch.float64) for _ in params]
             adam(*arrays, steps, foreach=True, capturable=True, amsgrad=False, maximize=False, **options)
             optimizer.count.add_(1)
         else:

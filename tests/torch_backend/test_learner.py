@@ -13,7 +13,7 @@ class TestLearner(LearnerChecks):
     @pytest.mark.parametrize(
         ("algorithm", "options"),
         [
-            *((algorithm, {}) for algorithm in ALGORITHMS),
+            *((name, {}) for name in ALGORITHMS),
             ("cql", {"bc_updates": 6, "target_update_period": 3}),
             ("sac", {"tau": None, "target_update_period": 3, "actor_schedule": "linear", "schedule_updates": 30}),
         ],
@@ -43,6 +43,19 @@ class TestLearner(LearnerChecks):
                 moved = np.linalg.norm(ends[0][name] - value)
                 floor = 1e-6 * np.sqrt(value.size)
                 assert np.linalg.norm(ends[0][name] - ends[1][name]) <= 1e-3 * moved + floor, name
+
+    @pytest.mark.slow
+    def test_compiled_updates_are_the_same_in_float64(self, framework):
+        """To float64's own rounding: nothing inside is in float32."""
+        spec = problem("edac", "float64")
+        make = framework.module("learner").make_learner
+        ends = []
+        for compiled in (False, True):
+            learner = make(spec, 0, transitions(), device="cpu", compile=compiled)
+            learner.train(5)
+            ends.append(learner.snapshot())
+        for name, value in ends[0].items():
+            np.testing.assert_allclose(ends[1][name], value, rtol=1e-10, atol=1e-12, err_msg=name)
 
     def test_a_stream_of_the_other_device_starts_anew(self, framework):
         """As a run of `device=auto` finds it that began on a GPU: there a generator's state is 16 bytes."""

@@ -245,7 +245,9 @@ def test_what_cannot_be_made_is_refused_in_one_line(monkeypatch: pytest.MonkeyPa
         raise gymnasium.error.DependencyNotInstalled("no MuJoCo\nat all")
 
     monkeypatch.setattr(antmaze, "_register_robotics", fail)
-    with pytest.raises(BadInput, match=r"made by gymnasium-robotics \(no MuJoCo\); pip install --upgrade gymnasium-robotics\.$"):
+    with pytest.raises(
+        BadInput, match=r"made by gymnasium-robotics \(no MuJoCo\); pip install --upgrade gymnasium-robotics\.$"
+    ):
         environment_spec("antmaze-umaze-v2")
     monkeypatch.setattr(antmaze, "is_installed", lambda: False)
     with pytest.raises(BadInput, match=r"env=antmaze-umaze-v2 needs gymnasium-robotics, .*: pip install 'pogo\[ant"):
