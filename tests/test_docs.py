@@ -1,5 +1,6 @@
 """The documentation does what it says: its example runs, its commands are accepted, its links lead somewhere."""
 
+import dataclasses
 import re
 import shlex
 import sys
@@ -12,6 +13,8 @@ import yaml
 from pogo.core import registry
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import resolve
+from pogo.core.config.schema import Config
+from pogo.core.data.sources import DatasetConfig
 from pogo.core.parity import drift, parity_case
 from pogo.core.registry import ALGORITHMS
 from pogo.core.runs.sweep import plan_sweep
@@ -118,3 +121,15 @@ def test_every_algorithm_has_a_page_and_its_options_are_explained(algorithm: str
     options = registry.load_algorithm(algorithm).Hyperparameters.__dataclass_fields__
     missing = [name for name in options if f"`{name}`" not in explained and f"algorithm.{name}" not in explained]
     assert not missing, f"{algorithm}.md and hyperparameters.md say nothing of {missing}"
+
+
+def test_every_option_has_its_line() -> None:
+    page = (DOCS / "options.md").read_text()
+    sections = dataclasses.asdict(Config()) | {"dataset": dataclasses.asdict(DatasetConfig())}
+    keys = {
+        f"{section}.{key}" if isinstance(value, dict) and value else section
+        for section, value in sections.items()
+        for key in (value if isinstance(value, dict) and value else [""])
+    }
+    missing = [key for key in sorted(keys - {"sweep"}) if f"`{key}`" not in page]
+    assert not missing, f"options.md says nothing of {missing}"

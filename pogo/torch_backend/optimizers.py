@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
 
 from pogo.core.interface import AdamState, TrainState
 from pogo.torch_backend.networks import Params
@@ -88,18 +87,35 @@ def _adam_step(params: Params, gradients: Params, optimizer: AdamState, learning
         [gradient.contiguous() for gradient in gradients.values()],
         list(optimizer.mu.values()),
         list(optimizer.nu.values()),
-        [],
     )
-    options = {"lr": learning_rate, "beta1": BETA_1, "beta2": BETA_2, "weight_decay": 0.0, "eps": EPSILON}
     with torch.no_grad():
-        if torch.compiler.is_compiling():  # plain operations, which the compiler fuses itself
-            # In float64: 1 - 0.999^t, which the first steps divide by, has four digits in float32.
-            steps = [optimizer.count.to(torch.float64) for _ in params]
-            adam(*arrays, steps, foreach=True, capturable=True, amsgrad=False, maximize=False, **options)
-            optimizer.count.add_(1)
+        optimizer.count.add_(1)
+        if torch.compiler.is_compiling():
+            _plain_adam(*arrays, optimizer.count, learning_rate)
         else:
             # The kernel that torch.optim.Adam(fused=True) calls, with one count for all of a network: its own wrapper
             # sorts the parameters and counts for each of them, on every step.
-            optimizer.count.add_(1)
             steps = [optimizer.count.to(torch.float32)] * len(params)
-            torch._fused_adam_(*arrays, steps, amsgrad=False, maximize=False, **options)
+            options = {"lr": learning_rate, "beta1": BETA_1, "beta2": BETA_2, "weight_decay": 0.0, "eps": EPSILON}
+            torch._fused_adam_(*arrays, [], steps, amsgrad=False, maximize=False, **options)
+
+
+def _plain_adam(
+    params: list[Tensor],
+    gradients: list[Tensor],
+    mu: list[Tensor],
+    nu: list[Tensor],
+    count: Tensor,
+    learning_rate: float | Tensor,
+) -> None:
+    """The same step in operations that torch.compile fuses. Its own Adam corrects the bias in float32.
+
+    There 1 - 0.999^t, which the first steps divide by, has four digits.
+    """
+    dtype, steps = params[0].dtype, count.to(torch.float64)
+    of_mu, of_nu = ((1.0 - beta**steps) for beta in (BETA_1, BETA_2))
+    rate, root = (learning_rate / of_mu).to(dtype), of_nu.sqrt().to(dtype)
+    for param, gradient, mean, square in zip(params, gradients, mu, nu, strict=True):
+        mean.lerp_(gradient, 1.0 - BETA_1)
+        square.mul_(BETA_2).addcmul_(gradient, gradient, value=1.0 - BETA_2)
+        param.sub_(rate * mean / (square.sqrt() / root + EPSILON))
