@@ -99,15 +99,6 @@ VALUES = {
     "actor's fractions": ({"chain__actors": "[{hidden_sizes: [3.5]}]"}, "is not a list of whole numbers"),
     "actor's name": ({"chain__actors": "[{kind: [gaussian]}]"}, "chain.actors[0] kind=['gaussian'] is unknown"),
     "an actor's bound": ({"chain__actors": "[{max_action: 2.0}]"}, "chain.actors[0] option=max_action is unknown"),
-    "depth": (
-        {"algorithm": "cql", "algorithm__critic_num_hidden": -1},
-        "algorithm.critic_num_hidden=-1 is out of range",
-    ),
-    "reward scale": ({"algorithm": "cql", "algorithm__reward_scale": "nan"}, "algorithm.reward_scale=nan is out of"),
-    "width": (
-        {"algorithm": "fql", "algorithm__critic_hidden_sizes": "[-3]"},
-        "algorithm.critic_hidden_sizes, an entry",
-    ),
     "digest": ({"dataset__sha256": "abc"}, "dataset.sha256=abc is not a SHA-256"),
     "other digest": ({"dataset__sha256": "0" * 64, "dataset__path": PENDULUM, "env": "Pendulum-v1"}, "SHA-256"),
     "size limit": ({"dataset__max_gib": 1e-9}, "dataset.max_gib=1e-09"),
