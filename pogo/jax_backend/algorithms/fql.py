@@ -58,19 +58,23 @@ def flow_actions(flow: Params, observations: Array, latents: Array, hp: Hyperpar
     return jnp.clip(points, -1.0, 1.0)
 
 
+def q_loss(critic: Params, observations: Array, actions: Array, hp: Hyperparameters) -> Array:
+    """-lambda mean Q; scalar. The mean of both members whatever `q_agg` says, as the original's."""
+    q = q_values(critic, observations, actions, ACTIVATION).mean(axis=0)
+    scale = stop_gradient(1.0 / jnp.abs(q).mean()) if hp.normalize_q_loss else 1.0
+    return -scale * q.mean()
+
+
 def actor_loss(
     actor: Actor, critic: Params, observations: Array, actions: Array, distilled: Array, hp: Hyperparameters
 ) -> tuple[Array, dict[str, Array]]:
     """Give alpha times the distance of `actions` to the flow's, minus lambda mean Q; scalar. FQL, equation 8."""
     distillation = jnp.square(actions - distilled).mean()
     limit = actor.config.max_action
-    # The mean of both members whatever `q_agg` says, as the original's.
-    q = q_values(critic, observations, clip(actions, -limit, limit), ACTIVATION).mean(axis=0)
-    scale = stop_gradient(1.0 / jnp.abs(q).mean()) if hp.normalize_q_loss else 1.0
-    q_loss = -scale * q.mean()
-    return hp.alpha * distillation + q_loss, {
+    of_q = q_loss(critic, observations, clip(actions, -limit, limit), hp)
+    return hp.alpha * distillation + of_q, {
         "actor_0/distillation": distillation,
-        "actor_0/q_loss": q_loss,
+        "actor_0/q_loss": of_q,
     }
 
 
@@ -106,10 +110,7 @@ class Algorithm(algorithm.Algorithm):
             # An energy is of a sample, a gaussian's too, where actor 0's own loss takes the mean.
             act = actor.action_in_box if actor.config.is_gaussian else actor.unclipped_action
             return actor_loss(actor, critic, observations, act(observations, latents), stop_gradient(distilled), hp)[0]
-        actions = actor.action_in_box(observations, noise.get("energy"))
-        q = q_values(critic, observations, actions, ACTIVATION).mean(axis=0)
-        scale = stop_gradient(1.0 / jnp.abs(q).mean()) if hp.normalize_q_loss else 1.0
-        return -scale * q.mean()
+        return q_loss(critic, observations, actor.action_in_box(observations, noise.get("energy")), hp)
 
     def _actor_0_loss(
         self, params: Params, critic: Params, batch: Arrays, distilled: Array, noise: Arrays

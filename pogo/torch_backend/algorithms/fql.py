@@ -57,19 +57,23 @@ def flow_actions(flow: Params, observations: Tensor, latents: Tensor, hp: Hyperp
     return points.clamp(-1.0, 1.0)
 
 
+def q_loss(critic: Params, observations: Tensor, actions: Tensor, hp: Hyperparameters) -> Tensor:
+    """-lambda mean Q; scalar. The mean of both members whatever `q_agg` says, as the original's."""
+    q = q_values(critic, observations, actions, ACTIVATION).mean(dim=0)
+    scale = (1.0 / q.abs().mean()).detach() if hp.normalize_q_loss else 1.0
+    return -scale * q.mean()
+
+
 def actor_loss(
     actor: Actor, critic: Params, observations: Tensor, actions: Tensor, distilled: Tensor, hp: Hyperparameters
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Give alpha times the distance of `actions` to the flow's, minus lambda mean Q; scalar. FQL, equation 8."""
     distillation = torch.square(actions - distilled).mean()
     limit = actor.config.max_action
-    # The mean of both members whatever `q_agg` says, as the original's.
-    q = q_values(critic, observations, clip(actions, -limit, limit), ACTIVATION).mean(dim=0)
-    scale = (1.0 / q.abs().mean()).detach() if hp.normalize_q_loss else 1.0
-    q_loss = -scale * q.mean()
-    return hp.alpha * distillation + q_loss, {
+    of_q = q_loss(critic, observations, clip(actions, -limit, limit), hp)
+    return hp.alpha * distillation + of_q, {
         "actor_0/distillation": distillation.detach(),
-        "actor_0/q_loss": q_loss.detach(),
+        "actor_0/q_loss": of_q.detach(),
     }
 
 
@@ -106,10 +110,7 @@ class Algorithm(algorithm.Algorithm):
             # An energy is of a sample, a gaussian's too, where actor 0's own loss takes the mean.
             act = actor.action_in_box if actor.config.is_gaussian else actor.unclipped_action
             return actor_loss(actor, critic, observations, act(observations, latents), distilled.detach(), hp)[0]
-        actions = actor.action_in_box(observations, noise.get("energy"))
-        q = q_values(critic, observations, actions, ACTIVATION).mean(dim=0)
-        scale = (1.0 / q.abs().mean()).detach() if hp.normalize_q_loss else 1.0
-        return -scale * q.mean()
+        return q_loss(critic, observations, actor.action_in_box(observations, noise.get("energy")), hp)
 
     def _actor_0_loss(
         self, params: Params, critic: Params, batch: Arrays, distilled: Tensor, noise: Arrays
