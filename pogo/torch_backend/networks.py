@@ -1,6 +1,8 @@
 """Multilayer perceptrons over canonical parameters. Twin: pogo/jax_backend/networks.py."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,10 +10,49 @@ from torch import Tensor
 Params = dict[str, Tensor]
 
 LAYER_NORM_EPSILON = 1e-6  # flax's default, as in ReBRAC and FQL; torch's own is 1e-5
+_GELU_SLOPE, _GELU_CUBE = 2 * math.sqrt(2 / math.pi), 0.044715
+
+
+class _GeluTanh(torch.autograd.Function):
+    """GELU's tanh form, as x sigmoid(c (x + 0.044715 x^3)), c = 2 sqrt(2 / pi): (1 + tanh(u / 2)) / 2 = sigmoid(u).
+
+    torch's own kernel takes a sixth of a layer of FQL's, twice as long as these passes. The derivative is built beside
+    the value, while its parts are in the cache.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        squares = values * values
+        gates = squares.mul(_GELU_SLOPE * _GELU_CUBE).add_(_GELU_SLOPE).mul_(values).sigmoid_()
+        outputs = values * gates
+        if ctx.needs_input_grad[0]:
+            # d/dx (x g) = g + x g (1 - g) c (1 + 3 0.044715 x^2)
+            slopes = squares.mul_(3 * _GELU_SLOPE * _GELU_CUBE).add_(_GELU_SLOPE)
+            slopes.mul_(torch.addcmul(outputs, outputs, gates, value=-1)).add_(gates)
+            ctx.save_for_backward(values, slopes)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        values, slopes = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient that is differentiated once more
+            return torch.autograd.grad(_gelu_formula(values), values, gradient, create_graph=True)[0]
+        return gradient * slopes
+
+
+def _gelu_formula(values: Tensor) -> Tensor:
+    return values * torch.sigmoid(_GELU_SLOPE * values * (1 + _GELU_CUBE * values * values))
+
+
+def _gelu_tanh(values: Tensor) -> Tensor:
+    # A compiler fuses the formula and its derivative by itself.
+    return _gelu_formula(values) if torch.compiler.is_compiling() else _GeluTanh.apply(values)
+
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,  # in place, of a product's own output: a ReLU's gradient needs its result only
     "tanh": torch.tanh,
-    "gelu_tanh": lambda values: torch.nn.functional.gelu(values, approximate="tanh"),
+    "gelu_tanh": _gelu_tanh,
 }
 
 
