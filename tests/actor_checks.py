@@ -166,6 +166,23 @@ class ActorChecks:
         found = framework.numpy(actor.sample_and_log_prob(observations, framework.array(noise))[1])
         np.testing.assert_allclose(found, expected, rtol=1e-10)
 
+    def test_density_far_out_is_torchs(self, framework):
+        """log(1 - tanh(x)^2) by torch's softplus, which is the identity above 20: CORL's CQL at x = -10.1."""
+        config = ActorConfig("tanh_gaussian", (), log_std="fixed", log_std_init=0.0)
+        arrays = actor_parameters(np.random.default_rng(1), config, OBS, 1, LayerInitialisers())
+        arrays = {name: np.zeros_like(value) for name, value in arrays.items()}
+        observations = framework.array(draws(1, OBS))
+
+        def log_density(bias):
+            actor = framework.module("actors").make_actor(config, framework.params(arrays) | {"output/bias": bias})
+            return actor.sample_and_log_prob(observations, framework.array(np.zeros((1, 1))))[1].sum()
+
+        at = np.array([-10.1])
+        log_slope = 2 * (np.log(2) + 10.1 - 20.2)  # -18.81370563888; with the exact softplus ...564226
+        expected = -0.5 * np.log(2 * np.pi) - log_slope
+        assert framework.numpy(log_density(framework.array(at))) == pytest.approx(expected, rel=1e-13)
+        assert framework.gradient(log_density, at) == pytest.approx([-2.0], rel=1e-13)
+
     @pytest.mark.parametrize("name", ["stochastic", "deterministic"])
     def test_no_density_means_zeros(self, framework, name):
         actor = self.build(framework, KINDS[name])

@@ -20,7 +20,7 @@ from pogo.core.chain import actor_name
 from pogo.core.errors import BadInput
 from pogo.core.parameters import LayerInitialisers, actor_parameters
 from pogo.core.streams import generator
-from pogo.jax_backend.gradients import clip
+from pogo.jax_backend.gradients import clip, softplus
 from pogo.jax_backend.networks import Params, mlp
 
 _HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
@@ -166,7 +166,7 @@ class Actor(ABC):
             return outputs, jnp.full_like(outputs, math.exp(config.log_std_init))
         mean, raw = jnp.split(outputs, 2, axis=-1)
         if config.std == "softplus":
-            return mean, jax.nn.softplus(raw) + 0.01
+            return mean, softplus(raw) + 0.01
         if config.log_std_affine:
             raw = self.params["log_std_multiplier"] * raw + self.params["log_std_offset"]
         return mean, jnp.exp(clip(raw, config.log_std_min, config.log_std_max))
@@ -275,7 +275,7 @@ class TanhGaussianMLP(Actor):
         if density == "epsilon":
             return jnp.log(1.0 - jnp.square(jnp.tanh(pre_tanh)) + _TANH_EPSILON).sum(axis=-1)
         # log(1 - tanh(x)^2) without cancellation: 2 (log 2 - x - softplus(-2 x)).
-        log_slope = 2.0 * (math.log(2.0) - pre_tanh - jax.nn.softplus(-2.0 * pre_tanh))
+        log_slope = 2.0 * (math.log(2.0) - pre_tanh - softplus(-2.0 * pre_tanh))
         return (log_slope + math.log(self.config.max_action)).sum(axis=-1)
 
 

@@ -1,7 +1,7 @@
 """Operations whose gradients at ties and bounds are fixed by convention. Twin: pogo/torch_backend/gradients.py.
 
 One convention on both backends: a minimum over members passes its gradient to the first of the smallest; a clip
-passes 1 inside and at its bounds, 0 outside; a norm has slope 0 at 0.
+passes 1 inside and at its bounds, 0 outside; a norm has slope 0 at 0; a softplus is the identity above 20.
 """
 
 import jax.numpy as jnp
@@ -30,3 +30,8 @@ def norm(vectors: Array) -> Array:
     is_zero = squared == 0
     # Twice where: the branch that is not taken would make the gradient NaN.
     return jnp.where(is_zero, 0.0, jnp.sqrt(jnp.where(is_zero, 1.0, squared)))
+
+
+def softplus(values: Array) -> Array:
+    """log(1 + e^x), and x itself above 20, as torch's own, which the originals take."""
+    return jnp.where(values > 20.0, values, jnp.logaddexp(values, 0.0))

@@ -17,7 +17,7 @@ from pogo.core.chain import actor_name
 from pogo.core.errors import BadInput
 from pogo.core.parameters import LayerInitialisers, actor_parameters
 from pogo.core.streams import generator
-from pogo.torch_backend.gradients import clip
+from pogo.torch_backend.gradients import clip, softplus
 from pogo.torch_backend.networks import Params, mlp
 
 _HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
@@ -158,7 +158,7 @@ class Actor(ABC):
             return outputs, torch.full_like(outputs, math.exp(config.log_std_init))
         mean, raw = outputs.chunk(2, dim=-1)
         if config.std == "softplus":
-            return mean, torch.logaddexp(raw, torch.zeros_like(raw)) + 0.01
+            return mean, softplus(raw) + 0.01
         if config.log_std_affine:
             raw = self.params["log_std_multiplier"] * raw + self.params["log_std_offset"]
         return mean, clip(raw, config.log_std_min, config.log_std_max).exp()
@@ -265,7 +265,7 @@ class TanhGaussianMLP(Actor):
         if density == "epsilon":
             return torch.log(1.0 - torch.square(torch.tanh(pre_tanh)) + _TANH_EPSILON).sum(dim=-1)
         # log(1 - tanh(x)^2) without cancellation: 2 (log 2 - x - softplus(-2 x)).
-        log_slope = 2.0 * (math.log(2.0) - pre_tanh - torch.logaddexp(-2.0 * pre_tanh, torch.zeros_like(pre_tanh)))
+        log_slope = 2.0 * (math.log(2.0) - pre_tanh - softplus(-2.0 * pre_tanh))
         return (log_slope + math.log(self.config.max_action)).sum(dim=-1)
 
 

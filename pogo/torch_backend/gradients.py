@@ -1,7 +1,7 @@
 """Operations whose gradients at ties and bounds are fixed by convention. Twin: pogo/jax_backend/gradients.py.
 
 One convention on both backends: a minimum over members passes its gradient to the first of the smallest; a clip
-passes 1 inside and at its bounds, 0 outside; a norm has slope 0 at 0.
+passes 1 inside and at its bounds, 0 outside; a norm has slope 0 at 0; a softplus is the identity above 20.
 """
 
 import torch
@@ -23,3 +23,8 @@ def clip(values: Tensor, low: float, high: float) -> Tensor:
 def norm(vectors: Tensor) -> Tensor:
     """2-norm over the last axis; its gradient at 0 is 0."""
     return torch.linalg.vector_norm(vectors, dim=-1)
+
+
+def softplus(values: Tensor) -> Tensor:
+    """log(1 + e^x), and x itself above 20, as torch's own, which the originals take."""
+    return torch.nn.functional.softplus(values)
