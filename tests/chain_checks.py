@@ -1,6 +1,7 @@
 """The chain against known answers, for either backend."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from pogo.core.actors import ActorConfig
 from pogo.core.chain import ChainConfig
 from pogo.core.data.transitions import Transitions
 from pogo.core.interface import TrainSpec
+from pogo.core.parameters import LayerInitialisers, actor_parameters
 from pogo.core.w2 import W2Config
 from tests import quadratic
 from tests.backends import Framework
@@ -22,6 +24,7 @@ STOCHASTIC_KINDS = {
     "tanh_gaussian": ActorConfig("tanh_gaussian", (16,), log_std="head"),
     "stochastic": ActorConfig("stochastic", (16,)),
 }
+KINDS = STOCHASTIC_KINDS | {"deterministic": ActorConfig("deterministic", (16,))}
 
 
 def observations_only(rows: int = 512) -> Transitions:
@@ -157,6 +160,34 @@ class ChainChecks:
         of_actor_1, of_actor_2 = distances_in_the_first_update(framework)
         assert of_actor_1 == pytest.approx(0.0, abs=1e-12)
         assert of_actor_2 > JUST_UPDATED
+
+    @pytest.mark.parametrize("exact_points", [False, True])
+    @pytest.mark.parametrize("reference_kind", KINDS)
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_distance_moves_the_actor_and_never_its_reference(self, framework, kind, reference_kind, exact_points):
+        configs = KINDS[kind], KINDS[reference_kind]
+        rng = np.random.default_rng(1)
+        params = [actor_parameters(rng, config, OBS, ACT, LayerInitialisers()) for config in configs]
+        with framework.precision("float64"):
+            observations = framework.array(rng.uniform(-1, 1, (8, OBS)))
+            shapes = {"energy": (8, ACT), "w2": (8, 4, ACT), "w2_reference": (8, ACT)}
+            noise = {name: framework.array(rng.standard_normal(shape)) for name, shape in shapes.items()}
+
+            def distance(bias, of):
+                make_actor = framework.module("actors").make_actor
+                actors = [
+                    make_actor(config, framework.params(arrays) | ({"output/bias": bias} if index == of else {}))
+                    for index, (config, arrays) in enumerate(zip(configs, params, strict=True))
+                ]
+                w2 = W2Config(exact_points=exact_points)
+                # A gradient of nothing but the other actor would not be one.
+                return framework.module("chain").w2_squared(*actors, observations, noise, w2).mean() + 0.0 * bias.sum()
+
+            of_actor, of_reference = (
+                framework.gradient(partial(distance, of=index), params[index]["output/bias"]) for index in (0, 1)
+            )
+        assert np.abs(of_actor[:ACT]).min() > 1e-3
+        assert not of_reference.any()
 
     def test_actor_0_stays_where_its_algorithm_leaves_it(self, framework):
         spec = problem((STOCHASTIC_KINDS["gaussian"],) * 3, (1.0, 1.0))

@@ -47,7 +47,7 @@ def w2_squared(
         ref_samples = _without_gradient(reference.sample_in_box, observations, ref_noise)
         names = actor_name(index), actor_name(index - 1)
         return sinkhorn_divergence(samples, ref_samples, w2.blur, actor.config.max_action, w2.solver, *names)
-    if w2.exact_points:
+    if w2.exact_points and (actor.config.is_stochastic or reference.config.is_stochastic):
         return _exact_point_w2_squared(actor, reference, observations, noise)
     ref_actions = _without_gradient(reference.action_for_loss, observations, noise.get("w2_reference"))
     return l2_squared(actor.action_for_loss(observations, noise.get("energy")), ref_actions)
@@ -102,8 +102,6 @@ def _exact_point_w2_squared(actor: Actor, reference: Actor, observations: Tensor
     point, spread = (actor, reference) if point_is_actor else (reference, actor)
     points = point.deterministic_actions(observations)
     points = points if point_is_actor else points.detach()
-    if not spread.config.is_stochastic:
-        return l2_squared(spread.deterministic_actions(observations), points)
     if spread.config.is_gaussian:
         mean, std = spread.mean_std(observations)
         return point_to_gaussian_w2_squared(points, *((mean.detach(), std.detach()) if point_is_actor else (mean, std)))
