@@ -32,7 +32,8 @@ class Pass:
     trains: bool = False  # gradients of the kernels are used
     guides: bool = False  # the gradient of the network's input is used
     due: bool = False  # only updates that move the actors make it
-    needed: bool = True  # not: the original makes it for its log, or although its result is at hand
+    needed: bool = True  # not: the original makes it for its log, or although its result is at hand, or for zeros
+    original: bool = True  # not: it stands in for one that the original makes
 
     @property
     def operations(self) -> float:
@@ -56,8 +57,11 @@ def operations(spec: TrainSpec, needed_only: bool = False) -> float:
     takes; the originals do more in
     - sac_n, edac, fql: passes for the log (the ensemble at random actions; the one-step actor at another latent);
     - awac, sac_n, edac: the actor at the batch's observations twice: for the baseline or the temperature, and its loss;
-    - edac: the critics at the batch's actions twice: for the TD error, and for the diversity term;
-    - cql: the actor once per proposal, where one row per state gives all of them.
+    - edac: the critics at the batch's actions twice: for the TD error, and for the diversity term, whose gradients they
+      take in the observations too;
+    - cql: the actor once per proposal, where one row per state gives all of them;
+    - sac_n, edac: the way back from the smallest value through all members, where each row has one (in blocks of an
+      eighth of the batch, some of them filled in part).
     (Not where an actor reads a latent: each sample is a row of its own.)
 
     Actors 1+ count as needed in both: each a training pass and a way back through the critics for its energy, K more
@@ -71,7 +75,7 @@ def operations(spec: TrainSpec, needed_only: bool = False) -> float:
     due = load_algorithm(spec.algorithm).actors_due
     due_share = sum(bool(due(update, spec.hyperparameters)) for update in range(_DUE_WINDOW)) / _DUE_WINDOW
     passes = [*_ALGORITHMS[spec.algorithm](networks), *when_due(_chain(networks))]
-    counted = [one for one in passes if one.needed or not needed_only]
+    counted = [one for one in passes if (one.needed if needed_only else one.original)]
     return sum(one.operations * (due_share if one.due else 1.0) for one in counted)
 
 
@@ -110,8 +114,22 @@ class Networks:
         found = []
         for network, members in _JUDGES[self.spec.algorithm]:
             one = self.forward(network)
-            found.append(replace(one, guides=True, members=one.members if members == "all" else members))
+            if members == "smallest":
+                found += [one, *self._way_back_of_the_smallest(one)]
+            else:
+                found.append(replace(one, guides=True, members=one.members if members == "all" else members))
         return found
+
+    def _way_back_of_the_smallest(self, forward: Pass) -> list[Pass]:
+        """The transposed network: all members as the originals run it; each row's own, in blocks, to actions alone."""
+        batch, back = self.spec.batch_size, forward.sizes[::-1]
+        block = max(1, batch // 8)
+        rows = (batch // block + min(forward.members, batch)) * block
+        to_actions = (*back[1:-1], self.spec.action_size)  # the head's kernel is taken as it is
+        return [
+            replace(forward, sizes=back, needed=False),
+            replace(forward, sizes=to_actions, rows=rows, members=1, original=False),
+        ]
 
     def reads_latents(self, index: int) -> bool:
         """Whether another sample of an actor is another row of its network, not only of its noise."""
@@ -194,8 +212,9 @@ def _sac_n(networks: Networks) -> list[Pass]:
 def _edac(networks: Networks) -> list[Pass]:
     forward = networks.forward("critic", needed=False)  # the TD error's, once more
     # The action's gradient is what the transposed network makes of a one, masks given; the diversity term trains that.
-    transposed = replace(networks.train("critic"), sizes=forward.sizes[::-1])
-    return [*_sac_n(networks), forward, transposed]
+    transposed = replace(networks.train("critic"), sizes=forward.sizes[::-1], needed=False)
+    to_actions = (*transposed.sizes[:-1], networks.spec.action_size)
+    return [*_sac_n(networks), forward, transposed, replace(transposed, sizes=to_actions, needed=True, original=False)]
 
 
 def _fql(networks: Networks) -> list[Pass]:
@@ -264,14 +283,15 @@ def _shared_by_energies(networks: Networks) -> list[Pass]:
     return baseline + [networks.forward("critic")] * (2 if energy == "loss" else 1)
 
 
-# Which critics judge the actions of energies and of actor 0's loss, and how many of their members.
-_JUDGES: dict[str, list[tuple[str, int | Literal["all"]]]] = {
+# Which critics judge the actions of energies and of actor 0's loss, and how many of their members; or all, and the
+# smallest value's alone is felt.
+_JUDGES: dict[str, list[tuple[str, int | Literal["all", "smallest"]]]] = {
     "iql": [("target_critic", "all")],
     "td3_bc": [("critic", 1)],
     "cql": [("critic_1", "all"), ("critic_2", "all")],
     "awac": [("critic", "all")],
-    "sac_n": [("critic", "all")],
-    "edac": [("critic", "all")],
+    "sac_n": [("critic", "smallest")],
+    "edac": [("critic", "smallest")],
     "rebrac": [("critic", "all")],
     "fql": [("critic", "all")],
     "pogo": [("critic", 1)],

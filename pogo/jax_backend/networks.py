@@ -10,6 +10,7 @@ from jax.lax import stop_gradient
 Params = dict[str, Array]
 
 LAYER_NORM_EPSILON = 1e-6  # flax's default, as in ReBRAC and FQL; torch's own is 1e-5
+_BLOCKS = 8  # that a batch would fill, all its rows being one member's
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
     "tanh": jnp.tanh,
@@ -65,27 +66,81 @@ def q_values_and_action_gradients(
     The gradient is written out, layer by layer: to differentiate it once more takes one pass back over these products,
     where a gradient of a gradient runs back through the forward pass too. A ReLU's slope is constant between its kinks.
     """
-    inputs = jnp.concatenate([observations, actions], axis=-1)
-    hidden = jnp.broadcast_to(inputs, (len(critic["output/bias"]), *inputs.shape))
-    kernels: list[Array] = []
-    slopes: list[Array] = []
-    while f"hidden_{len(slopes)}/kernel" in critic:
-        name = f"hidden_{len(slopes)}"
-        kernels.append(critic[f"{name}/kernel"])
-        hidden = jax.nn.relu(hidden @ kernels[-1] + critic[f"{name}/bias"][:, None, :])
-        slopes.append((stop_gradient(hidden) > 0).astype(hidden.dtype))
-    kernels.append(critic["output/kernel"])
-    q = (hidden @ kernels[-1] + critic["output/bias"][:, None, :])[..., 0]
-    kernels[0] = kernels[0][:, observations.shape[-1] :, :]  # the rows that actions enter by
+    q, hidden, kernels = _relu_ensemble(critic, observations, actions)
     gradients = jnp.swapaxes(kernels[-1], 1, 2) * jnp.ones((len(actions), 1), q.dtype)
-    for kernel, slope in zip(reversed(kernels[:-1]), reversed(slopes), strict=True):
-        gradients = (gradients * slope) @ jnp.swapaxes(kernel, 1, 2)
+    for kernel, values in zip(reversed(kernels[:-1]), reversed(hidden), strict=True):
+        slopes = (stop_gradient(values) > 0).astype(values.dtype)
+        gradients = (gradients * slopes) @ jnp.swapaxes(kernel, 1, 2)
     return q, gradients
+
+
+def smallest_q_value(critic: Mapping[str, Array], observations: Array, actions: Array) -> Array:
+    """The smallest member's value in each row, [B], of an ensemble of ReLU networks; it moves the actions alone.
+
+    Backwards a row goes through its smallest member only (the first of equals), where a minimum's derived gradient
+    takes every row through every member, most of them with zeros. Rows are sorted into blocks of one member each, as
+    many as can be needed at worst, so that no shape depends on the values.
+    """
+    at = stop_gradient(actions)
+    q, hidden, kernels = stop_gradient(_relu_ensemble(critic, observations, at))
+    slots, owners, rows_of_slots = _blocks_of_members(jnp.argmin(q, axis=0), len(q))
+    places = jnp.repeat(owners, len(rows_of_slots) // len(owners)) * len(actions) + rows_of_slots
+    gradients = _take(kernels[-1], owners)  # columns, so that XLA takes the kernels as they lie
+    for kernel, values in zip(reversed(kernels[:-1]), reversed(hidden), strict=True):
+        of_slots = _take(values.reshape(-1, values.shape[-1]), places).reshape(len(owners), -1, values.shape[-1])
+        gradients = _take(kernel, owners) @ jnp.where(jnp.swapaxes(of_slots, 1, 2) > 0, gradients, 0)
+    slopes = _take(jnp.swapaxes(gradients, 1, 2).reshape(-1, actions.shape[-1]), slots)
+    # The value, with the slopes that were found: what is added is zero.
+    return q.min(axis=0) + (stop_gradient(slopes) * (actions - at)).sum(axis=-1)
 
 
 def state_values(value: Mapping[str, Array], observations: Array) -> Array:
     """V(s), [B]."""
     return mlp(value, observations)[..., 0]
+
+
+def _relu_ensemble(
+    critic: Mapping[str, Array], observations: Array, actions: Array
+) -> tuple[Array, list[Array], list[Array]]:
+    """Values [E, B], every hidden layer's [E, B, hidden], and the kernels, of the first one the actions' rows alone."""
+    inputs = jnp.concatenate([observations, actions], axis=-1)
+    hidden = [jnp.broadcast_to(inputs, (len(critic["output/bias"]), *inputs.shape))]
+    kernels: list[Array] = []
+    while f"hidden_{len(kernels)}/kernel" in critic:
+        name = f"hidden_{len(kernels)}"
+        kernels.append(critic[f"{name}/kernel"])
+        hidden.append(jax.nn.relu(hidden[-1] @ kernels[-1] + critic[f"{name}/bias"][:, None, :]))
+    kernels.append(critic["output/kernel"])
+    q = (hidden[-1] @ kernels[-1] + critic["output/bias"][:, None, :])[..., 0]
+    kernels[0] = kernels[0][:, observations.shape[-1] :, :]
+    return q, hidden[1:], kernels
+
+
+def _blocks_of_members(members_of_rows: Array, num_members: int) -> tuple[Array, Array, Array]:
+    """Sort rows into blocks of an eighth of the batch, each of one member's rows.
+
+    Args:
+        members_of_rows: each row's member, [B].
+        num_members: E.
+
+    Returns:
+        Each row's slot, [B]; each block's member, [N]; and the row in each slot, [N * block], any where there is none.
+    """
+    batch_size = len(members_of_rows)
+    block = max(1, batch_size // _BLOCKS)
+    row = jnp.arange(batch_size)
+    earlier = ((members_of_rows[:, None] == members_of_rows) & (row[:, None] > row)).sum(axis=1)
+    counts = (members_of_rows == jnp.arange(num_members)[:, None]).sum(axis=1)
+    blocks = (counts + block - 1) // block
+    ends = jnp.cumsum(blocks)
+    slots = (ends - blocks)[members_of_rows] * block + earlier
+    most = batch_size // block + min(num_members, batch_size)  # members that have rows each leave one block unfilled
+    owners = (ends <= jnp.arange(most)[:, None]).sum(axis=1).clip(max=num_members - 1)
+    return slots, owners, jnp.zeros(most * block, row.dtype).at[slots].set(row)
+
+
+def _take(values: Array, indices: Array) -> Array:
+    return jnp.take(values, indices, axis=0, mode="clip")  # they are within; other modes check that
 
 
 def _members(params: Mapping[str, Array]) -> list[Params]:

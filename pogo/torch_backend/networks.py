@@ -10,6 +10,7 @@ from torch import Tensor
 Params = dict[str, Tensor]
 
 LAYER_NORM_EPSILON = 1e-6  # flax's default, as in ReBRAC and FQL; torch's own is 1e-5
+_BLOCKS = 8  # that a batch would fill, all its rows being one member's
 _GELU_SLOPE, _GELU_CUBE = 2 * math.sqrt(2 / math.pi), 0.044715
 
 
@@ -104,26 +105,76 @@ def q_values_and_action_gradients(
     The gradient is written out, layer by layer: to differentiate it once more takes one pass back over these products,
     where a gradient of a gradient runs back through the forward pass too. A ReLU's slope is constant between its kinks.
     """
-    hidden = torch.cat([observations, actions], dim=-1).expand(len(critic["output/bias"]), -1, -1)
-    kernels: list[Tensor] = []
-    slopes: list[Tensor] = []
-    while f"hidden_{len(slopes)}/kernel" in critic:
-        name = f"hidden_{len(slopes)}"
-        kernels.append(critic[f"{name}/kernel"])
-        hidden = torch.relu_(torch.baddbmm(critic[f"{name}/bias"][:, None, :], hidden, kernels[-1]))
-        slopes.append((hidden.detach() > 0).to(hidden.dtype))
-    kernels.append(critic["output/kernel"])
-    q = torch.baddbmm(critic["output/bias"][:, None, :], hidden, kernels[-1])[..., 0]
-    kernels[0] = kernels[0][:, observations.shape[-1] :, :]  # the rows that actions enter by
+    q, hidden, kernels = _relu_ensemble(critic, observations, actions)
     gradients = kernels[-1].transpose(1, 2).expand(-1, len(actions), -1)
-    for kernel, slope in zip(reversed(kernels[:-1]), reversed(slopes), strict=True):
-        gradients = torch.bmm(gradients * slope, kernel.transpose(1, 2))
+    for kernel, values in zip(reversed(kernels[:-1]), reversed(hidden), strict=True):
+        slopes = (values.detach() > 0).to(values.dtype)
+        gradients = torch.bmm(gradients * slopes, kernel.transpose(1, 2))
     return q, gradients
+
+
+def smallest_q_value(critic: Mapping[str, Tensor], observations: Tensor, actions: Tensor) -> Tensor:
+    """The smallest member's value in each row, [B], of an ensemble of ReLU networks; it moves the actions alone.
+
+    Backwards a row goes through its smallest member only (the first of equals), where a minimum's derived gradient
+    takes every row through every member, most of them with zeros. Rows are sorted into blocks of one member each, as
+    many as can be needed at worst, so that no shape depends on the values.
+    """
+    with torch.no_grad():
+        q, hidden, kernels = _relu_ensemble(critic, observations, actions)
+        slots, owners, rows_of_slots = _blocks_of_members(q.argmin(dim=0), len(q))
+        places = owners.repeat_interleave(len(rows_of_slots) // len(owners)) * len(actions) + rows_of_slots
+        gradients = kernels[-1].transpose(1, 2).index_select(0, owners)
+        for kernel, values in zip(reversed(kernels[:-1]), reversed(hidden), strict=True):
+            slopes = values.flatten(0, 1).index_select(0, places).unflatten(0, (len(owners), -1)) > 0
+            gradients = torch.bmm(gradients * slopes, kernel.index_select(0, owners).transpose(1, 2))
+        slopes = gradients.flatten(0, 1).index_select(0, slots)
+    # The value, with the slopes that were found: what is added is zero.
+    return q.amin(dim=0) + (slopes * (actions - actions.detach())).sum(dim=-1)
 
 
 def state_values(value: Mapping[str, Tensor], observations: Tensor) -> Tensor:
     """V(s), [B]."""
     return mlp(value, observations)[..., 0]
+
+
+def _relu_ensemble(
+    critic: Mapping[str, Tensor], observations: Tensor, actions: Tensor
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Values [E, B], every hidden layer's [E, B, hidden], and the kernels, of the first one the actions' rows alone."""
+    hidden = [torch.cat([observations, actions], dim=-1).expand(len(critic["output/bias"]), -1, -1)]
+    kernels: list[Tensor] = []
+    while f"hidden_{len(kernels)}/kernel" in critic:
+        name = f"hidden_{len(kernels)}"
+        kernels.append(critic[f"{name}/kernel"])
+        hidden.append(torch.relu_(torch.baddbmm(critic[f"{name}/bias"][:, None, :], hidden[-1], kernels[-1])))
+    kernels.append(critic["output/kernel"])
+    q = torch.baddbmm(critic["output/bias"][:, None, :], hidden[-1], kernels[-1])[..., 0]
+    kernels[0] = kernels[0][:, observations.shape[-1] :, :]
+    return q, hidden[1:], kernels
+
+
+def _blocks_of_members(members_of_rows: Tensor, num_members: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort rows into blocks of an eighth of the batch, each of one member's rows.
+
+    Args:
+        members_of_rows: each row's member, [B].
+        num_members: E.
+
+    Returns:
+        Each row's slot, [B]; each block's member, [N]; and the row in each slot, [N * block], any where there is none.
+    """
+    batch_size, device = len(members_of_rows), members_of_rows.device
+    block = max(1, batch_size // _BLOCKS)
+    row = torch.arange(batch_size, device=device)
+    earlier = ((members_of_rows[:, None] == members_of_rows) & (row[:, None] > row)).sum(dim=1)
+    counts = (members_of_rows == torch.arange(num_members, device=device)[:, None]).sum(dim=1)
+    blocks = (counts + block - 1) // block
+    ends = blocks.cumsum(dim=0)
+    slots = (ends - blocks)[members_of_rows] * block + earlier
+    most = batch_size // block + min(num_members, batch_size)  # members that have rows each leave one block unfilled
+    owners = (ends <= torch.arange(most, device=device)[:, None]).sum(dim=1).clamp(max=num_members - 1)
+    return slots, owners, row.new_zeros(most * block).scatter(0, slots, row)
 
 
 def _members(params: Mapping[str, Tensor]) -> list[Params]:

@@ -14,7 +14,7 @@ from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
 from pogo.jax_backend.losses import bootstrapped, summed_td_loss, temperature_loss
-from pogo.jax_backend.networks import Params, q_values
+from pogo.jax_backend.networks import Params, q_values, smallest_q_value
 from pogo.jax_backend.optimizers import minimise, move_target
 
 Arrays = Mapping[str, Array]
@@ -32,7 +32,7 @@ def td_target(
 def actor_loss(critic: Params, alpha: Array, actor: Actor, observations: Array, noise: Array) -> tuple[Array, Array]:
     """Give alpha log pi - min Q at one reparametrised sample, scalar, and the policy's entropy estimate."""
     actions, log_probs = actor.sample_and_log_prob(observations, noise)
-    q = min_over_members(q_values(critic, observations, actions))
+    q = smallest_q_value(critic, observations, actions)
     return (alpha * log_probs - q).mean(), -log_probs.mean()
 
 
@@ -70,7 +70,7 @@ class Algorithm(algorithm.Algorithm):
         if actor.config.is_stochastic:
             return actor_loss(state.networks["critic"], alpha, actor, observations, noise["energy"])[0]
         actions = actor.deterministic_actions(observations)
-        return -min_over_members(q_values(state.networks["critic"], observations, actions)).mean()
+        return -smallest_q_value(state.networks["critic"], observations, actions).mean()
 
     def critic_objective(self, critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
         """What the critics minimise; EDAC adds to it."""

@@ -14,7 +14,7 @@ from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
 from pogo.torch_backend.losses import bootstrapped, summed_td_loss, temperature_loss
-from pogo.torch_backend.networks import Params, q_values
+from pogo.torch_backend.networks import Params, q_values, smallest_q_value
 from pogo.torch_backend.optimizers import minimise, move_target
 
 Arrays = Mapping[str, Tensor]
@@ -34,7 +34,7 @@ def actor_loss(
 ) -> tuple[Tensor, Tensor]:
     """Give alpha log pi - min Q at one reparametrised sample, scalar, and the policy's entropy estimate."""
     actions, log_probs = actor.sample_and_log_prob(observations, noise)
-    q = min_over_members(q_values(critic, observations, actions))
+    q = smallest_q_value(critic, observations, actions)
     return (alpha * log_probs - q).mean(), -log_probs.mean().detach()
 
 
@@ -74,7 +74,7 @@ class Algorithm(algorithm.Algorithm):
         if actor.config.is_stochastic:
             return actor_loss(state.networks["critic"], alpha, actor, observations, noise["energy"])[0]
         actions = actor.deterministic_actions(observations)
-        return -min_over_members(q_values(state.networks["critic"], observations, actions)).mean()
+        return -smallest_q_value(state.networks["critic"], observations, actions).mean()
 
     def critic_objective(self, critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
         """What the critics minimise; EDAC adds to it."""
