@@ -273,7 +273,7 @@ class TanhGaussianMLP(Actor):
     def _log_slope(self, pre_tanh: Array, density: str) -> Array:
         """Sum over action dimensions of log |da/dx|, [B]. The epsilon form is of a unit box, as the originals'."""
         if density == "epsilon":
-            # 1 - tanh^2 by the exponential: XLA's float32 tanh is 1 from 7.9 on, where the difference is half an epsilon.
+            # 1 - tanh^2 by the exponential: XLA's float32 tanh is 1 from 7.9 on, where that is still half an epsilon.
             decay = jnp.exp(-2.0 * jnp.abs(pre_tanh))
             return jnp.log(4.0 * decay / jnp.square(1.0 + decay) + _TANH_EPSILON).sum(axis=-1)
         # log(1 - tanh(x)^2) without cancellation: 2 (log 2 - x - softplus(-2 x)).

@@ -11,7 +11,6 @@ from jax import Array  # noqa: E402
 
 from pogo.jax_backend.networks import Params, mlp  # noqa: E402
 from tests.network_checks import NetworkChecks  # noqa: E402
-from tests.network_checks import NetworkChecks  # noqa: E402
 
 SIZES = (5, 16, 16, 3)
 
@@ -48,10 +47,6 @@ def check(found: Callable[..., Array], expected: Callable[..., Array], params: P
 def in_float64():
     with jax.enable_x64(True):
         yield
-
-
-class TestNetworks(NetworkChecks):
-    backend = "jax"
 
 
 class TestNetworks(NetworkChecks):

@@ -10,11 +10,6 @@ from tests.network_checks import NetworkChecks  # noqa: E402
 
 class TestNetworks(NetworkChecks):
     backend = "torch"
-from tests.network_checks import NetworkChecks  # noqa: E402
-
-
-class TestNetworks(NetworkChecks):
-    backend = "torch"
 
 
 def gelu_of_torch(values):
