@@ -153,7 +153,7 @@ def _boxed(cloud: np.ndarray) -> np.ndarray:
 def _spread_clouds(draws: _Draws) -> dict[str, Clouds]:
     z, direction = draws.cloud(), draws.point()
     direction /= np.abs(direction).max(axis=-1, keepdims=True)
-    mean = 0.3 * draws.point()
+    mean, wide = 0.3 * draws.point(), draws.rng.uniform(-1, 1, z.shape)
     return {
         "gaussian": (
             0.4 * draws.point() + draws.scale(1e-3, 1) * z,
@@ -166,6 +166,8 @@ def _spread_clouds(draws: _Draws) -> dict[str, Clouds]:
         ),
         "tight_and_wide": (0.5 * draws.point() + draws.scale(1e-4, 1e-2) * z, 0.7 * draws.cloud()),
         "wide_and_tight": (0.7 * draws.cloud(), 0.5 * draws.point() + draws.scale(1e-4, 1e-2) * z),
+        "tight_at_the_mean": (wide.mean(axis=1, keepdims=True) + draws.scale(1e-7, 1e-3) * draws.cloud(), wide),
+        "wide_around_tight": (wide, wide.mean(axis=1, keepdims=True) + draws.scale(1e-7, 1e-3) * draws.cloud()),
         "point_and_wide": (0.5 * draws.point() + 0 * z, 0.7 * draws.cloud()),
         "collinear": (direction * draws.line(), direction * draws.line()),
         "collinear_shifted": (

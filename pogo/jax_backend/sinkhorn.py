@@ -24,6 +24,7 @@ _RIDGE = 1e-7
 _WEAKEST = 1e-14  # conductance that every two nodes have beside: far below the ridge
 _TINY = 1e-20
 _FARTHEST = 40.0  # in units of epsilon: exp(-40) is nothing beside 1
+_MUCH_TIGHTER = 64.0  # ratio of squared radii
 _MAX_WRITTEN_OUT = 32  # of terms
 _MAX_BROADCAST = 8  # of K: above, a product of matrices beats the K^3 terms written out
 
@@ -64,23 +65,38 @@ def divergence(
     points, ref_points = samples.transpose(1, 2, 0), ref_samples.transpose(1, 2, 0)
     cross = points[:, None] - ref_points  # [K, K, A, B]
     shift = (points - ref_points).mean(axis=0)
-    # |x - y|^2 is the shift of the means and the centred clouds: nothing large cancels for tight clouds far apart.
-    costs = _total(jnp.square(cross - shift), 2) / epsilon
+    costs, constants = _centred_costs(points, ref_points, cross - shift)
     both = jnp.stack([points, ref_points], axis=2)  # [K, A, 2, B]
     within = both[:, None] - both
     self_costs = _total(jnp.square(within), 2) / epsilon  # [K, K, 2, B]
 
-    cross_shares, plan = transport(costs, schedule)
+    cross_shares, plan = transport(costs / epsilon, schedule)
     self_shares, self_plans = self_transport(self_costs, schedule)
     # Subtracted before they are averaged: for near clouds little of them is left, to the last digits of float32.
     shares = cross_shares - self_shares.mean(axis=1)
-    values = jnp.square(shift).sum(axis=0) + epsilon * shares.mean(axis=0)
+    values = jnp.square(shift).sum(axis=0) + constants + epsilon * shares.mean(axis=0)
     gradient = _total(plan[:, :, None] * cross - self_plans[:, :, :1] * within[:, :, :, 0], 1)
     gradient = (2 / num_samples) * gradient.transpose(2, 0, 1)
     # Equal clouds are at distance 0, to the last bit: an optimizer that divides by its own moments would make a step
     # of rounding.
     differs = (samples != ref_samples).any(axis=(1, 2))
     return values * differs, gradient * differs[:, None, None]
+
+
+def _centred_costs(points: Array, ref_points: Array, centred_cross: Array) -> tuple[Array, Array]:
+    """Costs [K, K, B] between clouds [K, A, B], and what a plan's cost is beside them, [B], but for the means' shift.
+
+    |x - y|^2 is the shift of the means and the centred clouds: nothing large cancels for tight clouds far apart. Where
+    one cloud is much tighter than the other, |x|^2 and |y|^2 of the centred points are left out: constants of rows and
+    columns, which no plan depends on, and beside which float32 loses what tells the tight cloud's points apart.
+    """
+    centred, ref_centred = points - points.mean(axis=0), ref_points - ref_points.mean(axis=0)
+    squares, ref_squares = _total(jnp.square(centred), 1), _total(jnp.square(ref_centred), 1)
+    widest, ref_widest = squares.max(axis=0), ref_squares.max(axis=0)
+    is_tight = _MUCH_TIGHTER * jnp.minimum(widest, ref_widest) < jnp.maximum(widest, ref_widest)
+    products = _total(centred[:, None] * ref_centred, 2)
+    costs = jnp.where(is_tight, -2.0 * products, _total(jnp.square(centred_cross), 2))
+    return costs, (squares + ref_squares).mean(axis=0) * is_tight
 
 
 def _transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:

@@ -24,6 +24,7 @@ _TINY = 1e-20
 # In units of epsilon: exp(-40) is nothing beside 1, and products of two are still normal float32. Denormal numbers cost
 # a processor a hundred times as much.
 _FARTHEST = 40.0
+_MUCH_TIGHTER = 64.0  # ratio of squared radii
 _MAX_BROADCAST = 8  # of K: above, a product of matrices beats the K^3 terms written out
 
 
@@ -61,23 +62,38 @@ def divergence(
     points, ref_points = samples.permute(1, 2, 0).contiguous(), ref_samples.permute(1, 2, 0).contiguous()
     cross = points.unsqueeze(1) - ref_points  # [K, K, A, B]
     shift = (points - ref_points).mean(dim=0)
-    # |x - y|^2 is the shift of the means and the centred clouds: nothing large cancels for tight clouds far apart.
-    costs = (cross - shift).square().sum(dim=2) / epsilon
+    costs, constants = _centred_costs(points, ref_points, cross - shift)
     both = torch.stack([points, ref_points], dim=2)  # [K, A, 2, B]
     within = both.unsqueeze(1) - both
     self_costs = within.square().sum(dim=2) / epsilon  # [K, K, 2, B]
 
-    cross_shares, plan = transport(costs, schedule)
+    cross_shares, plan = transport(costs / epsilon, schedule)
     self_shares, self_plans = self_transport(self_costs, schedule)
     # Subtracted before they are averaged: for near clouds little of them is left, to the last digits of float32.
     shares = cross_shares - self_shares.mean(dim=1)
-    values = shift.square().sum(dim=0) + epsilon * shares.mean(dim=0)
+    values = shift.square().sum(dim=0) + constants + epsilon * shares.mean(dim=0)
     gradient = (plan.unsqueeze(2) * cross).sum(dim=1) - (self_plans[:, :, :1] * within[:, :, :, 0]).sum(dim=1)
     gradient = (2 / num_samples) * gradient.permute(2, 0, 1)
     # Equal clouds are at distance 0, to the last bit: an optimizer that divides by its own moments would make a step
     # of rounding.
     differs = (samples != ref_samples).flatten(1).any(dim=1)
     return values * differs, gradient * differs[:, None, None]
+
+
+def _centred_costs(points: Tensor, ref_points: Tensor, centred_cross: Tensor) -> tuple[Tensor, Tensor]:
+    """Costs [K, K, B] between clouds [K, A, B], and what a plan's cost is beside them, [B], but for the means' shift.
+
+    |x - y|^2 is the shift of the means and the centred clouds: nothing large cancels for tight clouds far apart. Where
+    one cloud is much tighter than the other, |x|^2 and |y|^2 of the centred points are left out: constants of rows and
+    columns, which no plan depends on, and beside which float32 loses what tells the tight cloud's points apart.
+    """
+    centred, ref_centred = points - points.mean(dim=0), ref_points - ref_points.mean(dim=0)
+    squares, ref_squares = centred.square().sum(dim=1), ref_centred.square().sum(dim=1)
+    widest, ref_widest = squares.amax(dim=0), ref_squares.amax(dim=0)
+    is_tight = _MUCH_TIGHTER * torch.minimum(widest, ref_widest) < torch.maximum(widest, ref_widest)
+    products = (centred.unsqueeze(1) * ref_centred).sum(dim=2)
+    costs = torch.where(is_tight, -2.0 * products, centred_cross.square().sum(dim=2))
+    return costs, (squares + ref_squares).mean(dim=0) * is_tight
 
 
 def _transport(costs: Tensor, schedule: SinkhornSchedule) -> tuple[Tensor, Tensor]:
