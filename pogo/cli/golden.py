@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pogo.cli.common import run_command
-from pogo.core.errors import BadInput
+from pogo.core.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, BadInput
 
 if TYPE_CHECKING:
     from pogo.core.golden.replay import Comparison
@@ -23,12 +23,14 @@ pogo-golden FILE...: feed a recorded run's start, batches and noise to pogo's ow
   --backend NAME   torch | jax
   --table          a Markdown row per file: the largest error as a share of the movement, and of its tolerance
   --json           of one file: {"errors": {step: {tensor: [difference, movement, entries]}},
-                    "metrics": {step: {name: [mine, golden]}}}, all in 2-norms
+                    "metrics": {step: {name: [mine, golden]}}}, all in 2-norms; not with --table
 
 A tensor passes if difference <= rtol * movement + atol * sqrt(entries), with 1e-8 and 1e-13 for float64 files,
 5e-3 and 1e-7 * max(1, largest starting entry) for float32 ones; metrics to 1e-9 and 1e-3, relative.
 
-Exit codes: 0 within tolerances, 1 past them, 2 bad input.
+A file that cannot be replayed is one line on stderr, and the next one's turn.
+
+Exit codes: 0 within tolerances, 1 past them, 2 bad input (any file of several).
 """
 
 TABLE_HEAD = """\
@@ -56,19 +58,26 @@ def _golden(arguments: Sequence[str]) -> int:
     check_backend(options.backend)
     if options.json and len(options.files) > 1:
         raise BadInput(f"--json takes one file, got {len(options.files)}; call it once for each.")
-    failed = False
+    if options.json and options.table:
+        raise BadInput("--json and --table are two forms of one report; give one of them.")
+    codes = [EXIT_DONE]
     if options.table:
         print(TABLE_HEAD)
     for file in options.files:
-        comparison = replay(Recording(file), options.backend)
-        failed |= bool(comparison.failures())
+        try:
+            comparison = replay(Recording(file), options.backend)
+        except BadInput as error:
+            print(f"pogo-golden: {error}", file=sys.stderr)
+            codes.append(EXIT_BAD_INPUT)
+            continue
+        codes.append(EXIT_FAILED if comparison.failures() else EXIT_DONE)
         if options.json:
             print(json.dumps({"errors": comparison.errors, "metrics": comparison.metrics}))
         elif options.table:
             print(_row(file.name, options.backend, comparison))
         else:
             print(_report(file.name, options.backend, comparison))
-    return 1 if failed else 0
+    return max(codes)  # the worst one is the largest
 
 
 def _report(name: str, backend: str, comparison: "Comparison") -> str:

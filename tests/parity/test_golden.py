@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,10 @@ def test_recorded_run_is_followed(name, backend):
         assert comparison.errors[step].keys() == recording.params(step).keys()
     assert len(comparison.metrics) == recording.steps
     assert all(comparison.metrics.values())
+    recorded = {name for step in comparison.metrics for name in recording.metrics(step)}
+    missed = ADAPTERS[recording.algorithm].metrics.keys() & recorded - {*chain(*comparison.metrics.values())}
+    # Without a multiplier the original logs one that stays.
+    assert missed == ({"alpha_prime", "alpha_prime_loss"} if recording.algorithm == "cql" else set())
 
 
 def test_every_adapter_has_recordings_of_both_types():
@@ -71,6 +76,28 @@ def test_the_table_has_a_row_per_file(capsys):
     assert [row[:3] for row in rows] == [["iql_f64.npz", "torch", "float64"], ["td3_bc.npz", "torch", "float32"]]
     assert all(0 < float(row[3].split()[0]) < 0.1 and float(row[4].split()[0]) < 1 and row[5] == "0" for row in rows)
     assert main([*(str(FOLDER / name) for name in names), "--json"]) == 2
+    assert main([str(FOLDER / names[0]), "--json", "--table"]) == 2
+    assert "give one of them" in capsys.readouterr().err
+
+
+def test_a_bad_file_does_not_end_the_command(tmp_path, capsys):
+    pytest.importorskip("torch")
+    (tmp_path / "bad.npz").write_bytes(b"PK")
+    with np.load(FOLDER / "iql_f64.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    arrays["metrics/1/q_loss"] = np.array(0.0)
+    np.savez(tmp_path / "off.npz", **arrays)
+    good, off, bad = FOLDER / "iql_f64.npz", tmp_path / "off.npz", tmp_path / "bad.npz"
+    assert main([str(path) for path in (bad, off, good)]) == 2
+    found = capsys.readouterr()
+    assert found.err.splitlines() == [
+        f"pogo-golden: golden file {bad} is not a readable .npz of plain arrays; record it again."
+    ]
+    assert [line.split(",")[0] for line in found.out.splitlines() if " on torch" in line] == [
+        "off.npz on torch",
+        "iql_f64.npz on torch",
+    ]
+    assert main([str(off), str(good)]) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """How each algorithm's recordings read: names of networks, draws, hyperparameters and metrics."""
 
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from pogo.core.chain import ChainConfig
 from pogo.core.errors import BadInput
 from pogo.core.golden.names import NetworkPlace
 from pogo.core.golden.recording import Recording
+from pogo.core.interface import TrainSpec
+from pogo.core.noise import dropout_masks
 from pogo.core.registry import load_algorithm
 
 MAX_RECORDED_ACTORS = 16
@@ -22,55 +25,67 @@ class Adapter:
 
     places: Mapping[str, NetworkPlace]  # recorded network -> canonical one
     hyperparameters: Mapping[str, str | tuple[str, ...] | None]  # recorded name -> pogo's; None: implied by the arrays
-    metrics: Mapping[str, str]  # recorded name -> pogo's
-    name_draws: Callable[[list[np.ndarray], Recording], dict[str, np.ndarray]]
+    metrics: Mapping[str, str]  # recorded name -> pogo's; a leading minus: its opposite
+    draw_names: Callable[[TrainSpec, int], list[str]]  # of update number (from 1): pogo's names in call order
+    logged_draws: int = 0  # how many may follow them that serve a logged number only
+    required: tuple[str, ...] = ()  # hyperparameters without a default
+    nulls: Mapping[str, Any] = field(default_factory=dict)  # what null means, where the original takes it for off
     chain: Callable[[Recording], ChainConfig] = lambda recording: ChainConfig(1, ())
     fixed: Callable[[Recording], dict[str, Any]] = lambda recording: {}  # hyperparameters under other forms
 
 
-def _iql_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
-    return {f"actor_dropout_{index}": mask for index, mask in enumerate(draws)}
+def _iql_draws(spec: TrainSpec, step: int) -> list[str]:
+    return list(dropout_masks(spec.actors[0], spec.batch_size))
 
 
-def _rebrac_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
-    return {"target_policy": draws[0]}  # a second one serves a logged number only
+def _td3_draws(spec: TrainSpec, step: int) -> list[str]:
+    return ["target_policy"]
 
 
-def _awac_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
-    return {"next_action": draws[0], "value_action": draws[1]}
+def _awac_draws(spec: TrainSpec, step: int) -> list[str]:
+    return ["next_action", "value_action"]
 
 
-def _sac_n_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
-    return {"alpha_action": draws[0], "policy_action": draws[1], "next_action": draws[2]}  # the fourth is for a log
+def _sac_n_draws(spec: TrainSpec, step: int) -> list[str]:
+    return ["alpha_action", "policy_action", "next_action"]
 
 
-def _cql_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
-    names = ["policy_action", "next_action", "uniform_actions", "current_actions", "cql_next_actions"]
-    if len(draws) > len(names):  # the BC phase draws a second sample after the first
-        names.insert(1, "bc_action")
-    named = dict(zip(names, draws, strict=True))
-    return {"bc_action": named["policy_action"]} | named  # unused outside the BC phase, but part of the noise
+def _cql_draws(spec: TrainSpec, step: int) -> list[str]:
+    # The BC phase draws a second sample after the first.
+    of_actor = ["policy_action", "bc_action"] if step <= spec.hyperparameters.bc_updates else ["policy_action"]
+    return [*of_actor, "next_action", "uniform_actions", "current_actions", "cql_next_actions"]
 
 
-def _fql_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
-    return dict(zip(("next_action", "flow_x0", "flow_t", "distill"), draws, strict=False))  # the fifth is for a log
+def _fql_draws(spec: TrainSpec, step: int) -> list[str]:
+    return ["next_action", "flow_x0", "flow_t", "distill"]
 
 
-def _pogo_draws(draws: list[np.ndarray], recording: Recording) -> dict[str, np.ndarray]:
-    names = ["target_action"] + (["target_policy"] if recording.hyperparameters["noise_shaping"] else [])
+def _pogo_draws(spec: TrainSpec, step: int) -> list[str]:
+    names = ["target_action"] + (["target_policy"] if spec.hyperparameters.noise_shaping else [])
+    if not load_algorithm(spec.algorithm).actors_due(step - 1, spec.hyperparameters):
+        return names
     names.append("policy_action")
-    for index in range(1, len(recording.hyperparameters["w2_weights"])):
+    for index in range(1, spec.chain.num_actors):
         names += [f"actor_{index}/energy", f"actor_{index}/w2", f"actor_{index}/w2_reference"]
-    named = dict(zip(names, draws, strict=False))  # updates without the actors draw the first two only
-    shape = draws[0].shape
-    filled = {name: np.zeros(shape if name.count("w2") == 0 else (shape[0], 4, shape[1])) for name in names}
-    return {name: named.get(name, filled[name].astype(recording.dtype)) for name in names}
+    return names
 
 
 def _pogo_chain(recording: Recording) -> ChainConfig:
-    weights = recording.hyperparameters["w2_weights"]
+    weights = recording.hyperparameters.get("w2_weights")
+    if not (isinstance(weights, list) and 1 <= len(weights) <= MAX_RECORDED_ACTORS and all(map(_is_weight, weights))):
+        raise BadInput(f"hyperparameter w2_weights={weights!r:.60} is no list of 1 to {MAX_RECORDED_ACTORS} numbers of "
+                       "at least 0; record one per actor.")  # fmt: skip
+    stored = {name.split("/")[0] for name in recording.init if name.startswith("actor_")}
+    if stored != {f"actor_{index}" for index in range(len(weights))}:
+        listed = ", ".join(sorted(stored)) or "no actor"
+        raise BadInput(f"hyperparameter w2_weights has {len(weights)} entries, but init holds {listed}; record one "
+                       "for each of actor_0, actor_1, ...")  # fmt: skip
     # Published for GeomLoss's cost |x - y|^2 / 2: halved on pogo's scale.
     return ChainConfig(len(weights), tuple(weight / 2 for weight in weights[1:]), init="independent")
+
+
+def _is_weight(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= sys.float_info.max
 
 
 _TWIN_CRITICS = {"critic_1": NetworkPlace("critic", 0), "critic_2": NetworkPlace("critic", 1)}
@@ -86,6 +101,7 @@ _SAC_N = Adapter(
         "alpha_lr": "temperature_learning_rate",
         "critic_lr": "critic_learning_rate",
         "discount": "discount",
+        "hidden_dim": None,
         "num_critics": "num_critics",
         "polyak_tau": "tau",
     },
@@ -96,7 +112,8 @@ _SAC_N = Adapter(
         "critic_loss": "critic/loss",
         "actor_loss": "actor_0/loss",
     },
-    name_draws=_sac_n_draws,
+    draw_names=_sac_n_draws,
+    logged_draws=1,
 )
 
 ADAPTERS: dict[str, Adapter] = {
@@ -111,12 +128,16 @@ ADAPTERS: dict[str, Adapter] = {
             "discount": "discount",
             "exp_adv_max": "max_advantage_weight",
             "expectile_tau": "expectile",
+            "hidden_dim": None,
+            "n_hidden": None,
             "polyak_tau": "tau",
             "qf_lr": "critic_learning_rate",
             "vf_lr": "value_learning_rate",
         },
         metrics={"value_loss": "value/loss", "q_loss": "critic/loss", "actor_loss": "actor_0/loss"},
-        name_draws=_iql_draws,
+        draw_names=_iql_draws,
+        required=("cosine_max_steps",),
+        nulls={"actor_dropout": 0.0},
     ),
     "rebrac": Adapter(
         places={"actor": NetworkPlace("actor_0"), "critic": NetworkPlace("critic"), **_TWIN_CRITICS},
@@ -144,12 +165,15 @@ ADAPTERS: dict[str, Adapter] = {
             "bc_mse_policy": "actor_0/squared_error",
             "action_mse": "actor_0/mean_squared_error",
         },
-        name_draws=_rebrac_draws,
+        draw_names=_td3_draws,
+        logged_draws=1,
     ),
     "td3_bc": Adapter(
         places={"actor": NetworkPlace("actor_0"), **_TWIN_CRITICS},
         hyperparameters={
+            "actor_lr": "actor_learning_rate",
             "alpha": "alpha",
+            "critic_lr": "critic_learning_rate",
             "discount": "discount",
             "lr": ("actor_learning_rate", "critic_learning_rate"),
             "noise_clip": "noise_clip",
@@ -158,7 +182,7 @@ ADAPTERS: dict[str, Adapter] = {
             "polyak_tau": "tau",
         },
         metrics={"critic_loss": "critic/loss", "actor_loss": "actor_0/loss"},
-        name_draws=_rebrac_draws,
+        draw_names=_td3_draws,
     ),
     "awac": Adapter(
         places={"actor": NetworkPlace("actor_0"), **_TWIN_CRITICS},
@@ -166,11 +190,12 @@ ADAPTERS: dict[str, Adapter] = {
             "awac_lambda": "advantage_temperature",
             "discount": "discount",
             "exp_adv_max": "max_advantage_weight",
+            "hidden_dim": None,
             "lr": ("actor_learning_rate", "critic_learning_rate"),
             "polyak_tau": "tau",
         },
         metrics={"critic_loss": "critic/loss", "actor_loss": "actor_0/loss"},
-        name_draws=_awac_draws,
+        draw_names=_awac_draws,
     ),
     "cql": Adapter(
         places={
@@ -213,10 +238,13 @@ ADAPTERS: dict[str, Adapter] = {
             "average_qf2": "critic_2/q",
             "cql_min_qf1_loss": "critic_1/conservative",
             "cql_min_qf2_loss": "critic_2/conservative",
+            "cql_qf1_diff": "critic_1/gap",
+            "cql_qf2_diff": "critic_2/gap",
+            "log_pi": "-entropy",
             "alpha_prime_loss": "multiplier/loss",
             "alpha_prime": "alpha_prime",
         },
-        name_draws=_cql_draws,
+        draw_names=_cql_draws,
     ),
     "fql": Adapter(
         places={
@@ -244,7 +272,8 @@ ADAPTERS: dict[str, Adapter] = {
             "actor/distill_loss": "actor_0/distillation",
             "actor/q_loss": "actor_0/q_loss",
         },
-        name_draws=_fql_draws,
+        draw_names=_fql_draws,
+        logged_draws=1,
     ),
     "pogo": Adapter(
         places={f"actor_{index}": NetworkPlace(f"actor_{index}") for index in range(MAX_RECORDED_ACTORS)}
@@ -262,7 +291,7 @@ ADAPTERS: dict[str, Adapter] = {
         },
         metrics={"critic_loss": "critic/loss", "w2_0_distance": "actor_0/mean_squared_error"}
         | {f"actor_{index}_loss": f"actor_{index}/loss" for index in range(MAX_RECORDED_ACTORS)},
-        name_draws=_pogo_draws,
+        draw_names=_pogo_draws,
         chain=_pogo_chain,
         fixed=lambda recording: {"w2_data": recording.hyperparameters["w2_weights"][0]},
     ),
@@ -278,36 +307,14 @@ def adapter_of(recording: Recording) -> Adapter:
         BadInput: pogo has no such algorithm.
     """
     if recording.algorithm not in ADAPTERS:
-        known = ", ".join(sorted(ADAPTERS))
-        raise BadInput(f"golden file {recording.path} is of {recording.algorithm}, known are {known}.")
+        raise BadInput(f"it is of {recording.algorithm}, known are {', '.join(sorted(ADAPTERS))}.")
     return ADAPTERS[recording.algorithm]
 
 
-def read_hyperparameters(recording: Recording) -> Any:
-    """The algorithm's Hyperparameters as recorded; what a recording leaves out keeps its published default.
-
-    Raises:
-        BadInput: the file has a hyperparameter that pogo does not know, which may not be ignored.
-    """
-    adapter = adapter_of(recording)
-    defaults = load_algorithm(recording.algorithm).Hyperparameters()
-    options: dict[str, Any] = {}
-    for name, value in recording.hyperparameters.items():
-        if name not in adapter.hyperparameters:
-            raise BadInput(f"golden file {recording.path}: hyperparameter {name}={value} is unknown to pogo.")
-        ours = adapter.hyperparameters[name]
-        if ours is None:
-            continue
-        if value in ("inf", "-inf"):  # JSON has no infinities
-            value = float(value)
-        for option in (ours,) if isinstance(ours, str) else ours:
-            options[option] = type(getattr(defaults, option))() if value is None else value
-    return replace(defaults, **options | adapter.fixed(recording))
-
-
 def actor_as_recorded(config: ActorConfig, arrays: Mapping[str, np.ndarray], network: str) -> ActorConfig:
-    """`config` with the hidden sizes and layer norms that the recorded network has."""
+    """`config` with the hidden sizes that the recorded network has."""
     sizes = []
     while f"{network}/hidden_{len(sizes)}/bias" in arrays:
-        sizes.append(arrays[f"{network}/hidden_{len(sizes)}/bias"].shape[-1])
-    return replace(config, hidden_sizes=tuple(sizes), layer_norm=f"{network}/norm_0/scale" in arrays)
+        bias = arrays[f"{network}/hidden_{len(sizes)}/bias"]
+        sizes.append(bias.shape[-1] if bias.ndim else 1)
+    return replace(config, hidden_sizes=tuple(sizes))

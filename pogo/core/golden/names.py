@@ -1,5 +1,6 @@
 """Where a recorded tensor lives in pogo's canonical tree."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import numpy as np
 from pogo.core.errors import BadInput
 
 HEADS = ("mu", "log_sigma")  # of a Gaussian whose mean and log_std have a head each
+DENSE = re.compile(r"dense_(0|[1-9]\d{0,3})")
 
 
 @dataclass(frozen=True)
@@ -31,21 +33,19 @@ def locate(recorded: Iterable[str], places: Mapping[str, NetworkPlace]) -> dict[
     """Each recorded tensor's location: `critic_2/dense_0/kernel` is member 1 of `critic/hidden_0/kernel`, say.
 
     Raises:
-        BadInput: a recorded network or tensor has no place in the algorithm.
+        BadInput: a recorded network or tensor has no place in the algorithm, or two have the same one.
     """
     names = list(recorded)
-    last_dense: dict[str, int] = {}
-    for name in names:
-        network, _, rest = name.partition("/")
-        if rest.startswith("dense_"):
-            last_dense[network] = max(last_dense.get(network, 0), int(rest.split("/")[0].removeprefix("dense_")))
+    last_dense = _last_dense(names)
     two_headed = {name.split("/")[0] for name in names if name.split("/")[1:2] == [HEADS[0]]}
-    locations = {}
+    locations: dict[str, Location] = {}
+    taken: dict[Location, str] = {}
     for name in names:
         network, _, rest = name.partition("/")
         target = network.removeprefix("target_")
         if target not in places:
-            raise BadInput(f"golden tensor {name}: network {network} is none of this algorithm's.")
+            known = ", ".join(sorted(places))
+            raise BadInput(f"init/{name}: network {network} is none of this algorithm's; known are {known}.")
         place = places[target]
         prefix = "target_" if network.startswith("target_") else ""
         half = None
@@ -59,24 +59,64 @@ def locate(recorded: Iterable[str], places: Mapping[str, NetworkPlace]) -> dict[
             is_output = index == last_dense[network] and network not in two_headed
             rest = f"output/{parameter}" if is_output else f"hidden_{index}/{parameter}"
         canonical = place.network if not prefix else prefix + place.network.removesuffix("_0")
-        locations[name] = Location(f"{canonical}/{rest}", place.member, half)
+        location = Location(f"{canonical}/{rest}", place.member, half)
+        if location in taken:
+            raise BadInput(f"init/{name} and init/{taken[location]} are the same tensor; store it once.")
+        taken[location] = name
+        locations[name] = location
     return locations
 
 
+def _last_dense(names: Iterable[str]) -> dict[str, int]:
+    """By network, the index of its last dense layer."""
+    found: dict[str, set[int]] = {}
+    for name in names:
+        network, _, rest = name.partition("/")
+        if rest.startswith("dense_"):
+            dense = DENSE.fullmatch(rest.split("/")[0])
+            if dense is None:
+                raise BadInput(f"init/{name}: number the layers dense_0, dense_1, ... from the input on.")
+            found.setdefault(network, set()).add(int(dense[1]))
+    for network, indices in found.items():
+        gaps = set(range(len(indices))) - indices
+        if gaps:
+            raise BadInput(
+                f"init/{network} has no dense_{min(gaps)} below its dense_{max(indices)}; store every layer."
+            )
+    return {network: max(indices) for network, indices in found.items()}
+
+
 def to_canonical(recorded: Mapping[str, np.ndarray], locations: Mapping[str, Location]) -> dict[str, np.ndarray]:
-    """Canonical arrays of recorded ones: members stacked, heads side by side."""
-    parts: dict[str, dict[Location, np.ndarray]] = {}
-    for name, value in recorded.items():
-        parts.setdefault(locations[name].name, {})[locations[name]] = value
+    """Canonical arrays of recorded ones: members stacked, heads side by side.
+
+    Raises:
+        BadInput: members or heads that make up one array are incomplete or of different shapes.
+    """
+    parts: dict[str, dict[str, Location]] = {}
+    for name in recorded:
+        parts.setdefault(locations[name].name, {})[name] = locations[name]
     arrays = {}
-    for name, found in parts.items():
-        places = sorted(found, key=lambda place: (place.member or 0, place.half or 0))
-        values = [found[place] for place in places]
-        if places[0].half is not None:
-            arrays[name] = np.concatenate(values, axis=-1)
+    for canonical, found in parts.items():
+        names = sorted(found, key=lambda name: (found[name].member or 0, found[name].half or 0))
+        _check_parts(canonical, {name: recorded[name].shape for name in names}, [found[name] for name in names])
+        values = [recorded[name] for name in names]
+        if found[names[0]].half is not None:
+            arrays[canonical] = np.concatenate(values, axis=-1)
         else:
-            arrays[name] = np.stack(values) if places[0].member is not None else values[0]
+            arrays[canonical] = np.stack(values) if found[names[0]].member is not None else values[0]
     return arrays
+
+
+def _check_parts(canonical: str, shapes: Mapping[str, tuple[int, ...]], places: list[Location]) -> None:
+    listed = " and ".join(f"init/{name} {list(shape)}" for name, shape in shapes.items())
+    members, halves = [place.member for place in places], [place.half for place in places]
+    whole = members == [None] and halves == [None]
+    stacked = halves == [None] * len(places) and members == list(range(len(places)))
+    side_by_side = members == [None] * len(HEADS) and halves == list(range(len(HEADS)))
+    if not (whole or stacked or side_by_side):
+        raise BadInput(f"{listed} do not make up all of {canonical}; store every member and head, once.")
+    if len(set(shapes.values())) > 1 or (side_by_side and () in shapes.values()):
+        raise BadInput(f"{listed} make up {canonical} and have to be of one shape; record them again.")
 
 
 def from_canonical(arrays: Mapping[str, np.ndarray], locations: Mapping[str, Location]) -> dict[str, np.ndarray]:

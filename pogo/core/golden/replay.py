@@ -2,15 +2,20 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pogo.core.chain import actor_name
-from pogo.core.golden.adapters import actor_as_recorded, adapter_of, read_hyperparameters
-from pogo.core.golden.names import from_canonical, locate, to_canonical
+from pogo.core.errors import BadInput
+from pogo.core.golden.adapters import actor_as_recorded, adapter_of
+from pogo.core.golden.checks import batch_sizes, check_batches, check_metrics, check_networks, named_noise
+from pogo.core.golden.hyperparameters import read_hyperparameters
+from pogo.core.golden.names import Location, from_canonical, locate, to_canonical
 from pogo.core.golden.recording import Recording
 from pogo.core.interface import TrainSpec
+from pogo.core.learning import batch_arrays
 from pogo.core.registry import load_algorithm, load_backend
 from pogo.core.w2 import W2Config
 
@@ -65,6 +70,8 @@ class Comparison:
             for name, (difference, movement, entries) in tensors.items()
             if rtol * movement > atol * math.sqrt(entries)
         }
+        if not found:
+            return 0.0, "no tensor moved far enough"
         where = max(found, key=lambda key: found[key] if found[key] == found[key] else math.inf)
         return found[where], where
 
@@ -75,21 +82,25 @@ class Comparison:
         return shares[where], where
 
 
-def recorded_problem(recording: Recording) -> tuple[TrainSpec, dict[str, np.ndarray], dict]:
-    """The training problem, the canonical starting state and the tensors' locations of a recording."""
+def recorded_problem(recording: Recording) -> tuple[TrainSpec, dict[str, np.ndarray], dict[str, Location]]:
+    """The training problem, the canonical starting state and the tensors' locations of a recording.
+
+    Raises:
+        BadInput: the recording does not hold a run of its algorithm.
+    """
     adapter = adapter_of(recording)
+    sizes = batch_sizes(recording)
+    chain = adapter.chain(recording)
+    hyperparameters = read_hyperparameters(recording, adapter, sizes.action)
     locations = locate(recording.init, adapter.places)
     networks = {name: value.astype(recording.dtype) for name, value in to_canonical(recording.init, locations).items()}
-    hyperparameters = read_hyperparameters(recording)
     algorithm = load_algorithm(recording.algorithm)
-    chain = adapter.chain(recording)
     default = algorithm.default_actor(hyperparameters)
-    batch = recording.batch(1)
     spec = TrainSpec(
         algorithm=recording.algorithm,
-        observation_size=batch["observations"].shape[1],
-        action_size=batch["actions"].shape[1],
-        batch_size=len(batch["rewards"]),
+        observation_size=sizes.observation,
+        action_size=sizes.action,
+        batch_size=sizes.batch,
         actors=tuple(actor_as_recorded(default, networks, actor_name(index)) for index in range(chain.num_actors)),
         chain=chain,
         w2=W2Config(noise="independent"),
@@ -100,6 +111,9 @@ def recorded_problem(recording: Recording) -> tuple[TrainSpec, dict[str, np.ndar
     wanted = {*trained, *algorithm.targets(spec)}
     networks = {name: value for name, value in networks.items() if name.split("/")[0] in wanted}
     locations = {name: place for name, place in locations.items() if place.name in networks}
+    check_batches(recording, spec)
+    check_networks(spec, networks, locations)
+    check_metrics(recording, adapter)
     arrays = dict(networks)
     for name, value in networks.items():
         network, parameter = name.split("/", 1)
@@ -112,21 +126,23 @@ def recorded_problem(recording: Recording) -> tuple[TrainSpec, dict[str, np.ndar
 
 
 def replay(recording: Recording, backend: str) -> Comparison:
-    """Feed a recording's start, batches and draws to pogo's algorithm on `backend` and compare."""
-    adapter = adapter_of(recording)
-    spec, arrays, locations = recorded_problem(recording)
+    """Feed a recording's start, batches and draws to pogo's algorithm on `backend` and compare.
+
+    Raises:
+        BadInput: the recording does not hold a run of its algorithm, or nothing to compare for some update.
+    """
+    steps = range(1, recording.steps + 1)
+    with recording.naming_file():
+        adapter = adapter_of(recording)
+        spec, arrays, locations = recorded_problem(recording)
+        noise = {step: named_noise(recording, adapter, spec, step) for step in steps}
     updates = load_backend(backend, "replay").Replay(spec, arrays)
     comparison = Comparison(recording.dtype)
     comparison.scales = {name: float(np.abs(value).max()) for name, value in recording.init.items()}
-    for step in range(1, recording.steps + 1):
-        noise = adapter.name_draws(recording.draws(step), recording)
-        mine = updates.step(recording.batch(step), noise)
-        golden = recording.metrics(step)
-        comparison.metrics[step] = {
-            name: (mine[ours], golden[name])
-            for name, ours in adapter.metrics.items()
-            if name in golden and ours in mine
-        }
+    mine = {}
+    for step in steps:
+        batch = recording.batch(step)
+        mine[step] = updates.step({name: batch[name] for name in batch_arrays(spec)}, noise[step])
         if step in recording.param_steps:
             # What an option leaves untrained (a multiplier without Lagrange) is no part of pogo's state: it stays.
             found = recording.init | from_canonical(updates.arrays(), locations)
@@ -134,7 +150,31 @@ def replay(recording: Recording, backend: str) -> Comparison:
                 name: _difference(found[name], value, recording.init[name])
                 for name, value in recording.params(step).items()
             }
+    with recording.naming_file():
+        comparison.metrics = _paired_metrics(mine, {step: recording.metrics(step) for step in steps}, adapter.metrics)
     return comparison
+
+
+def _paired_metrics(
+    mine: Mapping[int, Mapping[str, float]], golden: Mapping[int, Mapping[str, float]], names: Mapping[str, str]
+) -> dict[int, dict[str, tuple[float, float]]]:
+    """By update and recorded name, pogo's metric and the recorded one; NaN, a failure, where only one side has it."""
+    shared = {
+        name: ours.removeprefix("-")
+        for name, ours in names.items()
+        if any(name in found for found in golden.values())
+        and any(ours.removeprefix("-") in found for found in mine.values())
+    }
+    pairs: dict[int, dict[str, tuple[float, float]]] = {}
+    for step in golden:
+        pairs[step] = {}
+        for name, ours in shared.items():
+            if ours in mine[step] or name in golden[step]:
+                sign = -1.0 if names[name].startswith("-") else 1.0
+                pairs[step][name] = sign * mine[step].get(ours, math.nan), golden[step].get(name, math.nan)
+        if not pairs[step]:
+            raise BadInput(f"metrics/{step} holds none that pogo computes there; record what the update returned.")
+    return pairs
 
 
 def _difference(mine: np.ndarray, golden: np.ndarray, start: np.ndarray) -> tuple[float, float, int]:
