@@ -1,4 +1,4 @@
-"""FQL's energies, against the formula: the critics' mean, whatever `q_agg` says of the TD target. DESIGN, section 4."""
+"""Energies of actors 1+ against what DESIGN, section 4, says of them."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from pogo.core.algorithms.fql import Hyperparameters
+from pogo.core.parity import parity_case
 from tests.backends import BACKENDS, Framework
+from tests.parity.helpers import problem
 
 Q = np.array([[1.0, -2.0, 3.0], [5.0, 4.0, -7.0]])
 
@@ -14,9 +16,10 @@ Q = np.array([[1.0, -2.0, 3.0], [5.0, 4.0, -7.0]])
 @pytest.mark.parametrize("q_agg", ["mean", "min"])
 @pytest.mark.parametrize("normalize_q_loss", [False, True])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_value_is_the_critics_mean(
+def test_fql_takes_the_critics_mean(
     monkeypatch: pytest.MonkeyPatch, backend: str, normalize_q_loss: bool, q_agg: str
 ) -> None:
+    """Whatever `q_agg` says of the TD target."""
     framework = Framework(backend)
     fql = framework.module("algorithms.fql")
     with framework.precision("float64"):
@@ -29,3 +32,22 @@ def test_value_is_the_critics_mean(
     mean_q = Q.mean(axis=0)
     expected = -mean_q.mean() / (np.abs(mean_q).mean() if normalize_q_loss else 1.0)
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("algorithm", ["iql", "awac"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_advantage_moves_actors_as_its_value_does(backend: str, algorithm: str) -> None:
+    """V(s) depends on no actor after the first: the energies differ by its mean, their gradients not at all."""
+    framework, ends, metrics = Framework(backend), {}, {}
+    for energy in ("value", "advantage"):
+        spec = problem(algorithm, num_actors=2, energy=energy)
+        case = parity_case(spec, seed=0, num_updates=3)
+        with framework.precision("float64"):
+            replay = framework.module("replay").Replay(spec, case.state)
+            metrics[energy] = [replay.step(*given) for given in zip(case.batches, case.noises, strict=True)]
+            ends[energy] = replay.arrays()
+    for name, value in ends["value"].items():
+        np.testing.assert_allclose(ends["advantage"][name], value, rtol=1e-9, atol=1e-12, err_msg=name)
+    for of_value, of_advantage in zip(*metrics.values(), strict=True):
+        assert of_advantage["actor_1/gradient_norm"] == pytest.approx(of_value["actor_1/gradient_norm"], rel=1e-9)
+        assert abs(of_advantage["actor_1/energy"] - of_value["actor_1/energy"]) > 1e-3
