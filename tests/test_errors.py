@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from pogo.cli import evaluate, golden, parity
+from pogo.cli import train as train_command
+from pogo.core.errors import RunFailed
+from pogo.core.metrics import check_finite, check_parameters, check_seeds_finite
 from tests.run_helpers import BACKENDS, PENDULUM, arguments, call, run_command, train
 
 
@@ -50,6 +53,15 @@ NAMES = {
     "dtype": ({"dtype": "float16"}, "dtype=float16 is unknown.", "float32, float64"),
     "view": ({"dataset__view": "fulll"}, "dataset.view=fulll is unknown. Did you mean 'full'?"),
     "published settings": ({"algorithm_dataset": "iql_hopper"}, "algorithm_dataset=iql_hopper is unknown."),
+    "another algorithm's published settings": (
+        {"algorithm_dataset": "cql_hopper-medium-v2"},
+        "algorithm_dataset=cql_hopper-medium-v2 is of algorithm=cql, and this is algorithm=iql; "
+        "use algorithm_dataset=iql_hopper-medium-v2.",
+    ),
+    "settings published for another algorithm alone": (
+        {"algorithm_dataset": "sac_n_walker2d-medium-v2"},
+        "is of algorithm=sac_n, and this is algorithm=iql; drop it, or use algorithm=sac_n.",
+    ),
     "environment": ({"env": "Pendulm-v1"}, "env=Pendulm-v1 cannot be made", "'Pendulum-v1'"),
 }
 
@@ -68,8 +80,13 @@ VALUES = {
         "chain.actors has 4 entries for chain.num_actors=3; drop some or raise num_actors.",
     ),
     "no actors": ({"chain__num_actors": 0}, "chain.num_actors=0 is too few"),
+    "energy of others": (
+        {"algorithm": "rebrac", "chain__energy": "advantage"},
+        "chain.energy=advantage is not defined for algorithm=rebrac; use loss or value.",
+    ),
     "chain rate": ({"chain__learning_rate": -1}, "chain.learning_rate=-1.0", "null for actor 0's"),
     "one sample": ({"w2__num_samples": 1}, "w2.num_samples=1", "at least 2"),
+    "many samples": ({"w2__num_samples": 100_000}, "w2.num_samples=100000 is too large", "use 2 to 256."),
     "no blur": ({"w2__blur": 0}, "w2.blur=0.0"),
     "negative blur": ({"w2__blur": -0.05}, "w2.blur=-0.05"),
     "blur is nan": ({"w2__blur": "nan"}, "w2.blur=nan"),
@@ -88,7 +105,9 @@ VALUES = {
     "more threads than processors": ({"threads": 100_000}, "threads=100000 is out of range; this process may use"),
     "discount": ({"algorithm__discount": 1.5}, "algorithm.discount=1.5", "from 0 to 1"),
     "rate": ({"algorithm__actor_learning_rate": 0}, "algorithm.actor_learning_rate=0.0"),
-    "beta": ({"algorithm__beta": "inf"}, "algorithm.beta=inf"),
+    "beta": ({"algorithm__beta": "inf"}, "algorithm.beta=inf is out of range; use a finite number of at least 0."),
+    "infinite rate": ({"algorithm__actor_learning_rate": "inf"}, "use a finite number above 0."),
+    "no limit": ({"algorithm__max_advantage_weight": "nan"}, "use a finite number above 0, or inf for no limit."),
     "cosine": ({"algorithm__cosine_updates": 0}, "algorithm.cosine_updates=0"),
     "hidden size": ({"algorithm__hidden_sizes": "[0]"}, "hidden_sizes=(0,) is out of range"),
     "dropout": ({"chain__actors": "[{dropout: 1.0}]"}, "dropout=1.0 is out of range"),
@@ -98,7 +117,18 @@ VALUES = {
     "actor's sizes": ({"chain__actors": "[{hidden_sizes: 3}]"}, "hidden_sizes=3 is not a list of whole numbers"),
     "actor's fractions": ({"chain__actors": "[{hidden_sizes: [3.5]}]"}, "is not a list of whole numbers"),
     "actor's name": ({"chain__actors": "[{kind: [gaussian]}]"}, "chain.actors[0] kind=['gaussian'] is unknown"),
-    "an actor's bound": ({"chain__actors": "[{max_action: 2.0}]"}, "chain.actors[0] option=max_action is unknown"),
+    "an actor's bound": (
+        {"chain__actors": "[{kind: gaussian, max_action: 2.0}]"},
+        "chain.actors[0]: max_action=2.0 is no option: the action box is fixed at [-1, 1]",
+    ),
+    "an option of other kinds": (
+        {"chain__actors": "[{}, {kind: deterministic, log_std_init: -2}]"},
+        "chain.actors[1]: log_std_init=-2 has no effect with kind=deterministic, only with kind=gaussian or",
+    ),
+    "a start beyond its limits": (
+        {"chain__actors": "[{log_std_init: -30}]"},
+        "chain.actors[0]: log_std_init=-30 is cut to [log_std_min, log_std_max] = [-20, 2]",
+    ),
     "digest": ({"dataset__sha256": "abc"}, "dataset.sha256=abc is not a SHA-256"),
     "other digest": ({"dataset__sha256": "0" * 64, "dataset__path": PENDULUM, "env": "Pendulum-v1"}, "SHA-256"),
     "size limit": ({"dataset__max_gib": 1e-9}, "dataset.max_gib=1e-09"),
@@ -110,19 +140,40 @@ TYPES = {
     "fraction for a whole number": ({"seed": 1.5}, "seed=1.5"),
     "exponent": ({"train__updates": "1e3"}, "train.updates=1e3", "in digits"),
     "switch for a whole number": ({"seed": "true"}, "seed=true"),
-    "word for a number": ({"algorithm__beta": "abc"}, "algorithm.beta=abc"),
-    "nothing for a number": ({"algorithm__beta": "null"}, "algorithm.beta=null"),
-    "number for a list": ({"algorithm__hidden_sizes": 32}, "algorithm.hidden_sizes=32"),
+    "word for a number": ({"algorithm__beta": "abc"}, "algorithm.beta=abc", "Write a number, such as"),
+    "nothing for a number": ({"algorithm__beta": "null"}, "algorithm.beta=null: algorithm.beta cannot be null; give"),
+    "nothing for a name": ({"chain__energy": "null"}, "chain.energy=null: chain.energy cannot be null; give a value"),
+    "number for a list": (
+        {"algorithm__hidden_sizes": 32},
+        "algorithm.hidden_sizes=32: ",
+        "write algorithm.hidden_sizes=[32]",
+    ),
     "words in a list": ({"algorithm__hidden_sizes": "[a]"}, "algorithm.hidden_sizes=[a]"),
-    "number for weights": ({"chain__w2_weights": 3}, "chain.w2_weights=3"),
-    "word for actors": ({"chain__actors": "gaussian"}, "chain.actors=gaussian"),
-    "words for actors": ({"chain__actors": "[gaussian]"}, "chain.actors=[gaussian]"),
-    "one actor for actors": ({"chain__actors": "{kind: gaussian}"}, "chain.actors={kind: gaussian}"),
-    "nothing for an actor": ({"chain__actors": "[null]"}, "chain.actors=[null]"),
-    "numbers for keys": ({"chain__actors": "[{1: 2}]"}, "chain.actors=[{1: 2}]"),
-    "no switch": ({"backend__compile": "maybe"}, "backend.compile=maybe"),
-    "no device": ({"device": "null"}, "device=null"),
-    "word for a section": ({"logger": "x"}, "logger=x"),
+    "number for weights": ({"chain__w2_weights": 3}, "chain.w2_weights=3: ", "is a list; write chain.w2_weights=[3]."),
+    "mapping for weights": ({"chain__w2_weights": "{a: 1}"}, "is a list; write chain.w2_weights=[...]."),
+    "word for actors": ({"chain__actors": "stochastic"}, "chain.actors=stochastic: ", "=[{kind: stochastic}]."),
+    "words for actors": ({"chain__actors": "[gaussian]"}, "chain.actors=[gaussian]: ", "=[{kind: gaussian}]."),
+    "one actor for actors": (
+        {"chain__actors": "{kind: gaussian}"},
+        "chain.actors={kind: gaussian}: ",
+        "in a list; write",
+    ),
+    "nothing for an actor": ({"chain__actors": "[null]"}, "chain.actors=[null]: each actor is a mapping"),
+    "numbers for keys": ({"chain__actors": "[{1: 2}]"}, "chain.actors=[{1: 2}]: each actor is a mapping"),
+    "words for actors in a section": ({"chain": "{actors: [gaussian]}"}, "write chain.actors=[{kind: gaussian}]."),
+    "no switch": ({"backend__compile": "maybe"}, "backend.compile=maybe", "Write true or false."),
+    "no device": ({"device": "null"}, "device=null", "cannot be null"),
+    "list for a word": ({"device": "[cpu]"}, "device=[cpu]", "Write a single value."),
+    "word for a section": (
+        {"w2": "exact"},
+        "w2=exact: w2 is a section; write w2.KEY=VALUE, such as w2.solver=exact, where",
+    ),
+    "key for a section": ({"logger": "wandb"}, "write logger.KEY=VALUE, where KEY is one of tensorboard, wandb, "),
+    "list for a section": ({"w2": "[1]"}, "w2 is a section"),
+    "nothing for a section": (
+        {"chain": "null"},
+        "chain is a section; write chain.KEY=VALUE, where KEY is one of num_actors",
+    ),
 }
 
 SYNTAX = {
@@ -204,11 +255,6 @@ def _rows(table: dict) -> list:
 @pytest.mark.parametrize(("changes", "fragments"), cases(NAMES, VALUES, TYPES, SYNTAX, TARGETS, PLACES))
 def test_bad_input_is_refused(tmp_path: Path, changes: dict, fragments: list[str]) -> None:
     refused(tmp_path, *fragments, **changes)
-
-
-def test_advantage_needs_an_algorithm_with_a_value(tmp_path: Path) -> None:
-    message = "chain.energy=advantage is not defined for algorithm=rebrac; use loss or value."
-    refused(tmp_path, message, algorithm="rebrac", chain__energy="advantage")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -293,6 +339,7 @@ DAMAGE: dict[str, Callable[[h5py.File], None]] = {
     "lengths": _replace("actions", lambda values: values[:-1]),
     "empty": _empty,
     "flags": _replace("terminals", lambda values: values.astype(np.float32) + 0.5),
+    "constant": _replace("rewards", lambda values: 0 * values - 1),
     "text": _replace("rewards", lambda values: np.array([b"x"] * len(values))),
     "link": _link,
 }
@@ -307,6 +354,12 @@ FILES = {
     "text": "rewards has type",
     "link": "rewards is a link",
 }
+
+
+def test_rewards_that_have_no_range(tmp_path: Path) -> None:
+    path = pendulum_with(tmp_path / "mine.hdf5", "constant")
+    changes = {"dataset__path": path, "env": "Pendulum-v1", "algorithm__normalize_rewards": "true"}
+    refused(tmp_path, f"{path}: ", "for this dataset: algorithm.normalize_rewards=false.", **changes)
 
 
 @pytest.mark.parametrize("change", FILES)
@@ -334,6 +387,70 @@ def test_a_pickle_in_an_npz(tmp_path: Path) -> None:
     refused(tmp_path, f"{path}: ", dataset__path=path, env="Pendulum-v1")
 
 
+REFUSED_WITHOUT_DATA = {
+    "energy": (
+        ("algorithm=td3_bc", "chain.energy=advantage"),
+        "chain.energy=advantage is not defined for algorithm=td3_bc",
+    ),
+    "kind": (("chain.actors=[{kind: foo}]",), "chain.actors[0] kind=foo is unknown"),
+    "option": (("chain.actors=[{kind: gaussian, std: softplus}]",), "std=softplus has no effect with log_std=free"),
+    "weights": (("chain.w2_weights=[1,2,3]",), "chain.w2_weights has 3 entries for chain.num_actors=3"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_WITHOUT_DATA)
+@pytest.mark.parametrize("main", [train_command.main, parity.main], ids=["--cfg", "pogo-parity"])
+def test_what_needs_no_data_to_be_refused(main: Callable, case: str) -> None:
+    given, message = REFUSED_WITHOUT_DATA[case]
+    if main is parity.main:
+        for backend in BACKENDS:
+            pytest.importorskip(backend)
+    outcome = call(main, *given, *(["--cfg"] if main is train_command.main else ["train.updates=1"]))
+    outcome.assert_code(2)
+    assert message in outcome.output
+    assert outcome.output.count("\n") == 1
+
+
+def test_a_config_without_data_can_be_looked_at(tmp_path: Path) -> None:
+    """But not one that names a file with nothing in its name."""
+    given = ["--cfg", "dataset=hopper-medium-v2", f"dataset.cache_dir={tmp_path}", "dataset.offline=true"]
+    train(*given).assert_code(0)
+    train("--cfg", "dataset.path=").assert_code(2)
+
+
+def test_an_experiment_chooses_the_algorithm_too() -> None:
+    outcome = train("experiment=sac/hopper", "algorithm_dataset=iql_hopper-medium-v2")
+    outcome.assert_code(2)
+    assert "is of algorithm=iql, and this is algorithm=sac; drop it, or use algorithm=iql." in outcome.output
+
+
+@pytest.mark.parametrize(
+    "given", [("iql", "max_advantage_weight"), ("awac", "max_advantage_weight"), ("td3_bc", "noise_clip")]
+)
+def test_a_limit_may_be_none(given: tuple[str, str]) -> None:
+    for backend in BACKENDS:
+        pytest.importorskip(backend)
+    algorithm, limit = given
+    small = ("train.updates=2", "train.batch_size=8", "algorithm.hidden_sizes=[8]", "chain.num_actors=1")
+    outcome = call(parity.main, f"algorithm={algorithm}", f"algorithm.{limit}=inf", *small)
+    outcome.assert_code(0)
+    assert "within tolerances" in outcome.output
+
+
+def test_metrics_that_are_not_finite_are_counted() -> None:
+    kept = "; the last good checkpoint is kept, if there is one."
+    for bad, alone, of_several in (
+        ({"q": 3, "v": 4}, "update 3: q is not finite", "seed 1, update 3: q is not finite"),
+        ({"q": 3, "v": 3}, "update 3: each of q, v is not finite", "seed 1, update 3: q, v are not finite"),
+    ):
+        with pytest.raises(RunFailed, match=alone + kept):
+            check_finite(bad)
+        with pytest.raises(RunFailed, match=of_several + kept):
+            check_seeds_finite({0: {"q": -1}, 1: bad})
+    with pytest.raises(RunFailed, match="update 5: each of a, b is not finite after it" + kept):
+        check_parameters(5, {name: np.full(2, np.nan) for name in "ab"})
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_backend_that_is_not_installed(tmp_path: Path, backend: str) -> None:
     hide = f"import sys, tests.conftest as c; sys.meta_path.insert(0, c.Hidden(c.FRAMEWORKS[{backend!r}]))"
@@ -349,6 +466,13 @@ def test_a_backend_that_is_not_installed(tmp_path: Path, backend: str) -> None:
         f"pogo-train: backend={backend} needs {backend}, not installed here: pip install 'pogo[{backend}]'.\n"
     )
     assert not (tmp_path / "run").exists()
+    shown = run_command(
+        *arguments(tmp_path / "run", backend=backend),
+        "--cfg",
+        module="hiding",
+        PYTHONPATH=f"{tmp_path}{os.pathsep}{repository}",
+    )
+    shown.assert_code(0)
 
 
 EVAL = {

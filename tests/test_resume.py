@@ -1,5 +1,6 @@
 """Nothing lost: a run that is stopped, killed or damaged goes on to the bits of one that was left alone."""
 
+import hashlib
 import itertools
 import logging
 import os
@@ -22,6 +23,7 @@ from pogo.core.runs.seed_run import SeedRun
 from tests.run_helpers import (
     ALGORITHMS,
     BACKENDS,
+    PENDULUM,
     array_bytes,
     arrays,
     assert_same_run,
@@ -317,7 +319,12 @@ CHANGES = {
     "algorithm.beta: 3.0 -> 4.0": {"algorithm__beta": 4},
     "train.batch_size: 32 -> 16": {"train__batch_size": 16},
     "seed: 0 -> 1": {"seed": 1},
-    "chain.w2_weights: None -> [1.0, 2.0]": {"chain__w2_weights": "[1,2]"},
+    "chain.w2_weights: [10.0, 10.0] -> [1.0, 2.0]": {"chain__w2_weights": "[1,2]"},
+    "chain.w2_weights: [10.0, 10.0] -> [10.0, 5.0]": {"chain__last_w2_weight": 5},
+    "env: None -> 'none'": {"env": "none"},
+    "chain.learning_rate: None -> 0.001": {"chain__learning_rate": 1e-3},
+    "chain.actors: [] -> [{'kind': 'stochastic'}]": {"chain__actors": "[{kind: stochastic}]"},
+    "algorithm.cosine_updates: 40 -> 50": {"algorithm__cosine_updates": 50},
     "w2.blur: 0.05 -> 0.1": {"w2__blur": 0.1},
     "dtype: 'float32' -> 'float64'": {"dtype": "float64"},
     "eval.every: 20 -> 10": {"eval__every": 10},
@@ -336,6 +343,42 @@ def test_a_changed_config_is_listed(whole: Callable, difference: str) -> None:
     assert "a larger train.updates and where and how it runs" in outcome.output
     assert outcome.output.count("\n") == 1
     assert fingerprint(run_dir) == before
+
+
+WRITTEN_OUT = [
+    {"chain__last_w2_weight": 10},
+    {"chain__w2_weights": "[10,10]"},
+    {"chain__w2_weights": "[10,3]", "chain__last_w2_weight": 10},
+    {"chain__init": "copy"},
+    {"chain__learning_rate": 3e-4},
+    {"chain__actors": "[{kind: gaussian}]"},
+    {"algorithm__cosine_updates": UPDATES},
+    {"env": "Pendulum-v1"},
+    {"dataset__sha256": hashlib.sha256(PENDULUM.read_bytes()).hexdigest()},
+]
+
+
+@pytest.mark.parametrize("options", WRITTEN_OUT, ids=str)
+def test_a_value_written_out_that_it_has_anyway_is_no_change(whole: Callable, options: dict) -> None:
+    run_dir = whole("torch")
+    before = fingerprint(run_dir)
+    train(*arguments(run_dir, **options)).assert_code(0)
+    assert fingerprint(run_dir) == before
+
+
+def test_published_values_and_schedules_written_out_are_no_change(tmp_path: Path) -> None:
+    """They go on as they began, which a longer run does too; one that would end its schedule later does not."""
+    pytest.importorskip("torch")
+    given = {"train__batch_size": None, "train__updates": 4, "eval__episodes": 0, "checkpoint__every": 0}
+    train(*arguments(tmp_path / "run", **given)).assert_code(0)
+    written_out = {**given, "train__batch_size": 256}
+    train(*arguments(tmp_path / "run", **{**written_out, "train__updates": 6})).assert_code(0)
+    longer = {**written_out, "train__updates": 8}
+    outcome = train(*arguments(tmp_path / "run", **longer, algorithm__cosine_updates=8))
+    outcome.assert_code(2)
+    assert "(algorithm.cosine_updates: 4 -> 8);" in outcome.output
+    train(*arguments(tmp_path / "run", **longer, algorithm__cosine_updates=4)).assert_code(0)
+    assert steps(tmp_path / "run")[-1] == 8
 
 
 @pytest.mark.parametrize("options", [{"threads": 1}, {"device": "cpu"}, {"logger__wandb_project": "other"}], ids=str)
@@ -367,8 +410,6 @@ def test_every_difference_is_listed(whole: Callable) -> None:
 def test_other_data_is_a_change(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     import h5py
-
-    from tests.run_helpers import PENDULUM
 
     data = tmp_path / "mine.hdf5"
     shutil.copy(PENDULUM, data)

@@ -72,12 +72,15 @@ def test_the_command_line_narrows_an_experiment():
     [
         (["algorithm=iql,td3bc"], "Did you mean 'td3_bc'"),
         (["algorithm=iql,td3_bc", "chain.energy=value,advantage"], "td3_bc chain.energy=advantage: chain.energy="),
-        (["seed=0,1", "run.dir=runs/one"], "'seed=0' and 'seed=1' would share runs/one"),
+        (["seed=0,1", "run.dir=runs/one"], "'seed=0' and 'seed=1' would share runs/one; drop run.dir, or let"),
         (["algorithm=glob(*)"], "algorithm=glob(*): list the values"),
         (["experiment=nothing"], "experiment=nothing is unknown"),
         (["experiment=comparison,pendulum"], "one experiment at a time"),
         (["run.variant=../x"], "would leave the run's root"),
-        (["seed=1,2,2"], "would share"),
+        (["seed=1,2,2"], "seed_2; they are the same run: drop one of them."),
+        (["chain.w2_weights=[1,1],[1,1.0000001]"], "start each by itself, with a run.variant=NAME of its own."),
+        (["run.variant=x", "algorithm.beta=1,2"], "x/seed_0; drop run.variant, and each run gets a folder named by"),
+        (["run.variant=x", "chain.w2_weights=[1,1],[1,1.0000001]"], "start each by itself, with a run.variant"),
         (["chain.num_actors=1", "chain.last_w2_weight=1,2"], "has no actor to weigh"),
     ],
     ids=str,
@@ -157,7 +160,7 @@ def test_sources_say_where_each_setting_came_from():
     assert sources["algorithm.cql_alpha"] == "command line"
     assert sources["algorithm.name"] == "command line"
     assert sources["algorithm.normalize_rewards"] == "conf/algorithm_dataset/cql_hopper-medium-v2.yaml"
-    assert sources["algorithm.tau"] == sources["train.updates"] == "published default of cql"
+    assert sources["algorithm.tau"] == sources["train.updates"] == "default of cql"
     assert sources["logger.wandb"] == "command line"
     assert sources["logger.tensorboard"] == "default"
     assert sources["backend.name"] == "conf/backend/torch.yaml"

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(arguments: Sequence[str]) -> int:
     # Late: --help answers without these.
     from pogo.core.config.compose import compose_config
-    from pogo.core.config.plan import resolve
+    from pogo.core.config.plan import check_settings
     from pogo.core.config.provenance import annotated_yaml
     from pogo.core.runs.training import train
 
@@ -71,7 +71,7 @@ def _train(arguments: Sequence[str]) -> int:
     only_shown = "--cfg" in arguments
     asked = compose_config([argument for argument in arguments if argument not in ("--cfg", IN_SWEEP)], in_sweep)
     if only_shown:
-        print(annotated_yaml(resolve(asked)), end="")
+        print(annotated_yaml(check_settings(asked, to_run=False).resolved), end="")
         return EXIT_DONE
     return train(asked)
 

@@ -19,6 +19,7 @@ ACTOR_KINDS: tuple[str, ...] = get_args(ActorKind)
 _GAUSSIAN_KINDS = ("gaussian",)
 _STOCHASTIC_KINDS = ("gaussian", "tanh_gaussian", "stochastic")
 _DENSITY_KINDS = ("gaussian", "tanh_gaussian")
+_Needs = tuple[tuple[str, tuple[Any, ...]], ...]
 _CHOICES: dict[str, tuple[str, ...]] = {
     "activation": get_args(Activation),
     "log_std": get_args(LogStd),
@@ -26,6 +27,24 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "output": get_args(Output),
     "density": get_args(TanhDensity),
 }
+# What an option is read with, option by option; the others are read by every kind.
+_OF_LOG_STD: _Needs = (("kind", _DENSITY_KINDS),)
+_OF_HEAD: _Needs = (*_OF_LOG_STD, ("log_std", ("head",)))
+_OF_AFFINE: _Needs = (*_OF_HEAD, ("std", ("exp",)))
+_NEEDS: dict[str, _Needs] = {
+    "output": (("kind", ("stochastic", "deterministic")),),
+    "tanh_mean": (("kind", _GAUSSIAN_KINDS),),
+    "density": (("kind", ("tanh_gaussian",)),),
+    "log_std": _OF_LOG_STD,
+    "log_std_init": (*_OF_LOG_STD, ("log_std", ("free", "fixed"))),
+    "log_std_min": (*_OF_LOG_STD, ("log_std", ("free", "head")), ("std", ("exp",))),
+    "log_std_max": (*_OF_LOG_STD, ("log_std", ("free", "head")), ("std", ("exp",))),
+    "std": _OF_HEAD,
+    "log_std_affine": _OF_AFFINE,
+    "log_std_multiplier_init": (*_OF_AFFINE, ("log_std_affine", (True,))),
+    "log_std_offset_init": (*_OF_AFFINE, ("log_std_affine", (True,))),
+}
+_LIMITS = ("log_std_init", "log_std_min", "log_std_max")
 
 
 @dataclass(frozen=True)
@@ -33,7 +52,7 @@ class ActorConfig:
     """One actor's kind and architecture. The kind fixes what the actor can do; the rest is how it is built.
 
     Every network is `hidden_sizes` blocks of (linear, activation, layer norm if asked, dropout if asked), then a
-    linear head. Options that a kind has no use for are ignored by it.
+    linear head. Options that a kind has no use for are ignored by it; `check_options` refuses to have them named.
 
     Raises:
         BadInput: a value is outside what the field allows.
@@ -150,6 +169,11 @@ def resolve_actors(
     configs = []
     for index, entry in enumerate(entries):
         options = {str(key): value for key, value in entry.items()}
+        if "max_action" in options:
+            raise BadInput(
+                f"chain.actors[{index}]: max_action={options['max_action']} is no option: the action box is fixed at "
+                "[-1, 1], to which the data's actions are scaled; drop it."
+            )
         for key in options:
             check_name(f"chain.actors[{index}] option", key, known)
         kind = options.get("kind", default.kind)
@@ -171,3 +195,48 @@ def resolve_actors(
             raise BadInput(f"chain.actors[{index}]: {error}") from error
     configs += [configs[-1]] * (num_actors - len(configs))
     return tuple(configs)
+
+
+def check_options(entries: Sequence[Mapping[str, Any]], actors: Sequence[ActorConfig]) -> None:
+    """Refuse an entry of `chain.actors` that names an option to no effect, or a log_std that would start cut.
+
+    An option's default may be named where it is not read: it says what holds anyway, and actors are compared by all of
+    their options (`chain.init=copy`, `resume_from`).
+
+    Args:
+        entries: as `resolve_actors` takes them.
+        actors: what it made of them.
+
+    Raises:
+        BadInput: naming the entry, the option, and what it would take to be read.
+    """
+    defaults = {field.name: field.default for field in fields(ActorConfig)}
+    for index, (entry, config) in enumerate(zip(entries, actors, strict=False)):
+        for option in entry:
+            value = getattr(config, option)
+            if value != defaults[option] and (reason := _why_unread(option, index, actors)):
+                raise BadInput(f"chain.actors[{index}]: {option}={_text(value)} has no effect {reason}; drop it.")
+        is_inside = config.log_std_min <= config.log_std_init <= config.log_std_max
+        if config.has_free_log_std and not is_inside and not entry.keys().isdisjoint(_LIMITS):
+            raise BadInput(
+                f"chain.actors[{index}]: log_std_init={config.log_std_init:g} is cut to [log_std_min, log_std_max] = "
+                f"[{config.log_std_min:g}, {config.log_std_max:g}] and gets no gradient there; start it inside."
+            )
+
+
+def _why_unread(option: str, index: int, actors: Sequence[ActorConfig]) -> str:
+    """Why actor `index` does not read an option; empty if it does."""
+    config = actors[index]
+    if option == "dropout" and index > 0 and config != actors[0]:
+        return "after actor 0, whose own loss alone drops units"
+    for other, wanted in _NEEDS.get(option, ()):
+        have = getattr(config, other)
+        # A free log_std reads its limits whatever `std` says: that is not read itself.
+        if have not in wanted and not _why_unread(other, index, actors):
+            return f"with {other}={_text(have)}, only with {other}={' or '.join(map(_text, wanted))}"
+    return ""
+
+
+def _text(value: Any) -> str:
+    """As it is written in a config."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

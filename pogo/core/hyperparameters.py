@@ -4,6 +4,8 @@ import math
 
 from pogo.core.errors import BadInput
 
+_CUTS = ("algorithm.max_advantage_weight", "algorithm.noise_clip")  # where a value is cut: inf cuts nothing
+
 
 def check_between(name: str, value: float, low: float, high: float) -> None:
     """Refuse a value outside [low, high].
@@ -16,23 +18,23 @@ def check_between(name: str, value: float, low: float, high: float) -> None:
 
 
 def check_positive(name: str, value: float) -> None:
-    """Refuse a value that is not finite and above 0.
+    """Refuse a value that is not finite and above 0; a cut may be infinite.
 
     Raises:
         BadInput: naming the config key.
     """
-    if not (math.isfinite(value) and value > 0):
-        raise BadInput(f"{name}={value} is out of range; use a number above 0.")
+    if not (_is_allowed(name, value) and value > 0):
+        raise BadInput(f"{name}={value} is out of range; use a finite number above 0{_or_none(name)}.")
 
 
 def check_not_negative(name: str, value: float) -> None:
-    """Refuse a value that is not finite and at least 0.
+    """Refuse a value that is not finite and at least 0; a cut may be infinite.
 
     Raises:
         BadInput: naming the config key.
     """
-    if not (math.isfinite(value) and value >= 0):
-        raise BadInput(f"{name}={value} is out of range; use a number of at least 0.")
+    if not (_is_allowed(name, value) and value >= 0):
+        raise BadInput(f"{name}={value} is out of range; use a finite number of at least 0{_or_none(name)}.")
 
 
 def check_finite(name: str, value: float) -> None:
@@ -43,3 +45,11 @@ def check_finite(name: str, value: float) -> None:
     """
     if not math.isfinite(value):
         raise BadInput(f"{name}={value} is out of range; use a finite number.")
+
+
+def _is_allowed(name: str, value: float) -> bool:
+    return math.isfinite(value) or (name in _CUTS and value == math.inf)
+
+
+def _or_none(name: str) -> str:
+    return ", or inf for no limit" if name in _CUTS else ""

@@ -8,7 +8,7 @@ from pogo.core.errors import RunFailed
 from pogo.core.snapshots import REPLAY_PREFIX, WINDOW_PREFIX
 
 ACTOR_PREFIX = "actor_"
-_MEND = "the last good checkpoint is kept. Lower the learning rates, or look at the rewards' scale."
+_MEND = "the last good checkpoint is kept, if there is one. Lower the learning rates, or look at the rewards' scale."
 
 
 def window_means(sums: Mapping[str, float], num_updates: int, num_actor_updates: int) -> dict[str, float]:
@@ -31,7 +31,8 @@ def check_finite(first_bad: Mapping[str, int]) -> None:
         RunFailed: naming that update and the metrics.
     """
     if found := _not_finite(first_bad):
-        raise RunFailed(f"{found} is not finite; {_MEND}")
+        where, _, names = found.partition(": ")
+        raise RunFailed(f"{where}: {_each(names)} is not finite; {_MEND}")
 
 
 def check_seeds_finite(first_bad: Mapping[int, Mapping[str, int]]) -> None:
@@ -43,7 +44,8 @@ def check_seeds_finite(first_bad: Mapping[int, Mapping[str, int]]) -> None:
     found = {seed: _not_finite(metrics) for seed, metrics in first_bad.items()}
     if any(found.values()):
         where = "; ".join(f"seed {seed}, {text}" for seed, text in found.items() if text)
-        raise RunFailed(f"{where} is not finite; {_MEND}")
+        are = "are" if "," in where.rpartition(": ")[2] else "is"
+        raise RunFailed(f"{where} {are} not finite; {_MEND}")
 
 
 def _not_finite(first_bad: Mapping[str, int]) -> str:
@@ -52,6 +54,10 @@ def _not_finite(first_bad: Mapping[str, int]) -> str:
         return ""
     first = min(bad.values())
     return f"update {first}: " + ", ".join(sorted(name for name, update in bad.items() if update == first))
+
+
+def _each(names: str) -> str:
+    return f"each of {names}" if "," in names else names
 
 
 def check_parameters(update: int, arrays: Mapping[str, np.ndarray]) -> None:
@@ -72,4 +78,4 @@ def check_parameters(update: int, arrays: Mapping[str, np.ndarray]) -> None:
     ]
     if bad:
         names = ", ".join(bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
-        raise RunFailed(f"update {update}: {names} is not finite after it; {_MEND}")
+        raise RunFailed(f"update {update}: {_each(names)} is not finite after it; {_MEND}")

@@ -13,6 +13,7 @@ Method = Literal["closed_form", "sinkhorn", "l2"]
 Solver = Literal["fused", "library", "exact"]
 W2Noise = Literal["common", "independent"]
 
+LARGEST_NUM_SAMPLES = 256  # memory grows as B K^2 A: 384 MiB for one such array at B = 256, A = 6 in float32
 MAX_PERMUTED_SAMPLES = 5  # K! permutations are enumerated up to here: 120 of them
 
 # Measured on the worst of many adversarial states: see docs/decisions.md.
@@ -42,7 +43,7 @@ class W2Config:
 
     solver: Solver = "fused"  # of the distance between samples
     noise: W2Noise = "common"  # both actors' samples from the same z, or `independent`, as published
-    num_samples: int = 4  # K, per state and actor
+    num_samples: int = 4  # K, per state and actor, up to LARGEST_NUM_SAMPLES
     blur: float = 0.05  # in units of max_action: epsilon = 2 (blur * max_action)^2
     exact_points: bool = False  # a distance to a deterministic actor: the exact W2^2 to a point
 
@@ -51,6 +52,11 @@ class W2Config:
         check_name("w2.noise", self.noise, get_args(W2Noise))
         if isinstance(self.num_samples, bool) or not isinstance(self.num_samples, int) or self.num_samples < 2:
             raise BadInput(f"w2.num_samples={self.num_samples}: a cloud needs at least 2 samples; use an integer >= 2.")
+        if self.num_samples > LARGEST_NUM_SAMPLES:
+            raise BadInput(
+                f"w2.num_samples={self.num_samples} is too large: the distance compares all pairs of samples of every "
+                f"state; use 2 to {LARGEST_NUM_SAMPLES}."
+            )
         if isinstance(self.blur, bool) or not isinstance(self.blur, int | float):
             raise BadInput(f"w2.blur={self.blur} is not a number; use a finite one > 0, 0.05 by default.")
         if not (math.isfinite(self.blur) and self.blur > 0):

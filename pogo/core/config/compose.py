@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pogo.core.actors import ACTOR_KINDS
 from pogo.core.config.provenance import SOURCES, setting_sources
-from pogo.core.config.schema import register
+from pogo.core.config.schema import SECTIONS, register
 from pogo.core.data import d4rl
 from pogo.core.data.sources import BUNDLED, CUSTOM, NO_ENVIRONMENT, ONLINE
 from pogo.core.errors import BadInput
@@ -23,6 +25,14 @@ from pogo.core.registry import ALGORITHMS, BACKENDS, ONLINE_ALGORITHMS, check_na
 PACKAGE = Path(__file__).resolve().parents[2]
 PATH_KEYS = ("run.dir", "run.root", "dataset.path", "dataset.cache_dir", "train.save_replay", "resume_from")
 DEFAULT_ALGORITHM = "iql"  # of conf/config.yaml
+_OVERRIDE = "override /algorithm"  # how an experiment chooses one, in its defaults
+# What OmegaConf says of a value that cannot be what an option takes, and what it takes.
+_TAKEN = (
+    (r"converted to Integer", "Write a whole number in digits."),
+    (r"converted to Float", "Write a number, such as 0.5 or 1e-3."),
+    (r"not a valid bool", "Write true or false."),
+    (r"Cannot convert '\w+' to string", "Write a single value."),
+)
 
 
 def config_folder() -> Path:
@@ -54,6 +64,8 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     arguments = [_quoted_path(argument) for argument in arguments]
     overrides = parse_overrides(arguments)
     _check_choices(overrides)
+    algorithm = _algorithm(overrides)
+    _check_published(overrides, algorithm)
     if _value(overrides, "dataset") is None:
         arguments += _implied_dataset(overrides)
     GlobalHydra.instance().clear()
@@ -62,7 +74,7 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
             composed = compose("config", arguments)
         values: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment] - a mapping
     except (HydraException, OmegaConfBaseException) as error:
-        raise BadInput(_explain(error, str(_value(overrides, "algorithm") or DEFAULT_ALGORITHM))) from error
+        raise BadInput(_explain(error, algorithm)) from error
     sweep = values.pop("sweep")
     if sweep and not in_sweep:
         raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
@@ -80,6 +92,30 @@ def _implied_dataset(overrides: Sequence[Override]) -> list[str]:
     if str(_value(overrides, "algorithm")) in ONLINE_ALGORITHMS and (names_environment or continues):
         return [f"dataset={ONLINE}"]
     return []
+
+
+def _algorithm(overrides: Sequence[Override]) -> str:
+    """The algorithm that the options choose, or the experiment that they name."""
+    chosen, experiment = _value(overrides, "algorithm"), _value(overrides, "experiment")
+    if chosen is None and experiment is not None:
+        defaults = OmegaConf.load(config_folder() / "experiment" / f"{experiment}.yaml").get("defaults", [])
+        chosen = next((entry[_OVERRIDE] for entry in defaults if OmegaConf.is_dict(entry) and _OVERRIDE in entry), None)
+    return str(chosen or DEFAULT_ALGORITHM)
+
+
+def _check_published(overrides: Sequence[Override], algorithm: str) -> None:
+    """Refuse settings that are published for another algorithm: what the two have in common would be taken over."""
+    choice = _value(overrides, "algorithm_dataset")
+    if choice is None:
+        return
+    owner = max((name for name in ALGORITHMS if choice.startswith(f"{name}_")), key=len)
+    if owner != algorithm:
+        ours = algorithm + choice.removeprefix(owner)
+        is_there = (config_folder() / "algorithm_dataset" / f"{ours}.yaml").is_file()
+        mend = f"use algorithm_dataset={ours}" if is_there else f"drop it, or use algorithm={owner}"
+        raise BadInput(
+            f"algorithm_dataset={choice} is of algorithm={owner}, and this is algorithm={algorithm}; {mend}."
+        )
 
 
 def experiment_sweep(name: str) -> dict[str, list[Any]]:
@@ -162,7 +198,8 @@ def _names_target(value: Any) -> bool:
 
 
 def _value(overrides: Sequence[Override], key: str) -> Any:
-    return next((override.value() for override in overrides if override.key_or_group == key), None)
+    """What a key is set to: Hydra takes the last of several."""
+    return next((override.value() for override in reversed(overrides) if override.key_or_group == key), None)
 
 
 def _explain(error: Exception, algorithm: str) -> str:
@@ -178,10 +215,30 @@ def _explain(error: Exception, algorithm: str) -> str:
         return _unknown_key(key, section, algorithm) if nested or "not in struct" in text else text
     merged = str(error).removeprefix("Error merging override ")
     if merged != str(error) and error.__cause__ is not None:
-        text = f"{merged}: {_one_line(error.__cause__)}"
-    if "converted to Integer" in text:
-        text += " Write a whole number in digits."
-    return text
+        text = f"{merged}: {_what_is_taken(merged, error.__cause__) or _one_line(error.__cause__)}"
+    return " ".join([text, *(mend for pattern, mend in _TAKEN if re.search(pattern, text))])
+
+
+def _what_is_taken(override: str, cause: BaseException) -> str | None:
+    """What an option takes, where OmegaConf speaks of its own types only."""
+    key, _, value = override.partition("=")
+    key, said = str(getattr(cause, "full_key", None) or key), _one_line(cause)
+    is_null = "is not Optional" in said or "Incompatible value 'None'" in said
+    if key == "chain.actors" or re.search(r"Dict\[str, Any\]|key type hint", said):
+        kind = value.strip("[]")
+        example = kind if kind in ACTOR_KINDS else ACTOR_KINDS[0]
+        return f"each actor is a mapping of options in a list; write chain.actors=[{{kind: {example}}}]."
+    if key in SECTIONS:
+        defaults = asdict(SECTIONS[key]())
+        named = next((name for name, default in defaults.items() if isinstance(default, str)), None)
+        is_word = value.isalpha() and value.lower() not in ("true", "false", "null", *defaults)
+        example = f", such as {key}.{named}={value}" if named and is_word else ""
+        return f"{key} is a section; write {key}.KEY=VALUE{example}, where KEY is one of {', '.join(defaults)}."
+    if is_null:
+        return f"{key} cannot be null; give a value, or drop it."
+    if "is not a ListConfig" in said or said.startswith("Cannot merge DictConfig with ListConfig"):
+        return f"{key} is a list; write {key}=[{'...' if value.startswith('{') else value}]."
+    return None
 
 
 def _unknown_key(key: str, section: str, algorithm: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pogo.core.actors import resolve_actors
+from pogo.core.actors import check_options, resolve_actors
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.online import OnlineConfig, fill_online, is_online, online_config, refuse_online_settings
@@ -189,8 +189,12 @@ class Settings:
     environment: EnvironmentSpec | None  # the source's, where none is named
 
 
-def check_settings(asked: Mapping[str, Any]) -> Settings:
+def check_settings(asked: Mapping[str, Any], to_run: bool = True) -> Settings:
     """Check all of a composed config that can be checked without its data.
+
+    Args:
+        asked: the composed config.
+        to_run: whether its backend must be installed, which only to look at the config does not take.
 
     Raises:
         BadInput: anything that cannot be done, in one line.
@@ -205,13 +209,8 @@ def check_settings(asked: Mapping[str, Any]) -> Settings:
         raise BadInput(f"run.variant={variant} would leave the run's root; give a plain name, or set run.dir.")
     resolved = resolve(asked)
     spec = spec_of_run(resolved, 0, 0)
-    algorithm = load_algorithm(spec.algorithm)
-    if spec.chain.energy not in algorithm.ENERGIES:
-        raise BadInput(
-            f"chain.energy={spec.chain.energy} is not defined for algorithm={spec.algorithm}; "
-            f"use {' or '.join(sorted(algorithm.ENERGIES))}."
-        )
-    check_backend(resolved["backend"]["name"])
+    if to_run:
+        check_backend(resolved["backend"]["name"])
     _check_num_seeds(resolved)
     config = DatasetConfig(**resolved["dataset"])
     check_config(config)
@@ -266,10 +265,10 @@ def _check_num_seeds(resolved: Mapping[str, Any]) -> None:
 
 
 def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with every default that depends on others filled in, and its plain values checked.
+    """The config with every default that depends on others filled in, its values checked, and its actors.
 
     Raises:
-        BadInput: a value out of range or an unknown name.
+        BadInput: a value out of range, an unknown name, or a chain that cannot be trained as it says.
     """
     resolved = copy.deepcopy(dict(asked))
     algorithm = load_algorithm(resolved["algorithm"]["name"])
@@ -293,8 +292,13 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
     if resolved["chain"]["num_actors"] < 1:
         raise BadInput(f"chain.num_actors={resolved['chain']['num_actors']} is too few; actor 0 alone is 1.")
     if resolved["chain"]["init"] is None:
-        resolved["chain"]["init"] = getattr(algorithm, "CHAIN_INIT", "copy")
+        own = getattr(algorithm, "CHAIN_INIT", None)
+        resolved["chain"]["init"] = own or "copy"
+        if own is not None:
+            sources["chain.init"] = published_default(resolved["algorithm"]["name"])
     _fill_weights(resolved["chain"])
+    # Here and not in `spec_of_run`: a recorded run can be read whatever else its actors name.
+    check_options(resolved["chain"]["actors"], spec_of_run(resolved, 0, 0).actors)
     return resolved
 
 
@@ -358,7 +362,7 @@ def spec_of_run(resolved: Mapping[str, Any], observation_size: int, action_size:
     """The training problem of a recorded config, without its data.
 
     Raises:
-        BadInput: a value out of range, or actors that the algorithm cannot train.
+        BadInput: a value out of range, or an energy or actors that the algorithm cannot train.
     """
     hyperparameters = _hyperparameters(resolved)
     algorithm = load_algorithm(resolved["algorithm"]["name"])
@@ -374,6 +378,11 @@ def spec_of_run(resolved: Mapping[str, Any], observation_size: int, action_size:
         hyperparameters=hyperparameters,
         dtype=resolved["dtype"],
     )
+    if chain.energy not in algorithm.ENERGIES:
+        raise BadInput(
+            f"chain.energy={chain.energy} is not defined for algorithm={spec.algorithm}; "
+            f"use {' or '.join(sorted(algorithm.ENERGIES))}."
+        )
     algorithm.check_actors(spec)
     return spec
 

@@ -20,12 +20,13 @@ def setting_sources(
 ) -> dict[str, str]:
     """The source of every setting, by dotted key; later groups of `conf/config.yaml`'s defaults win, as in Hydra.
 
-    A source is `command line`, a file below `conf/`, the algorithm's published default, or pogo's own default.
+    A source is `command line`, a file below `conf/`, the algorithm's default, or pogo's own default.
     """
     algorithm, dataset = composed["algorithm"]["name"], _choice(overrides, "dataset") or composed["dataset"]["name"]
     sources = dict.fromkeys(flat_keys(composed), DEFAULT)
     sources |= {key: published_default(algorithm) for key in sources if key.startswith("algorithm.")}
-    choices = (composed["backend"]["name"], algorithm, dataset, f"{algorithm}_{dataset}", experiment)
+    published = _choice(overrides, "algorithm_dataset") or f"{algorithm}_{dataset}"
+    choices = (composed["backend"]["name"], algorithm, dataset, published, experiment)
     for group, choice in zip(GROUPS, choices, strict=True):
         path = folder / group / f"{choice}.yaml"
         if choice is None or not path.is_file():  # a D4RL name and most pairs have none
@@ -38,8 +39,8 @@ def setting_sources(
 
 
 def published_default(algorithm: str) -> str:
-    """The source of what an algorithm's own module says."""
-    return f"published default of {algorithm}"
+    """The source of what an algorithm's own module says: as published, but for what its page names as a difference."""
+    return f"default of {algorithm}"
 
 
 def annotated_yaml(resolved: Mapping[str, Any]) -> str:
@@ -82,4 +83,5 @@ def _keys_of_override(override: Override) -> list[str]:
 
 
 def _choice(overrides: Sequence[Override], group: str) -> str | None:
-    return next((str(override.value()) for override in overrides if override.key_or_group == group), None)
+    """What a group is set to: Hydra takes the last of several."""
+    return next((str(override.value()) for override in reversed(overrides) if override.key_or_group == group), None)

@@ -142,6 +142,11 @@ class Config:
     sweep: dict[str, list[Any]] = field(default_factory=dict)  # an experiment's: what -m runs over
 
 
+SECTIONS: dict[str, Any] = {  # their classes by name
+    entry.name: entry.type for entry in dataclasses.fields(Config) if dataclasses.is_dataclass(entry.type)
+}
+
+
 def group_schema(frozen: type) -> type:
     """A dataclass as OmegaConf takes it: not frozen (it would be read-only), tuples as lists, and with a `name`."""
     columns: list[Any] = [] if any(entry.name == "name" for entry in dataclasses.fields(frozen)) else [("name", str)]

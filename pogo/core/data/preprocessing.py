@@ -124,7 +124,8 @@ def return_range(rewards: np.ndarray, terminals: np.ndarray, where: str) -> floa
     if not spread > 0.0:
         raise BadInput(
             f"{where}: reward scaling by the return range needs two trajectories of different return (closed by a "
-            f"terminal or {RETURN_WINDOW} rows), found {len(returns)}; turn normalize_reward off for this dataset."
+            f"terminal or {RETURN_WINDOW} rows), found {len(returns)}; turn normalize_rewards off for this dataset: "
+            "algorithm.normalize_rewards=false."
         )
     return spread
 

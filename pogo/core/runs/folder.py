@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pogo.core.config.plan import Plan
+from pogo.core.chain import actor_name
+from pogo.core.config.plan import Plan, spec_of_run
 from pogo.core.config.provenance import SOURCES
 from pogo.core.config.schema import Config
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore, load_newest_common
 from pogo.core.files.durable import make_folder
+from pogo.core.registry import load_algorithm
 
 logger = logging.getLogger("pogo")
 
@@ -26,8 +28,14 @@ CONFIG = "config.json"
 # What a resumed run may change: where it runs, beside which seeds, and where else its metrics go; its length may grow.
 _FREE_SECTIONS = ("backend", "device", "threads", "run", "resume", "logger", SOURCES)
 # Where the data is found: its name and digest are compared instead.
-_OF_DATA = ("dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir")
-_FREE_KEYS = ("train.updates", "train.env_steps", "train.num_seeds", "train.save_replay", "eval.processes", *_OF_DATA)
+_OF_DATA = ("dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir", "dataset.sha256")
+_FREE_KEYS = (
+    *("train.updates", "train.env_steps", "train.num_seeds", "train.save_replay", "eval.processes"),
+    "chain.last_w2_weight",  # chain.w2_weights, as it is resolved, holds it
+    *_OF_DATA,
+)
+# What the resolved config leaves to the algorithm.
+_OF_ACTORS = ("chain.actors", "chain.learning_rate")
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "flax", "optax", "ott-jax")}
 
 
@@ -211,9 +219,7 @@ def check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
         BadInput: naming every setting that differs.
     """
     recorded = checkpoint.records["run"]
-    now = _comparable(plan.asked)
-    # What an older pogo had no setting for was as it is by default.
-    before = _default_settings(now) | _comparable(recorded["asked"])
+    before, now = _effective(recorded, run_record(plan))
     length_before = recorded["resolved"]["train"].get(plan.length_key)
     changes = [
         f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
@@ -232,6 +238,38 @@ def check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
             f"train.{plan.length_key} and where and how it runs (backend, device, threads, logger) may change: "
             "restore these, or use another run.dir."
         )
+
+
+def _effective(recorded: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings of a recorded run and of one that would go on from it, each as what it comes to.
+
+    A value written out where it would be the same anyway is then no difference.
+    """
+    before, now = _comparable(recorded["asked"]), _comparable(record["asked"])
+    # What an older pogo had no setting for was as it is by default.
+    before = _default_settings(now) | before
+    resolved_before, resolved_now = _comparable(recorded["resolved"]), _comparable(record["resolved"])
+    for key in before.keys() & now.keys() & resolved_before.keys() & resolved_now.keys():
+        # A schedule that is given no length follows the run's, and a longer run keeps the one that it began with.
+        follows_length = key.startswith("algorithm.") and before[key] is None and now[key] is None
+        if not follows_length:
+            before[key], now[key] = resolved_before[key], resolved_now[key]
+    if recorded["environment"] == record["environment"]:  # by its name, or because it is the dataset's own
+        before["env"] = now["env"]
+    if any(before[key] != now[key] for key in _OF_ACTORS):
+        theirs, ours = _actors(recorded["resolved"]), _actors(record["resolved"])
+        before |= {key: now[key] for key in _OF_ACTORS if theirs[key] == ours[key]}
+    return before, now
+
+
+def _actors(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recorded config leaves to the algorithm where it says nothing of them."""
+    spec = spec_of_run(resolved, 0, 0)
+    rates = load_algorithm(spec.algorithm).learning_rates(spec.hyperparameters)
+    return {
+        "chain.actors": spec.actors,
+        "chain.learning_rate": spec.chain.learning_rate or rates[actor_name(0)],
+    }
 
 
 def _default_settings(keys: Collection[str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hydra.core.override_parser.types import Glob
 from pogo.core.config.compose import PATH_KEYS, compose_config, experiment_sweep, parse_overrides
 from pogo.core.config.online import is_online
 from pogo.core.config.plan import check_settings
+from pogo.core.config.provenance import SOURCES
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
 from pogo.core.signals import StopRequest
 
@@ -40,6 +41,7 @@ class Cell:
     run_dirs: tuple[Path, ...]  # one per seed
     save_replay: Path | None  # the file that it leaves
     label: str  # what tells it from the others
+    resolved: Mapping[str, Any]  # its config, every default filled in
 
     @property
     def run_dir(self) -> Path:
@@ -67,18 +69,19 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
     """
     axes = _axes(arguments)
     swept = [key for key, values in axes if len(values) > 1]
+    unnamed = [key for key in swept if key not in (*_IN_PATH, *_IN_PATH_AS_WELL)]
+    variant_given = bool(unnamed) and "run.variant" in dict(axes)
     cells = []
     for chosen in itertools.product(*(values for _, values in axes)):
         label = " ".join(text for (key, _), text in zip(axes, chosen, strict=True) if key in swept)
-        cells.append(_cell(list(chosen), label, [key for key in swept if key not in (*_IN_PATH, *_IN_PATH_AS_WELL)]))
+        cells.append(_cell(list(chosen), label, unnamed))
     owners: dict[Path, Cell] = {}
     for cell in cells:
         for run_dir in cell.run_dirs:
             other = owners.setdefault(run_dir.absolute(), cell)
             if other is not cell:
-                raise BadInput(
-                    f"{other.label!r} and {cell.label!r} would share {run_dir}; drop run.dir, or let it differ by run."
-                )
+                mend = _mend_of_shared(other, cell, variant_given)
+                raise BadInput(f"{other.label!r} and {cell.label!r} would share {run_dir}; {mend}.")
         if cell.save_replay is not None and owners.setdefault(cell.save_replay.absolute(), cell) is not cell:
             raise BadInput(
                 f"train.save_replay={cell.save_replay} is one file for several runs; leave it out, and write each with "
@@ -166,7 +169,22 @@ def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
     except BadInput as error:
         raise BadInput(f"{label}: {error}" if label else str(error)) from error
     saved = settings.online.save_replay if settings.online is not None else None
-    return Cell(tuple(arguments), tuple(settings.run_dirs.values()), None if saved is None else Path(saved), label)
+    replay = None if saved is None else Path(saved)
+    return Cell(tuple(arguments), tuple(settings.run_dirs.values()), replay, label, settings.resolved)
+
+
+def _mend_of_shared(first: Cell, second: Cell, variant_given: bool) -> str:
+    """How two runs that would share a folder get one each; `variant_given`: it keeps them from being told apart."""
+    if first.resolved["run"]["dir"] is not None:
+        return "drop run.dir, or let it differ by run"
+    differing = {key for key in first.resolved if key != SOURCES and first.resolved[key] != second.resolved[key]}
+    if not differing:
+        return "they are the same run: drop one of them"
+    if differing == {"seed"}:  # of several each: another seed's folder has another name
+        return f"let their seeds be train.num_seeds={len(first.run_dirs)} apart"
+    if variant_given:
+        return "drop run.variant, and each run gets a folder named by what differs"
+    return "the folder's name does not tell them apart: start each by itself, with a run.variant=NAME of its own"
 
 
 def _as_name(value: str) -> str:
