@@ -17,7 +17,7 @@ def gelu_of_torch(values):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-6)])
-def test_gelu_is_torchs_own(dtype: torch.dtype, tolerance: float):
+def test_gelu_is_torchs_own(dtype, tolerance):
     # Up to where the gates are 0 and 1, to the last bit.
     values = torch.linspace(-30.0, 30.0, 2001, dtype=dtype)
     weights = torch.cos(torch.arange(2001, dtype=dtype))
