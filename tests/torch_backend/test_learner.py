@@ -21,7 +21,7 @@ class TestLearner(LearnerChecks):
     def test_compiled_updates_are_the_same(self, framework, algorithm, options):
         """torch.compile: the same numbers to 1e-5, tensors to 1e-3 of how far they moved, and no recompilation.
 
-        Of one of three seeds: float32 has draws where one row's rounding shows. EDAC divides by the length of a
+        EDAC of one of three seeds: float32 has draws where one row's rounding shows. It divides by the length of a
         gradient, which in some row is near zero; float64 has no such draws (the next test).
         """
         import torch
@@ -30,7 +30,7 @@ class TestLearner(LearnerChecks):
         spec = problem(algorithm, "float32", actors, hyperparameters=options)
         make = framework.module("learner").make_learner
         off = []
-        for seed in range(3):
+        for seed in range(3 if algorithm == "edac" else 1):
             plain = make(spec, seed, transitions(), device="cpu")
             compiled = make(spec, seed, transitions(), device="cpu", compile=True)
             start = plain.snapshot()
