@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pogo.core.data.hdf5_file import GIB
+from pogo.core.data.raw_rows import GIB
 from pogo.core.errors import BadInput
 
 _BLOCK = 2**20
@@ -33,8 +33,10 @@ def check_digest(path: Path, pinned: str | None) -> str:
     """The file's digest, held to the one pinned by the user and to the one recorded when it was downloaded.
 
     Raises:
-        BadInput: they differ.
+        BadInput: they differ, or the path is no regular file.
     """
+    if path.exists() and not path.is_file():  # a pipe or a device: reading it may never end
+        raise BadInput(f"{path}: not a regular file; name a file of data.")
     digest = file_digest(path)
     if pinned is not None and digest != pinned.lower():
         raise BadInput(f"{path}: SHA-256 is {digest}, but dataset.sha256={pinned}; use the right file or digest.")

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Dict, Space
 
-from pogo.core.data.hdf5_file import Metadata, check_size, raw_rows
-from pogo.core.data.views import RawRows
+from pogo.core.data.raw_rows import Metadata, RawRows, check_size, raw_rows
 from pogo.core.errors import BadInput
 
 PREFIX = "minari:"
@@ -51,8 +50,10 @@ def read_minari(name: str, *, offline: bool, max_gib: float) -> tuple[RawRows, M
 
 
 def _boxes(space: Space, name: str) -> list[tuple[str | None, Box]]:
-    """The vectors that an observation is made of, in the order in which environments join them."""
-    parts: dict[str | None, Space] = dict(space.spaces) if isinstance(space, Dict) else {None: space}
+    """The vectors that an observation is made of, in the order of their names."""
+    parts: dict[str | None, Space] = {None: space}
+    if isinstance(space, Dict):
+        parts = {key: space[key] for key in sorted(space.spaces)}
     boxes = [(key, part) for key, part in parts.items() if isinstance(part, Box) and len(part.shape) == 1]
     if len(boxes) != len(parts):
         raise BadInput(f"{name} has observations {space}; pogo needs continuous Boxes of shape [size].")
@@ -64,7 +65,7 @@ def _join(episodes: Iterable[Any], keys: list[str | None], name: str) -> dict[st
     for episode in episodes:
         observations = np.concatenate(
             [np.asarray(episode.observations if key is None else episode.observations[key]) for key in keys], axis=1
-        ).astype(np.float32)
+        )
         steps = len(episode.rewards)
         if len(observations) != steps + 1 or len(episode.actions) != steps or steps == 0:
             raise BadInput(
@@ -107,5 +108,6 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
     """SHA-256 over the values: Minari's files also hold dates and a size that differ between equal datasets."""
     digest = hashlib.sha256()
     for key in _FIELDS:
-        digest.update(np.ascontiguousarray(arrays[key]).view(np.uint8).data)
+        array = arrays[key] if arrays[key].dtype == np.bool_ else arrays[key].astype(np.float32, copy=False)
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""OGBench's .npz layout, read without pickle, member sizes first."""
+"""Datasets in .npz archives, with OGBench's keys or D4RL's, read without pickle, member sizes first."""
 
 import lzma
 import math
@@ -10,23 +10,25 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from pogo.core.data.hdf5_file import as_flags, check_layout, check_size, raw_rows
-from pogo.core.data.views import RawRows
+from pogo.core.data.raw_rows import RawRows, as_flags, check_layout, check_size, raw_rows
 from pogo.core.errors import BadInput
 
-_MEMBERS = ("observations", "actions", "rewards", "terminals", "masks", "next_observations")
+_OF_OGBENCH = ("masks", "valids")
+_MEMBERS = ("observations", "actions", "rewards", "terminals", "timeouts", "next_observations", *_OF_OGBENCH)
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, SyntaxError, UnicodeError, MemoryError)
 
 
 def read_npz(path: Path, max_gib: float) -> RawRows:
-    """The raw rows of an OGBench file, compact (T + 1 observations per trajectory) or with next_observations.
+    """The raw rows of one archive; the keys say what its `terminals` mean.
 
-    OGBench's `terminals` mark where a trajectory stops, `masks` (0 at a true end) where the task was solved. In the
-    compact form the stopping row only carries the last observation: it becomes a time-out without a reward, so that
-    the d4rl view yields exactly OGBench's own transitions.
+    With `masks` (0 at a true end) or `valids`, which OGBench writes, they mark where a trajectory stops. Of the forms
+    of such a file each gives the same rows: with `next_observations`; with T + 1 observations per trajectory, whose
+    last row only carries the last one; and OGBench's compact one, whose `valids` say which rows are transitions.
+    Otherwise the keys are D4RL's: `terminals` mark true ends, and `timeouts` what else ends an episode.
 
     Raises:
-        BadInput: missing, damaged or hostile archive, arrays that do not fit, or no rewards (goal-conditioned data).
+        BadInput: the archive is missing, damaged or hostile; its arrays do not fit together; the keys of both layouts
+            contradict each other; or there are no rewards (goal-conditioned data).
     """
     where = str(path)
     try:
@@ -38,14 +40,45 @@ def read_npz(path: Path, max_gib: float) -> RawRows:
         raise
     except (*_DAMAGE, OSError, EOFError, ValueError, RuntimeError) as error:
         raise BadInput(f"{path}: not a readable .npz file ({error}); fetch it again.") from error
-    ends = as_flags(arrays["terminals"], "terminals", where)
-    true_ends = ~as_flags(arrays["masks"], "masks", where) if "masks" in arrays else np.zeros_like(ends)
+    if "timeouts" in arrays or not any(key in arrays for key in _OF_OGBENCH):
+        _check_masks(arrays, where)
+        return raw_rows({key: array for key, array in arrays.items() if key not in _OF_OGBENCH}, where)
+    return raw_rows(_of_ogbench(arrays, where), where)
+
+
+def _check_masks(arrays: dict[str, np.ndarray], where: str) -> None:
+    """Refuse keys of both layouts that do not say the same."""
+    for key, other in (("masks", "terminals"), ("valids", None)):
+        if key not in arrays:
+            continue
+        if other is None or (as_flags(arrays[key], key, where) == as_flags(arrays[other], other, where)).any():
+            raise BadInput(
+                f"{where}: timeouts is D4RL's, which marks true ends by terminals, and {key} is OGBench's, which marks "
+                "by terminals where a trajectory stops; leave one of the two out."
+            )
+
+
+def _of_ogbench(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+    """Rows of OGBench's keys under D4RL's, each with its own next observation."""
+    stops = as_flags(arrays["terminals"], "terminals", where)
+    solved = ~as_flags(arrays["masks"], "masks", where) if "masks" in arrays else np.zeros_like(stops)
     if "next_observations" in arrays:
-        arrays |= {"terminals": true_ends, "timeouts": ends & ~true_ends}
-    else:
-        rewards = np.where(ends, 0.0, arrays["rewards"].reshape(-1))
-        arrays |= {"terminals": true_ends & ~ends, "timeouts": ends, "rewards": rewards}
-    return raw_rows(arrays, where)
+        plain = {key: array for key, array in arrays.items() if key not in _OF_OGBENCH}
+        return plain | {"terminals": solved, "timeouts": stops & ~solved}
+    # Where `valids` are given, `terminals` mark the last two rows of a trajectory.
+    is_transition = as_flags(arrays["valids"], "valids", where) if "valids" in arrays else ~stops
+    rows = np.flatnonzero(is_transition[:-1])
+    if not len(rows):
+        raise BadInput(f"{where}: every row is marked as the last of its trajectory: no transitions.")
+    return {
+        "observations": arrays["observations"][rows],
+        "next_observations": arrays["observations"][rows + 1],
+        "actions": arrays["actions"][rows],
+        "next_actions": arrays["actions"][rows + 1],  # of the row that only carries the last observation, too
+        "rewards": arrays["rewards"].reshape(-1)[rows],
+        "terminals": solved[rows],
+        "timeouts": ~is_transition[rows + 1] & ~solved[rows],
+    }
 
 
 def _read_members(archive: zipfile.ZipFile, where: str, max_gib: float) -> dict[str, np.ndarray]:
@@ -62,8 +95,9 @@ def _read_members(archive: zipfile.ZipFile, where: str, max_gib: float) -> dict[
             "relabel it with a single-task environment and save rewards and masks beside the rest."
         )
     check_layout(shapes | others, where)
-    if shapes.get("masks", shapes["terminals"]) != shapes["terminals"]:
-        raise BadInput(f"{where}: masks has shape {shapes['masks']}, terminals {shapes['terminals']}; they must agree.")
+    for key in _OF_OGBENCH:
+        if math.prod(shapes.get(key, shapes["terminals"])) != math.prod(shapes["terminals"]):
+            raise BadInput(f"{where}: {key} has shape {shapes[key]}, terminals {shapes['terminals']}; they must agree.")
     sizes = [math.prod(shape) * max(dtype.itemsize, 4) for shape, dtype in headers.values()]
     check_size(sum(sizes), max_gib, where)
     return {key: _array(archive, key) for key in headers}
@@ -84,7 +118,4 @@ def _array(archive: zipfile.ZipFile, key: str) -> np.ndarray:
         array = npy.read_array(member, allow_pickle=False)
         if member.read(1):  # at the end, zipfile compares the checksum
             raise ValueError(f"{key} goes on after its array")
-    if key in ("observations", "actions", "rewards", "next_observations"):
-        with np.errstate(over="ignore"):  # refused as infinite by raw_rows
-            array = array.astype(np.float32, copy=False)
     return array

@@ -7,7 +7,7 @@ import numpy as np
 from pogo.core.data.preprocessing import Normalisation, Preprocessing
 from pogo.core.data.sources import ONLINE, Dataset, DatasetConfig, check_reference_returns
 from pogo.core.data.transitions import Transitions
-from pogo.core.data.views import BehaviourStatistics
+from pogo.core.data.views import UNKNOWN_BEHAVIOUR
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 
@@ -69,7 +69,7 @@ def online_dataset(
             vectors, np.zeros((0, len(low)), np.float32), flags, vectors, flags, flags.astype(np.bool_)
         ),
         normalisation=normalisation,
-        behaviour=BehaviourStatistics(0, None, None, None, None, None),
+        behaviour=UNKNOWN_BEHAVIOUR,
         environment=environment,
         reference_returns=check_reference_returns(config.ref_min_score, config.ref_max_score, "dataset"),
         source=ONLINE,

@@ -1,20 +1,27 @@
 """What an algorithm's sheet does to the data, done once at load, recorded, and undone at evaluation."""
 
 import itertools
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
+from pogo.core.data.precision import loses_digits
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
 
 STATE_EPSILON = 1e-3  # added to the std, not to the variance
 RETURN_WINDOW = 1000  # rows after which a trajectory counts as ended, whatever the environment's limit
 ACTION_TOLERANCE = 1e-5  # of half the bounds' width: float32 rounding, and that of a simulator's own clip
+_NEAR_UNIT = 0.05  # bounds this near to -1 and 1 are those
+_CONSTANT = 8 * float(np.finfo(np.float32).eps)  # of a column's size: what rounding makes of one value
+_SHOWN_COLUMNS = 8  # in a message
 _BLOCK_ROWS = 65_536  # float64 work is done in blocks, so that a dataset is never held twice
+
+logger = logging.getLogger("pogo")
 
 RewardScaling = Literal["none", "return_range"]
 
@@ -44,12 +51,13 @@ class Normalisation:
     An observation is (raw - mean) / std, a reward raw * scale + shift, an action [-1, 1] within low and high.
     """
 
-    observation_mean: np.ndarray  # [O] float64, zeros when off
+    observation_mean: np.ndarray  # [O] float64; zeros when off, but for columns of more digits than float32 has
     observation_std: np.ndarray  # [O] float64, epsilon included, ones when off
     reward_scale: float
     reward_shift: float
     action_low: np.ndarray  # [A] float64
     action_high: np.ndarray  # [A] float64
+    held: Mapping[int, float] = field(default_factory=dict)  # by column: what its raw value is taken to be, always
 
     @classmethod
     def identity(cls, low: Sequence[float], high: Sequence[float], observation_size: int) -> "Normalisation":
@@ -60,13 +68,27 @@ class Normalisation:
     @property
     def is_identity_on_observations(self) -> bool:
         """Whether observations pass through unchanged."""
-        return not self.observation_mean.any() and bool((self.observation_std == 1.0).all())
+        return not self.held and not self.observation_mean.any() and bool((self.observation_std == 1.0).all())
 
     def observations(self, raw: np.ndarray) -> np.ndarray:
-        """Environment observations as the networks see them, float32."""
+        """Environment observations [..., O] as the networks see them, float32."""
         if self.is_identity_on_observations:
             return np.asarray(raw, dtype=np.float32)
+        if self.held:
+            raw = np.array(raw, dtype=np.float64)
+            raw[..., list(self.held)] = list(self.held.values())
         return ((raw - self.observation_mean) / self.observation_std).astype(np.float32)
+
+    def raw_observations(self, observations: np.ndarray) -> np.ndarray:
+        """The inverse of `observations`, as float32, or as float64 where float32 has too few digits for a column."""
+        raw = observations * self.observation_std + self.observation_mean
+        return raw if loses_digits(self.observation_mean, self.observation_std).any() else raw.astype(np.float32)
+
+    def offset_only(self) -> "Normalisation":
+        """What leaves observations and rewards as they are, but for an offset where float32 has too few digits."""
+        coarse = loses_digits(self.observation_mean, self.observation_std)
+        unchanged = Normalisation.identity(self.action_low.tolist(), self.action_high.tolist(), len(coarse))
+        return replace(unchanged, observation_mean=np.where(coarse, self.observation_mean, 0.0))
 
     def environment_actions(self, actions: np.ndarray) -> np.ndarray:
         """Actions in [-1, 1] in the environment's units, float32, cut at its bounds."""
@@ -86,6 +108,7 @@ class Normalisation:
             "reward_shift": self.reward_shift,
             "action_low": self.action_low.tolist(),
             "action_high": self.action_high.tolist(),
+            "held": {str(column): value for column, value in sorted(self.held.items())},
         }
 
     @classmethod
@@ -95,6 +118,7 @@ class Normalisation:
         return cls(
             reward_scale=float(data["reward_scale"]),
             reward_shift=float(data["reward_shift"]),
+            held={int(column): float(value) for column, value in data.get("held", {}).items()},  # none: an older run's
             **{name: np.asarray(data[name], dtype=np.float64) for name in arrays},
         )
 
@@ -154,14 +178,45 @@ def check_actions(actions: np.ndarray, low: np.ndarray, high: np.ndarray, where:
     raise BadInput(
         f"{where}: actions[{row}, {column}] = {actions[row, column]:g} is outside the environment's bounds "
         f"[{low[column]:g}, {high[column]:g}] ({np.count_nonzero(outside.any(axis=1))} rows are); "
-        "name the environment that the data is from (env=...), or cut them with dataset.clip_actions=true."
+        "name the environment that the data is from (env=...), cut them with dataset.clip_actions=true, or, where they "
+        "are stored in units of the bounds, say so by dataset.actions_scaled=true."
     )
 
 
+def look_scaled(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether actions [N, A] look stored in units of other bounds: some reach -1 or 1, and none goes beyond."""
+    largest = np.abs(actions).max(axis=0)
+    is_other = (low < -1 - _NEAR_UNIT) | (high > 1 + _NEAR_UNIT)
+    return bool((largest <= 1 + ACTION_TOLERANCE).all() and (is_other & (largest >= 1 - ACTION_TOLERANCE)).any())
+
+
+def constant_columns(observations: np.ndarray) -> dict[int, float]:
+    """Columns of [N, O] whose values are all the same but for rounding, and that value."""
+    low, high = observations.min(axis=0), observations.max(axis=0)
+    rounding = _CONSTANT * np.maximum(np.abs(low), np.abs(high))
+    return {int(column): float(observations[0, column]) for column in np.flatnonzero(high - low <= rounding)}
+
+
 def preprocess(
-    transitions: Transitions, preprocessing: Preprocessing, low: np.ndarray, high: np.ndarray, where: str
+    transitions: Transitions,
+    preprocessing: Preprocessing,
+    low: np.ndarray,
+    high: np.ndarray,
+    where: str,
+    *,
+    offset: np.ndarray | None = None,
+    hold: bool = False,
 ) -> tuple[Transitions, Normalisation]:
     """Scale actions to [-1, 1], then states and rewards as the algorithm asks. Works in place on the arrays given.
+
+    Args:
+        transitions: observations less `offset`, actions in the environment's units.
+        preprocessing: what the algorithm asks for.
+        low: bounds of the actions, [A].
+        high: likewise.
+        where: the source of the data, for messages.
+        offset: what was taken off each observation column, [O]; none: nothing.
+        hold: whether columns that are constant here are held at their value whatever the environment gives.
 
     Raises:
         BadInput: the return range cannot scale these rewards.
@@ -170,7 +225,9 @@ def preprocess(
     for actions in (transitions.actions, transitions.next_actions):
         if actions is not None:
             _scale_actions(actions, low, high, preprocessing.action_clip or 1.0)
+    offset = np.zeros(transitions.observation_size) if offset is None else offset
     mean, std = np.zeros(transitions.observation_size), np.ones(transitions.observation_size)
+    constants = constant_columns(transitions.observations)
     if preprocessing.normalize_states:
         mean, std = observation_statistics(transitions.observations)
         std = std + STATE_EPSILON
@@ -187,17 +244,44 @@ def preprocess(
             for start in range(0, len(observations), _BLOCK_ROWS):
                 block = slice(start, start + _BLOCK_ROWS)
                 observations[block] = normalisation.observations(observations[block])
-    rewards = transitions.rewards
+    normalisation = replace(normalisation, observation_mean=offset + mean)
+    if constants:
+        held = {column: float(offset[column]) + value for column, value in constants.items()}
+        _tell_of_constants(held, hold, where)
+        normalisation = replace(normalisation, held=held if hold else {})
+    return transitions, replace(normalisation, reward_scale=_scale_rewards(transitions, preprocessing, where))
+
+
+def _scale_rewards(transitions: Transitions, preprocessing: Preprocessing, where: str) -> float:
+    """Scale and shift the rewards in place; the factor in all."""
+    rewards, scale = transitions.rewards, preprocessing.reward_scale
     if preprocessing.reward_scaling == "return_range":
         spread = return_range(rewards, transitions.terminals, where)
         rewards /= np.float32(spread)  # two float32 steps, as published: one factor would round differently
         rewards *= np.float32(RETURN_WINDOW)
-        normalisation = replace(normalisation, reward_scale=RETURN_WINDOW / spread * preprocessing.reward_scale)
+        scale *= RETURN_WINDOW / spread
     if preprocessing.reward_scale != 1.0:
         rewards *= np.float32(preprocessing.reward_scale)
     if preprocessing.reward_shift != 0.0:
         rewards += np.float32(preprocessing.reward_shift)
-    return transitions, normalisation
+    return scale
+
+
+def _tell_of_constants(constants: Mapping[int, float], hold: bool, where: str) -> None:
+    shown = ", ".join(f"{column} ({value:g})" for column, value in list(constants.items())[:_SHOWN_COLUMNS])
+    more = f" and {len(constants) - _SHOWN_COLUMNS} more" if len(constants) > _SHOWN_COLUMNS else ""
+    if hold:
+        logger.warning(
+            "%s: these observation columns are constant: %s%s. Policies are shown these values there whatever an "
+            "environment gives (dataset.constant_columns=keep shows them its own).",
+            where, shown, more,
+        )  # fmt: skip
+    else:
+        logger.warning(
+            "%s: these observation columns are constant: %s%s. Another value in an environment is one that training "
+            "never saw, and normalised it may be large (dataset.constant_columns=hold shows policies these values).",
+            where, shown, more,
+        )  # fmt: skip
 
 
 def _scale_actions(actions: np.ndarray, low: np.ndarray, high: np.ndarray, bound: float) -> None:

@@ -11,18 +11,19 @@ import numpy as np
 
 from pogo.core.data import d4rl
 from pogo.core.data.download import cache_folder, cached_file, check_digest, check_url
-from pogo.core.data.hdf5_file import Metadata, check_layout, raw_rows, read_hdf5
+from pogo.core.data.hdf5_file import read_hdf5
 from pogo.core.data.minari_source import PREFIX as MINARI_PREFIX
 from pogo.core.data.minari_source import read_minari
 from pogo.core.data.npz_file import read_npz
-from pogo.core.data.preprocessing import Normalisation, Preprocessing, check_actions, preprocess
+from pogo.core.data.preprocessing import Normalisation, Preprocessing, check_actions, look_scaled, preprocess
+from pogo.core.data.raw_rows import Metadata, RawRows, as_true_ends, check_layout, raw_rows
 from pogo.core.data.transitions import Transitions
 from pogo.core.data.views import (
     VIEWS,
     BehaviourStatistics,
-    RawRows,
     View,
     behaviour_statistics,
+    check_time_order,
     infer_timeouts,
     view_transitions,
 )
@@ -44,6 +45,7 @@ ONLINE = "online"  # no data: the run collects its own in env=ID
 NO_ENVIRONMENT = "none"  # env=none: train without evaluating
 _PACKAGE_DATA = Path(__file__).resolve().parents[2] / "data"
 _ZIP_MAGIC = b"PK\x03\x04"
+CONSTANT_COLUMNS = ("hold", "keep")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class DatasetConfig:
     ref_max_score: float | None = None  # return that scores 100
     max_episode_steps: int | None = None  # time limit, for a file without `timeouts` or an environment without one
     clip_actions: bool = False  # cut recorded actions at the environment's bounds instead of refusing them
+    action_low: list[float] | None = None  # bounds of the actions, before the file's and the environment's; one: of all
+    action_high: list[float] | None = None
+    actions_scaled: bool = False  # recorded actions are in units of the bounds already, [-1, 1]
+    constant_columns: str | None = None  # of observations: hold | keep; none: keep for D4RL names, hold for others
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +153,12 @@ def check_config(config: DatasetConfig) -> None:
     for mirror in config.mirrors:
         check_url(mirror)
     check_reference_returns(config.ref_min_score, config.ref_max_score, "dataset")
+    if config.constant_columns is not None:
+        check_name("dataset.constant_columns", config.constant_columns, CONSTANT_COLUMNS)
+    if (config.action_low is None) != (config.action_high is None):
+        raise BadInput(
+            f"dataset.action_low={config.action_low}, dataset.action_high={config.action_high}: give both bounds."
+        )
 
 
 def load_dataset(config: DatasetConfig, preprocessing: Preprocessing, env: str | None = None) -> Dataset:
@@ -170,6 +182,7 @@ def load_dataset(config: DatasetConfig, preprocessing: Preprocessing, env: str |
         references = check_reference_returns(entry.ref_min_score, entry.ref_max_score, config.name)
     elif references is None:
         references = check_reference_returns(metadata.ref_min_score, metadata.ref_max_score, f"{source}: metadata")
+    explicit = None if config.action_low is None else (config.action_low, config.action_high or [])
     return _assemble(
         raw,
         preprocessing,
@@ -178,10 +191,15 @@ def load_dataset(config: DatasetConfig, preprocessing: Preprocessing, env: str |
         sha256=digest,
         view=view,
         environment=environment,
-        bounds=_bounds(metadata, environment, raw.actions.shape[1], source, in_unit_box=entry is not None),
+        bounds=_bounds(explicit, metadata, environment, raw.actions.shape[1], source, in_unit_box=entry is not None),
         reference_returns=references,
         max_episode_steps=limit or (environment.max_episode_steps if environment else None),
-        clip_actions=config.clip_actions,
+        rules=Rules(
+            of_d4rl=entry is not None,
+            clip_actions=config.clip_actions,
+            actions_scaled=config.actions_scaled,
+            hold_constants=config.constant_columns == "hold" or (config.constant_columns is None and entry is None),
+        ),
     )
 
 
@@ -201,13 +219,15 @@ def dataset_from_arrays(
     reference_returns: tuple[float, float] | None = None,
     max_episode_steps: int | None = None,
     clip_actions: bool = False,
+    actions_scaled: bool = False,
+    hold_constants: bool = True,
 ) -> Dataset:
     """A dataset from arrays of one's own, in time order, episodes one after another; checked like a file.
 
     Bounds are `action_bounds`, else the environment's. The arrays are copied.
 
     Raises:
-        BadInput: as `load_dataset`.
+        BadInput: the arrays or the environment cannot be used, as for `load_dataset`.
     """
     given = {
         "observations": observations,
@@ -223,13 +243,8 @@ def dataset_from_arrays(
         if array.dtype.kind not in "biuf":
             raise BadInput(f"{name}: {key} has type {array.dtype}, expected plain numbers.")
     check_layout({key: array.shape for key, array in arrays.items()}, name)
-    raw = raw_rows(arrays, name)
+    raw = raw_rows(arrays, name, keep_next_observations=view == "full")
     environment = None if env in (None, NO_ENVIRONMENT) else environment_spec(env, max_episode_steps)
-    low, high = action_bounds or (None, None)
-    metadata = Metadata(
-        action_low=None if low is None else tuple(float(bound) for bound in low),
-        action_high=None if high is None else tuple(float(bound) for bound in high),
-    )
     return _assemble(
         raw,
         preprocessing or Preprocessing(),
@@ -238,11 +253,21 @@ def dataset_from_arrays(
         sha256=_arrays_digest(arrays),
         view=view,
         environment=environment,
-        bounds=_bounds(metadata, environment, raw.actions.shape[1], name, in_unit_box=False),
+        bounds=_bounds(action_bounds, Metadata(), environment, raw.actions.shape[1], name, in_unit_box=False),
         reference_returns=check_reference_returns(*(reference_returns or (None, None)), name),
         max_episode_steps=max_episode_steps or (environment.max_episode_steps if environment else None),
-        clip_actions=clip_actions,
+        rules=Rules(clip_actions=clip_actions, actions_scaled=actions_scaled, hold_constants=hold_constants),
     )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How recorded rows are taken where more than one reading is possible."""
+
+    of_d4rl: bool = False  # as D4RL takes its own files
+    clip_actions: bool = False  # cut actions at the bounds instead of refusing them
+    actions_scaled: bool = False  # actions are in units of the bounds already
+    hold_constants: bool = True  # a column that is constant in the data is so for the policy, always
 
 
 def _assemble(
@@ -257,25 +282,24 @@ def _assemble(
     bounds: tuple[np.ndarray, np.ndarray],
     reference_returns: tuple[float, float] | None,
     max_episode_steps: int | None,
-    clip_actions: bool,
+    rules: Rules,
 ) -> Dataset:
     low, high = bounds
     if environment is not None:
         check_sizes(environment, raw.observations.shape[1], raw.actions.shape[1], source)
-    if clip_actions:
-        raw = replace(raw, actions=np.clip(raw.actions, low.astype(np.float32), high.astype(np.float32)))
-    check_actions(raw.actions, low, high, source)
-    if raw.timeouts is None:
-        if max_episode_steps is None:
-            raise BadInput(
-                f"{source}: no timeouts array, so the episodes' time limit must be known: dataset.max_episode_steps."
-            )
-        raw = replace(raw, timeouts=infer_timeouts(raw.terminals, max_episode_steps))
+    raw = _with_actions(raw, low, high, rules, source)
+    raw = _with_ends(raw, max_episode_steps, rules, source)
+    if rules.of_d4rl:
+        _tell_of_order(raw, source)
+    else:
+        check_time_order(raw, view, _needs_order(preprocessing, raw), source)
     behaviour = behaviour_statistics(raw)
     transitions = view_transitions(raw, view, preprocessing.next_actions, source)
-    rows = len(raw)
+    rows, offset = len(raw), raw.observation_offset
     del raw  # a third of the memory
-    transitions, normalisation = preprocess(transitions, preprocessing, low, high, source)
+    transitions, normalisation = preprocess(
+        transitions, preprocessing, low, high, source, offset=offset, hold=rules.hold_constants
+    )
     transitions.check(source)
     return Dataset(
         name=name,
@@ -289,6 +313,71 @@ def _assemble(
         view=view,
         raw_rows=rows,
     )
+
+
+def _with_actions(raw: RawRows, low: np.ndarray, high: np.ndarray, rules: Rules, source: str) -> RawRows:
+    """The rows with their actions in the environment's units, checked."""
+    arrays = {"actions": raw.actions} | ({} if raw.next_actions is None else {"next_actions": raw.next_actions})
+    if rules.actions_scaled:
+        for actions in arrays.values():
+            check_actions(actions, -np.ones_like(low), np.ones_like(high), source)
+        middle, half = (low + high) / 2, (high - low) / 2
+        arrays = {key: (middle + half * actions).astype(np.float32) for key, actions in arrays.items()}
+    elif rules.clip_actions:
+        bounds = low.astype(np.float32), high.astype(np.float32)
+        arrays = {key: np.clip(actions, *bounds) for key, actions in arrays.items()}
+    for actions in arrays.values():
+        check_actions(actions, low, high, source)
+    if not rules.actions_scaled and look_scaled(raw.actions, low, high):
+        logger.warning(
+            "%s: its actions reach -1 or 1 and never go beyond, but their bounds are %s, %s: if they are stored in "
+            "units of the bounds, say so by dataset.actions_scaled=true.",
+            source, low.tolist(), high.tolist(),
+        )  # fmt: skip
+    return replace(raw, **arrays)
+
+
+def _with_ends(raw: RawRows, max_episode_steps: int | None, rules: Rules, source: str) -> RawRows:
+    """The rows with every end of an episode marked, as a true one or as a time-out."""
+    if raw.timeouts is None:
+        if max_episode_steps is None:
+            raise BadInput(
+                f"{source}: no timeouts array, so the episodes' time limit must be known: dataset.max_episode_steps."
+            )
+        # Of a row that is a true end too, what ended the episode is the environment.
+        return as_true_ends(replace(raw, timeouts=infer_timeouts(raw.terminals, max_episode_steps)))
+    both = int(np.count_nonzero(raw.terminals & raw.timeouts))
+    if both and rules.of_d4rl:
+        logger.warning(
+            "%s: %d rows are marked as a true end and as a time-out; as D4RL reads them, they are dropped with the "
+            "time-outs (dataset.view=full keeps them).",
+            source, both,
+        )  # fmt: skip
+        return raw
+    if both:
+        logger.warning(
+            "%s: %d rows are marked as a true end and as a time-out; they are taken for true ends.", source, both
+        )
+    return as_true_ends(raw)
+
+
+def _needs_order(preprocessing: Preprocessing, raw: RawRows) -> str | None:
+    """What takes the next row for what happened next, besides a view, and what to do instead."""
+    if preprocessing.next_actions and raw.next_actions is None:
+        return "this algorithm learns from the action after each; save one environment's rows after another's"
+    if preprocessing.reward_scaling == "return_range":
+        return "rewards are scaled by the returns of trajectories; use algorithm.normalize_rewards=false"
+    return None
+
+
+def _tell_of_order(raw: RawRows, source: str) -> None:
+    """Warn of a D4RL file whose rows are not in the order that it is read in, as published."""
+    if broken := raw.broken_rows:
+        logger.warning(
+            "%s: the next_observations of %d rows are not the observations of the rows after them, which D4RL's view "
+            "takes for them.",
+            source, broken,
+        )  # fmt: skip
 
 
 def _read(config: DatasetConfig) -> tuple[RawRows, Metadata, str, str, View]:
@@ -390,17 +479,28 @@ def _d4rl_environment(name: str, entry: d4rl.D4rlEntry) -> EnvironmentSpec | Non
 
 
 def _bounds(
-    metadata: Metadata, environment: EnvironmentSpec | None, size: int, where: str, *, in_unit_box: bool
+    explicit: tuple[Sequence[float], Sequence[float]] | None,
+    metadata: Metadata,
+    environment: EnvironmentSpec | None,
+    size: int,
+    where: str,
+    *,
+    in_unit_box: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The bounds that actions are scaled by: the file's, else the environment's, else [-1, 1] for D4RL's."""
-    if metadata.action_low is not None and metadata.action_high is not None:
+    """The bounds that actions are scaled by: those given, else the file's, the environment's, or [-1, 1] for D4RL's."""
+    if explicit is not None:
+        low, high = (np.array(bound * size if len(bound) == 1 else bound) for bound in map(list, explicit))
+    elif metadata.action_low is not None and metadata.action_high is not None:
         low, high = np.array(metadata.action_low), np.array(metadata.action_high)
     elif environment is not None:
         low, high = np.array(environment.action_low), np.array(environment.action_high)
     elif in_unit_box:
         low, high = -np.ones(size), np.ones(size)
     else:
-        raise BadInput(f"{where}: no action bounds; name the environment (env=ID) or give metadata action_low/high.")
+        raise BadInput(
+            f"{where}: no action bounds; name the environment (env=ID), or give them by dataset.action_low=[...] and "
+            "dataset.action_high=[...], or as action_low and action_high of the file's metadata."
+        )
     if environment is not None:
         check_sizes(environment, environment.observation_size, size, where)
     if low.shape != (size,) or high.shape != (size,) or not np.isfinite(low).all() or not np.isfinite(high).all():

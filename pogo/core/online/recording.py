@@ -15,7 +15,8 @@ import numpy as np
 
 from pogo.core.data import d4rl
 from pogo.core.data.preprocessing import Normalisation
-from pogo.core.data.views import RawRows, behaviour_statistics
+from pogo.core.data.raw_rows import RawRows
+from pogo.core.data.views import behaviour_statistics
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.files.durable import sync_folder, write_new_file
@@ -130,9 +131,8 @@ def recording_of_replay(buffer: ReplayBuffer, num_envs: int, normalisation: Norm
         rows["observations"][1:] == rows["next_observations"][:-1]
     ).all(axis=1)
     is_cut = ~terminals & ~timeouts & ~goes_on
-    mean, std = normalisation.observation_mean, normalisation.observation_std
     observations, next_observations = (
-        (rows[name] * std + mean).astype(np.float32) for name in ("observations", "next_observations")
+        normalisation.raw_observations(rows[name]) for name in ("observations", "next_observations")
     )
     raw = RawRows(
         observations=observations,

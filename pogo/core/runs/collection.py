@@ -10,8 +10,7 @@ import numpy as np
 from pogo.core.chain import actor_name
 from pogo.core.config.online import is_online
 from pogo.core.config.plan import Plan
-from pogo.core.data.preprocessing import Normalisation
-from pogo.core.data.views import RawRows
+from pogo.core.data.raw_rows import RawRows
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 from pogo.core.interface import Learner
@@ -94,20 +93,21 @@ def _episodes_of(run: StoredRun, asked: ActorEpisodes) -> Recording:
     spec, normalisation = run.environment(asked.env), run.normalisation
     is_sampled = _is_sampled(run, asked)
 
+    unchanged = normalisation.offset_only()
+
     def policy(collector: Collector) -> np.ndarray:
-        observations = normalisation.observations(collector.observations)
+        observations = normalisation.observations(unchanged.raw_observations(collector.observations))
         return run.learner.act(observations, asked.actor, collector.noise() if is_sampled else None)
 
-    unchanged = Normalisation.identity(spec.action_low, spec.action_high, spec.observation_size)
     with Collector(spec, asked.num_envs, unchanged, asked.seed, purpose="collection") as collector:
         rows = collect_episodes(collector, policy, asked.transitions)
     raw = RawRows(
-        observations=rows["observations"],
+        observations=unchanged.raw_observations(rows["observations"]),
         actions=unchanged.environment_actions(rows["actions"]),
         rewards=rows["rewards"],
         terminals=rows["terminals"] > 0,
         timeouts=rows["timeouts"] > 0,
-        next_observations=rows["next_observations"],
+        next_observations=unchanged.raw_observations(rows["next_observations"]),
     )
     return Recording(raw, np.ones(len(raw), dtype=np.bool_))
 

@@ -16,6 +16,7 @@ from pogo.core.chain import actor_name
 from pogo.core.config.plan import Plan, spec_of_run
 from pogo.core.config.provenance import SOURCES
 from pogo.core.config.schema import Config
+from pogo.core.data.sources import DatasetConfig
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore, load_newest_common
 from pogo.core.files.durable import make_folder
@@ -247,7 +248,7 @@ def _effective(recorded: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[
     """
     before, now = _comparable(recorded["asked"]), _comparable(record["asked"])
     # What an older pogo had no setting for was as it is by default.
-    before = _default_settings(now) | before
+    before = _default_settings(record["asked"], now) | before
     resolved_before, resolved_now = _comparable(recorded["resolved"]), _comparable(record["resolved"])
     for key in before.keys() & now.keys() & resolved_before.keys() & resolved_now.keys():
         # A schedule that is given no length follows the run's, and a longer run keeps the one that it began with.
@@ -272,9 +273,15 @@ def _actors(resolved: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _default_settings(keys: Collection[str]) -> dict[str, Any]:
-    defaults = dataclasses.asdict(Config())
-    return {key: value for key, value in _comparable(defaults).items() if key in keys}
+def _default_settings(asked: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    """The defaults of these settings, of the dataset's and of the algorithm's section too."""
+    hyperparameters = load_algorithm(asked["algorithm"]["name"]).Hyperparameters()
+    defaults = dataclasses.asdict(Config()) | {
+        "dataset": dataclasses.asdict(DatasetConfig()),
+        "algorithm": dataclasses.asdict(hyperparameters),
+    }
+    found = {key: value for key, value in _comparable(defaults).items() if key in keys}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
 
 def _comparable(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def with_value(array: np.ndarray, index: tuple[int, ...] | int, value: float) ->
         ({"rewards": np.zeros(9)}, r"rewards has shape \(9,\), but observations has 10 rows"),
         ({"rewards": np.zeros((ROWS, 2))}, r"rewards has shape \(10, 2\), expected \(10,\) or \(10, 1\)"),
         ({"timeouts": np.zeros(11)}, r"timeouts has shape \(11,\), but observations has 10 rows"),
-        ({"actions": np.zeros(ROWS)}, r"actions has shape \(10,\), expected \[rows, size\]"),
+        ({"actions": np.zeros((ROWS, 2, 1))}, r"actions has shape \(10, 2, 1\), expected \[rows, size\]"),
         ({"actions": np.zeros((ROWS, 0))}, r"actions has shape \(10, 0\), expected \[rows, size\]"),
         ({"observations": np.zeros((ROWS, 3, 3))}, r"observations has shape \(10, 3, 3\), expected \[rows, size\]"),
         ({"observations": np.float32(1)}, r"observations has shape \(\): no rows"),

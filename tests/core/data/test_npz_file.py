@@ -43,7 +43,7 @@ def test_compact_files_give_ogbenchs_own_transitions(tmp_path: Path, view: str) 
 
 @pytest.mark.parametrize("view", ["d4rl", "full"])
 def test_files_with_next_observations_keep_every_row(tmp_path: Path, view: str) -> None:
-    arrays = COMPACT | {"next_observations": COMPACT["observations"] + 0.5}
+    arrays = COMPACT | {"next_observations": COMPACT["observations"] + 3}  # those of the next row
     path = save(tmp_path / "data.npz", **arrays)
     dataset = load_dataset(DatasetConfig(path=str(path), view=view), Preprocessing(), "Pendulum-v1")
     np.testing.assert_array_equal(dataset.transitions.next_observations, arrays["next_observations"])

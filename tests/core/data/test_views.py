@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pogo.core.data.views import RawRows, behaviour_statistics, infer_timeouts, view_transitions
+from pogo.core.data.raw_rows import RawRows
+from pogo.core.data.views import behaviour_statistics, infer_timeouts, view_transitions
 from pogo.core.errors import BadInput
 
 
