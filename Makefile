@@ -4,6 +4,7 @@
 # make test           make the environment, then run every test that is not marked slow
 # make test-slow      the rest
 # make check          lint, formatting, types and import contracts
+# make docs           the documentation as a site in build/site; every link and reference must lead somewhere
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -12,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: install train pendulum-dataset test test-slow test-torch-alone test-jax-alone check clean
+.PHONY: install train pendulum-dataset test test-slow test-torch-alone test-jax-alone check docs clean
 
 install: $(INSTALLED)
 
@@ -50,6 +51,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) build dist
