@@ -1,6 +1,7 @@
 """What every learner promises, for either backend."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -39,6 +40,12 @@ def check_pairs(pairs: np.ndarray, members: int, shape: tuple[int, ...]) -> None
     assert chi_squared < 35  # of 4 members: 11 degrees of freedom, 1 in 4000
 
 
+def without_later_actors(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Critics, temperatures, actor 0 and their optimizers: what plain training has too."""
+    of_later = re.compile(r"actor_[1-9]|^window/")
+    return {name: value for name, value in arrays.items() if not of_later.search(name)}
+
+
 class LearnerChecks:
     """Subclassed once per backend."""
 
@@ -47,6 +54,14 @@ class LearnerChecks:
     @pytest.fixture
     def framework(self):
         return Framework(self.backend)
+
+    def trained(self, framework, num_actors, *arguments, updates=20, **options):
+        """A snapshot after training, of what has nothing to do with the later actors."""
+        kinds = ({}, {"kind": "stochastic"}, {"kind": "tanh_gaussian"}, {"kind": "gaussian"}, {"kind": "deterministic"})
+        spec = problem(*arguments, kinds[:num_actors], num_actors=num_actors, **options)
+        learner = self.make(framework, spec)
+        learner.train(updates)
+        return without_later_actors(learner.snapshot())
 
     def make(self, framework, spec, seed=0, data=None):
         return framework.module("learner").make_learner(spec, seed, data or transitions(), device="cpu")
@@ -103,7 +118,7 @@ class LearnerChecks:
 
         def draw(spec: Draw) -> np.ndarray:
             if self.backend == "torch":
-                return learner._draw(spec).numpy()
+                return learner._draw(spec, learner._generators["stream/torch"]).numpy()
             import jax
 
             return np.asarray(learner._draw(spec, jax.random.key(0)))

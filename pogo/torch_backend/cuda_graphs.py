@@ -3,7 +3,7 @@
 JAX has no twin of this: its compiled loop is one program already.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -16,8 +16,8 @@ class GraphedSteps:
     Updates that move the actors and updates that do not launch different kernels, so each kind has a graph of its own.
     """
 
-    def __init__(self, generator: torch.Generator) -> None:
-        self._generator = generator
+    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+        self._generators = generators  # all that a step draws from
         self._runs: dict[bool, int] = {}
         self._graphs: dict[bool, torch.cuda.CUDAGraph] = {}
         self._stream = torch.cuda.Stream()
@@ -34,7 +34,8 @@ class GraphedSteps:
             return
         if runs == WARM_UP_UPDATES:
             graph = torch.cuda.CUDAGraph()
-            graph.register_generator_state(self._generator)
+            for generator in self._generators:
+                graph.register_generator_state(generator)
             with torch.cuda.graph(graph):  # records the step without running it
                 step()
             self._graphs[kind] = graph

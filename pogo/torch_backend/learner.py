@@ -1,8 +1,9 @@
 """The torch learner: data, noise and updates on one device. Twin: pogo/jax_backend/learner.py."""
 
 import itertools
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ from pogo.torch_backend.distances import check_exact
 from pogo.torch_backend.memory import keep_freed_memory
 from pogo.torch_backend.replay_buffer import ReplayBuffer
 from pogo.torch_backend.state import state_from_arrays, state_to_arrays
+
+logger = logging.getLogger("pogo")
 
 _STREAMS = {"cpu": "stream/torch", "cuda": "stream/torch_cuda"}  # two generators, whose states are no other's
 
@@ -92,13 +95,16 @@ class TorchLearner(Learner):
         self._algorithm = load_backend("torch", f"algorithms.{spec.algorithm}").Algorithm(spec)
         self._dtype = getattr(torch, spec.dtype)
         self._noise_spec = update_noise_spec(spec)
-        self._generator, self._stream = torch.Generator(device), _STREAMS[device.type]
+        self._stream = _STREAMS[device.type]
+        # Each later actor draws from a generator of its own: what is before it does not depend on whether it is there.
+        names = [self._stream, *(f"{self._stream}/{actor_name(index)}" for index in range(1, len(spec.actors)))]
+        self._generators = {name: torch.Generator(device) for name in names}
         self._expected = initial_state(seed, spec)
         self._accumulators: dict[tuple[str, ...], tuple[Tensor, Tensor]] = {}
         self._position = torch.zeros((), dtype=torch.int64, device=device)  # the update's number, on the device
         self._use_compile = use_compile
         self._set_state(self._expected)
-        self._restart_stream()
+        self._restart_streams(self._generators)
         self._open_window()
         if transitions is not None:
             packed, self._columns = transitions.pack(batch_arrays(spec))
@@ -179,16 +185,20 @@ class TorchLearner(Learner):
         ]
         window = window_arrays(self._window_start, groups) if self._window_start < self.updates else {}
         replay = self._buffer.snapshot() if self._buffer is not None else {}
-        stream = {self._stream: self._generator.get_state().numpy().copy()}
-        return state_to_arrays(self._state) | stream | window | replay
+        streams = {name: generator.get_state().numpy().copy() for name, generator in self._generators.items()}
+        return state_to_arrays(self._state) | streams | window | replay
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """As `Learner.restore`."""
         self._set_state(check_snapshot(self._expected, arrays))
-        if self._stream in arrays:
-            self._generator.set_state(torch.from_numpy(np.array(arrays[self._stream])))
-        else:
-            self._restart_stream()
+        for name in arrays.keys() & self._generators.keys():
+            self._generators[name].set_state(torch.from_numpy(np.array(arrays[name])))
+        missing = [name for name in self._generators if name not in arrays]
+        if self._stream in arrays and missing:
+            logger.info(
+                "the checkpoint is of a pogo whose later actors drew from the batches' stream: theirs restart here."
+            )
+        self._restart_streams(missing)
         if self._buffer is not None:
             self._buffer.restore(arrays)
         self._open_window()
@@ -213,12 +223,14 @@ class TorchLearner(Learner):
     def _set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._state = state_from_arrays(arrays, self._device)
         on_gpu = self._device.type == "cuda"
-        self._graphs = GraphedSteps(self._generator) if self._use_compile and on_gpu else None
+        self._graphs = GraphedSteps(tuple(self._generators.values())) if self._use_compile and on_gpu else None
         self._compiled = _CompiledStep(self._algorithm) if self._use_compile and not on_gpu else None
 
-    def _restart_stream(self) -> None:
-        high, low = seed_words(self._seed, "torch learner", self.updates)
-        self._generator.manual_seed(high << 32 | low)
+    def _restart_streams(self, names: Iterable[str]) -> None:
+        for name in names:
+            of_actor = name.removeprefix(self._stream)
+            high, low = seed_words(self._seed, f"torch learner{of_actor}", self.updates)
+            self._generators[name].manual_seed(high << 32 | low)
 
     def _step(self) -> None:
         update = self.updates
@@ -231,7 +243,10 @@ class TorchLearner(Learner):
         self._state = self._state._replace(updates=update + 1)
 
     def _update_once(self) -> None:
-        batch, noise = self._sample_batch(), {name: self._draw(draw) for name, draw in self._noise_spec.items()}
+        batch, noise = (
+            self._sample_batch(),
+            {name: self._draw(draw, self._generator_of(name)) for name, draw in self._noise_spec.items()},
+        )
         if self._compiled is not None:
             self._state, metrics = self._compiled(self._state, batch, noise)
             self.compile_seconds = self._compiled.compile_seconds
@@ -240,7 +255,7 @@ class TorchLearner(Learner):
         self._accumulate(metrics)
 
     def _sample_batch(self) -> dict[str, Tensor]:
-        size, options = (self.spec.batch_size,), {"generator": self._generator, "device": self._device}
+        size, options = (self.spec.batch_size,), {"generator": self._generators[self._stream], "device": self._device}
         if self._buffer is None:
             rows = torch.randint(len(self._data), size, **options)
         else:  # how many rows there are is read on the device: a recorded graph would keep the host's number
@@ -252,10 +267,14 @@ class TorchLearner(Learner):
             for name, columns in self._columns.items()
         }
 
-    def _draw(self, draw: Draw) -> Tensor:
+    def _generator_of(self, draw: str) -> torch.Generator:
+        """What a draw of this name comes from; a later actor's is named by it, as actor_1/energy."""
+        return self._generators.get(f"{self._stream}/{draw.split('/')[0]}", self._generators[self._stream])
+
+    def _draw(self, draw: Draw, generator: torch.Generator) -> Tensor:
         if draw.distribution == "pairs":
-            return self._draw_pairs(draw)
-        options = {"generator": self._generator, "device": self._device, "dtype": self._dtype}
+            return self._draw_pairs(draw, generator)
+        options = {"generator": generator, "device": self._device, "dtype": self._dtype}
         if draw.distribution == "normal":
             return torch.randn(draw.shape, **options)
         values = torch.rand(draw.shape, **options)
@@ -263,10 +282,10 @@ class TorchLearner(Learner):
             return (values < draw.keep_probability).to(self._dtype)
         return 2.0 * values - 1.0 if draw.distribution == "uniform11" else values
 
-    def _draw_pairs(self, draw: Draw) -> Tensor:
+    def _draw_pairs(self, draw: Draw, generator: torch.Generator) -> Tensor:
         num_draws, _, batch_size = draw.shape
         first, second = (
-            torch.randint(count, (num_draws, batch_size), generator=self._generator, device=self._device)
+            torch.randint(count, (num_draws, batch_size), generator=generator, device=self._device)
             for count in (draw.members, draw.members - 1)
         )
         # Counted past the first: uniform over the others.

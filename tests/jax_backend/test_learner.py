@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from pogo.core.errors import BadInput
@@ -10,11 +11,25 @@ from tests.parity.helpers import problem
 class TestLearner(LearnerChecks):
     backend = "jax"
 
+    @pytest.mark.parametrize(
+        ("algorithm", "num_actors"),
+        [
+            pytest.param(name, count, marks=() if name in ("iql", "sac_n") and count == 3 else pytest.mark.slow)
+            for name in ALGORITHMS
+            for count in (3, 5)
+        ],
+    )
+    def test_the_chain_does_not_move_actor_0(self, framework, algorithm, num_actors):
+        """Critics and actor 0 of another program, with what comes after actor 0: the same but for rounding."""
+        plain, chain = (self.trained(framework, count, algorithm, "float64") for count in (1, num_actors))
+        assert chain.keys() == plain.keys()
+        for name, value in plain.items():
+            np.testing.assert_allclose(chain[name], value, rtol=1e-13, atol=1e-13, err_msg=name)
+
     @pytest.mark.parametrize("algorithm", ALGORITHMS)
     def test_each_program_is_compiled_once(self, framework, algorithm):
         """Windows of any length are one program, each actor and mode one more, and all pairs another."""
         import jax
-        import numpy as np
 
         learner = self.make(framework, problem(algorithm, "float32"))
         compiled = []

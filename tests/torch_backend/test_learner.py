@@ -2,12 +2,48 @@ import numpy as np
 import pytest
 
 from pogo.core.registry import ALGORITHMS
-from tests.learner_checks import LearnerChecks, transitions
+from tests.learner_checks import LearnerChecks, transitions, without_later_actors, without_window
 from tests.parity.helpers import problem
 
 
 class TestLearner(LearnerChecks):
     backend = "torch"
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize(
+        ("algorithm", "hyperparameters"), [*((name, {}) for name in ALGORITHMS), ("iql", {"actor_dropout": 0.2})]
+    )
+    def test_the_chain_does_not_move_actor_0(self, framework, algorithm, hyperparameters, dtype):
+        """Critics and actor 0, batches and draws, to the bit, whatever comes after actor 0."""
+        plain = self.trained(framework, 1, algorithm, dtype, hyperparameters=hyperparameters)
+        assert len(plain) > 4
+        for num_actors in (3, 5):
+            chain = self.trained(framework, num_actors, algorithm, dtype, hyperparameters=hyperparameters)
+            assert chain.keys() == plain.keys()
+            differing = [name for name, value in plain.items() if not np.array_equal(value, chain[name])]
+            assert not differing, f"with {num_actors} actors"
+
+    def test_an_actor_does_not_depend_on_how_many_follow(self, framework):
+        kinds = ({"kind": "gaussian"}, {"kind": "stochastic"}, {"kind": "tanh_gaussian"}, {"kind": "stochastic"})
+        short, long = (self.make(framework, problem("iql", "float32", kinds[:n], num_actors=n)) for n in (2, 4))
+        short.train(20)
+        long.train(20)
+        found = long.snapshot()
+        assert all(np.array_equal(value, found[name]) for name, value in without_window(short.snapshot()).items())
+
+    def test_an_older_checkpoint_of_one_stream_goes_on(self, framework, caplog):
+        """Its batches go on as they were; the later actors' draws begin anew, which is said."""
+        spec = problem("iql", "float32")
+        learner, older = self.make(framework, spec), self.make(framework, spec)
+        learner.train(5)
+        arrays = learner.snapshot()
+        with caplog.at_level("INFO"):
+            older.restore({name: value for name, value in arrays.items() if not name.startswith("stream/torch/")})
+        assert "drew from the batches' stream: theirs restart here" in caplog.text
+        learner.train(5)
+        older.train(5)
+        ours, theirs = without_later_actors(learner.snapshot()), without_later_actors(older.snapshot())
+        assert all(np.array_equal(value, theirs[name]) for name, value in ours.items())
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
