@@ -55,12 +55,12 @@ class LearnerChecks:
     def framework(self):
         return Framework(self.backend)
 
-    def trained(self, framework, num_actors, *arguments, updates=20, **options):
+    def trained(self, framework, num_actors, algorithm, dtype, hyperparameters=None):
         """A snapshot after training, of what has nothing to do with the later actors."""
         kinds = ({}, {"kind": "stochastic"}, {"kind": "tanh_gaussian"}, {"kind": "gaussian"}, {"kind": "deterministic"})
-        spec = problem(*arguments, kinds[:num_actors], num_actors=num_actors, **options)
+        spec = problem(algorithm, dtype, kinds[:num_actors], hyperparameters=hyperparameters, num_actors=num_actors)
         learner = self.make(framework, spec)
-        learner.train(updates)
+        learner.train(20)
         return without_later_actors(learner.snapshot())
 
     def make(self, framework, spec, seed=0, data=None):

@@ -45,7 +45,14 @@ NAMES = {
         "chain.actors[1] kind=gausian is unknown. Did you mean 'gaussian'? Known: deterministic, gaussian, stochastic",
     ),
     "actor option": ({"chain__actors": "[{hiden_sizes: [8]}]"}, "chain.actors[0] option=hiden_sizes is unknown."),
-    "solver": ({"w2__solver": "sinkhorn"}, "w2.solver=sinkhorn is unknown. Known: exact, fused, library."),
+    "solver": (
+        {"w2__solver": "sinkhorn"},
+        "w2.solver=sinkhorn is unknown. Known: exact, fused, geomloss, library, ott.",
+    ),
+    "a library of the other backend": (
+        {"w2__solver": "ott"},
+        "w2.solver=ott is a library of backend=jax; use that, or w2.solver=fused, which both have.",
+    ),
     "noise": ({"w2__noise": "comon"}, "w2.noise=comon is unknown. Did you mean 'common'?"),
     "energy": ({"chain__energy": "vale"}, "chain.energy=vale is unknown. Did you mean 'value'?"),
     "init": ({"chain__init": "copied"}, "chain.init=copied is unknown. Did you mean 'copy'?"),
@@ -227,7 +234,7 @@ PLACES = {
     "name that leaves": ({"dataset__path": PENDULUM, "dataset__name": ".."}, "without path separators"),
     "no path": ({"dataset__path": ""}, "dataset.path= is empty; give it a value"),
     "missing file": ({"dataset__path": "/nowhere.hdf5", "env": "Pendulum-v1"}, "/nowhere.hdf5: no such file"),
-    "folder": ({"dataset__path": "/tmp", "env": "Pendulum-v1"}, "/tmp: cannot be read"),
+    "folder": ({"dataset__path": "/tmp", "env": "Pendulum-v1"}, "/tmp: not a regular file; name a file of data"),
     "custom without a file": ({"dataset": "custom"}, "needs a file: dataset.path=FILE.hdf5"),
     "not there, offline": (
         {"dataset": "hopper-medium-v2", "dataset__offline": "true", "dataset__cache_dir": "/nowhere"},
@@ -393,7 +400,7 @@ REFUSED_WITHOUT_DATA = {
         "chain.energy=advantage is not defined for algorithm=td3_bc",
     ),
     "kind": (("chain.actors=[{kind: foo}]",), "chain.actors[0] kind=foo is unknown"),
-    "option": (("chain.actors=[{kind: gaussian, std: softplus}]",), "std=softplus has no effect with log_std=free"),
+    "option": (("chain.actors=[{kind: gaussian, std_floor: 0.1}]",), "std_floor=0.1 has no effect with std=exp"),
     "weights": (("chain.w2_weights=[1,2,3]",), "chain.w2_weights has 3 entries for chain.num_actors=3"),
 }
 

@@ -17,6 +17,7 @@ ONE_SIDED_FILES = {
 }
 ONE_SIDED_NAMES = {
     "check_exact": "what torch solves on a CPU alone, JAX solves anywhere",
+    "check_library": "one of GeomLoss's backends needs a package of its own; OTT's need none",
     "run_if": "JAX needs lax.cond for what torch writes as an if",
 }
 RENAMED = {"TorchLearner": "Learner", "JaxLearner": "Learner"}  # each names its framework in tracebacks

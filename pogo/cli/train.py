@@ -31,7 +31,7 @@ Options are key=value; the most used, with their defaults:
   checkpoint.every=5000  checkpoint.keep=3  log.every=1000
   chain.num_actors=3  chain.w2_weights=[10,10]  chain.actors=[{kind: stochastic},{kind: gaussian}]
   chain.energy=value        value | loss | advantage (iql, awac)
-  w2.solver=fused           fused | library | exact     w2.noise=common | independent
+  w2.solver=fused           fused | library | exact | geomloss | ott     w2.noise=common | independent
   w2.num_samples=4  w2.blur=0.05
   run.dir=runs/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>
   resume=auto               auto | never | must

@@ -29,17 +29,19 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 # What an option is read with, option by option; the others are read by every kind.
 _OF_LOG_STD: _Needs = (("kind", _DENSITY_KINDS),)
-_OF_HEAD: _Needs = (*_OF_LOG_STD, ("log_std", ("head",)))
-_OF_AFFINE: _Needs = (*_OF_HEAD, ("std", ("exp",)))
+_OF_TRAINED: _Needs = (*_OF_LOG_STD, ("log_std", ("free", "head")))
+_OF_LIMITED: _Needs = (*_OF_TRAINED, ("std", ("exp",)))
+_OF_AFFINE: _Needs = (*_OF_LOG_STD, ("log_std", ("head",)), ("std", ("exp",)))
 _NEEDS: dict[str, _Needs] = {
     "output": (("kind", ("stochastic", "deterministic")),),
     "tanh_mean": (("kind", _GAUSSIAN_KINDS),),
     "density": (("kind", ("tanh_gaussian",)),),
     "log_std": _OF_LOG_STD,
     "log_std_init": (*_OF_LOG_STD, ("log_std", ("free", "fixed"))),
-    "log_std_min": (*_OF_LOG_STD, ("log_std", ("free", "head")), ("std", ("exp",))),
-    "log_std_max": (*_OF_LOG_STD, ("log_std", ("free", "head")), ("std", ("exp",))),
-    "std": _OF_HEAD,
+    "log_std_min": _OF_LIMITED,
+    "log_std_max": _OF_LIMITED,
+    "std": _OF_TRAINED,
+    "std_floor": (*_OF_TRAINED, ("std", ("softplus",))),
     "log_std_affine": _OF_AFFINE,
     "log_std_multiplier_init": (*_OF_AFFINE, ("log_std_affine", (True,))),
     "log_std_offset_init": (*_OF_AFFINE, ("log_std_affine", (True,))),
@@ -73,7 +75,8 @@ class ActorConfig:
     log_std_affine: bool = False  # head: log_std = multiplier * raw + offset, both trained (CQL)
     log_std_multiplier_init: float = 1.0
     log_std_offset_init: float = -1.0
-    std: str = "exp"  # head: exp(log_std), or softplus(raw) + 0.01 without limits (SAC)
+    std: str = "exp"  # free, head: exp(log_std), or softplus(log_std) + std_floor without limits (SAC)
+    std_floor: float = 0.01
     density: str = "softplus"  # tanh_gaussian: exact change of variables, or log(1 - tanh^2 + 1e-6) (SAC-N, EDAC)
 
     def __post_init__(self) -> None:
@@ -88,12 +91,13 @@ class ActorConfig:
             "dropout": not 0.0 <= self.dropout < 1.0,
             "max_action": not self.max_action > 0.0,
             "log_std_min": not self.log_std_min < self.log_std_max,
+            "std_floor": not self.std_floor > 0.0,
         }
         for field, is_bad in problems.items():
             if is_bad:
                 raise BadInput(
                     f"{self.kind} actor: {field}={getattr(self, field)} is out of range; "
-                    "sizes are at least 1, 0 <= dropout < 1, max_action > 0 and log_std_min < log_std_max."
+                    "sizes are at least 1, 0 <= dropout < 1, max_action and std_floor > 0, log_std_min < log_std_max."
                 )
 
     @property
@@ -217,7 +221,7 @@ def check_options(entries: Sequence[Mapping[str, Any]], actors: Sequence[ActorCo
             if value != defaults[option] and (reason := _why_unread(option, index, actors)):
                 raise BadInput(f"chain.actors[{index}]: {option}={_text(value)} has no effect {reason}; drop it.")
         is_inside = config.log_std_min <= config.log_std_init <= config.log_std_max
-        if config.has_free_log_std and not is_inside and not entry.keys().isdisjoint(_LIMITS):
+        if config.has_free_log_std and config.std == "exp" and not is_inside and not entry.keys().isdisjoint(_LIMITS):
             raise BadInput(
                 f"chain.actors[{index}]: log_std_init={config.log_std_init:g} is cut to [log_std_min, log_std_max] = "
                 f"[{config.log_std_min:g}, {config.log_std_max:g}] and gets no gradient there; start it inside."
@@ -231,7 +235,7 @@ def _why_unread(option: str, index: int, actors: Sequence[ActorConfig]) -> str:
         return "after actor 0, whose own loss alone drops units"
     for other, wanted in _NEEDS.get(option, ()):
         have = getattr(config, other)
-        # A free log_std reads its limits whatever `std` says: that is not read itself.
+        # What is not read itself keeps nothing else from being read.
         if have not in wanted and not _why_unread(other, index, actors):
             return f"with {other}={_text(have)}, only with {other}={' or '.join(map(_text, wanted))}"
     return ""

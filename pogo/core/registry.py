@@ -9,6 +9,7 @@ from types import ModuleType
 from pogo.core.errors import BadInput
 
 BACKENDS = {"torch": "pogo.torch_backend", "jax": "pogo.jax_backend"}
+LIBRARY_SOLVERS = {"geomloss": "torch", "ott": "jax"}  # w2.solver as a library has it, and the backend that has it
 SEED_GROUPS = ("jax",)  # backends with a `group` module, which trains several seeds in one program
 LISTED_NAMES = 12
 ONLINE_ALGORITHMS = ("sac",)  # those that may collect their own data

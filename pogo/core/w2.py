@@ -10,7 +10,8 @@ from pogo.core.errors import BadInput
 from pogo.core.registry import check_name
 
 Method = Literal["closed_form", "sinkhorn", "l2"]
-Solver = Literal["fused", "library", "exact"]
+Solver = Literal["fused", "library", "exact", "geomloss", "ott"]
+LibraryBackend = Literal["tensorized", "online", "auto"]
 W2Noise = Literal["common", "independent"]
 
 LARGEST_NUM_SAMPLES = 256  # memory grows as B K^2 A: 384 MiB for one such array at B = 256, A = 6 in float32
@@ -34,6 +35,24 @@ def w2_method(actor: ActorConfig, reference: ActorConfig) -> Method:
 
 
 @dataclass(frozen=True)
+class LibrarySettings:
+    """What the solvers `geomloss` and `ott` hand to their libraries, under the libraries' own names and defaults.
+
+    As published, and not converged: GeomLoss takes one update per temperature, of a ratio `scaling` of lengths; OTT
+    stops at its threshold, and begins at `epsilon_init` times its epsilon, which shrinks by `epsilon_decay` an update.
+    """
+
+    scaling: float = 0.5
+    backend: str = "tensorized"  # GeomLoss's
+    epsilon_init: float = 1.0
+    epsilon_decay: float = 1.0
+
+
+# Which solver reads which of them.
+_READ_BY = {"scaling": "geomloss", "backend": "geomloss", "epsilon_init": "ott", "epsilon_decay": "ott"}
+
+
+@dataclass(frozen=True)
 class W2Config:
     """The config section `w2`: how distances between actors are measured.
 
@@ -46,6 +65,15 @@ class W2Config:
     num_samples: int = 4  # K, per state and actor, up to LARGEST_NUM_SAMPLES
     blur: float = 0.05  # in units of max_action: epsilon = 2 (blur * max_action)^2
     exact_points: bool = False  # a distance to a deterministic actor: the exact W2^2 to a point
+    scaling: float = LibrarySettings.scaling  # of geomloss
+    backend: str = LibrarySettings.backend  # of geomloss: tensorized | online | auto
+    epsilon_init: float = LibrarySettings.epsilon_init  # of ott
+    epsilon_decay: float = LibrarySettings.epsilon_decay  # of ott
+
+    @property
+    def library(self) -> LibrarySettings:
+        """The settings of the solvers that are a library's as published."""
+        return LibrarySettings(self.scaling, self.backend, self.epsilon_init, self.epsilon_decay)
 
     def __post_init__(self) -> None:
         check_name("w2.solver", self.solver, get_args(Solver))
@@ -63,6 +91,24 @@ class W2Config:
             raise BadInput(f"w2.blur={self.blur} is no length; use a finite number > 0, 0.05 by default.")
         if not isinstance(self.exact_points, bool):
             raise BadInput(f"w2.exact_points={self.exact_points} is not a switch; use true or false.")
+        self._check_library()
+
+    def _check_library(self) -> None:
+        check_name("w2.backend", self.backend, get_args(LibraryBackend))
+        if not 0 < self.scaling < 1:
+            raise BadInput(
+                f"w2.scaling={self.scaling} is no ratio of successive lengths; use a number between 0 and 1."
+            )
+        if not (math.isfinite(self.epsilon_init) and self.epsilon_init >= 1):
+            raise BadInput(f"w2.epsilon_init={self.epsilon_init}: cooling begins at that times epsilon; use 1 or more.")
+        if not 0 < self.epsilon_decay <= 1:
+            raise BadInput(f"w2.epsilon_decay={self.epsilon_decay} is no ratio; use a number above 0, at most 1.")
+        for name, solver in _READ_BY.items():
+            value = getattr(self, name)
+            if self.solver != solver and value != getattr(LibrarySettings, name):
+                raise BadInput(
+                    f"w2.{name}={value} is read by w2.solver={solver} alone, and this is {self.solver}; drop it."
+                )
 
 
 @dataclass(frozen=True)

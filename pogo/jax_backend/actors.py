@@ -159,17 +159,20 @@ class Actor(ABC):
     def _mean_std_forward(self, observations: Array) -> tuple[Array, Array]:
         config = self.config
         outputs = self._network(observations)
-        if config.log_std == "free":
-            log_std = clip(self.params["log_std"], config.log_std_min, config.log_std_max)
-            return outputs, jnp.broadcast_to(jnp.exp(log_std), outputs.shape)
         if config.log_std == "fixed":
             return outputs, jnp.full_like(outputs, math.exp(config.log_std_init))
-        mean, raw = jnp.split(outputs, 2, axis=-1)
-        if config.std == "softplus":
-            return mean, softplus(raw) + 0.01
-        if config.log_std_affine:
-            raw = self.params["log_std_multiplier"] * raw + self.params["log_std_offset"]
-        return mean, jnp.exp(clip(raw, config.log_std_min, config.log_std_max))
+        if config.log_std == "free":
+            return outputs, jnp.broadcast_to(self._std_of(self.params["log_std"]), outputs.shape)
+        mean, log_std = jnp.split(outputs, 2, axis=-1)
+        if config.log_std_affine and config.std == "exp":
+            log_std = self.params["log_std_multiplier"] * log_std + self.params["log_std_offset"]
+        return mean, self._std_of(log_std)
+
+    def _std_of(self, log_std: Array) -> Array:
+        """The standard deviation that a trained log_std stands for; under `std=softplus` it is no logarithm."""
+        if self.config.std == "softplus":
+            return softplus(log_std) + self.config.std_floor
+        return jnp.exp(clip(log_std, self.config.log_std_min, self.config.log_std_max))
 
 
 @_pytree
@@ -273,7 +276,7 @@ class TanhGaussianMLP(Actor):
     def _log_slope(self, pre_tanh: Array, density: str) -> Array:
         """Sum over action dimensions of log |da/dx|, [B]. The epsilon form is of a unit box, as the originals'."""
         if density == "epsilon":
-            # 1 - tanh^2 by the exponential: XLA's float32 tanh is 1 from 7.9 on, where that is still half an epsilon.
+            # 1 - tanh^2 by the exponential: in float32 the difference has lost its digits by |x| = 6.
             decay = jnp.exp(-2.0 * jnp.abs(pre_tanh))
             return jnp.log(4.0 * decay / jnp.square(1.0 + decay) + _TANH_EPSILON).sum(axis=-1)
         # log(1 - tanh(x)^2) without cancellation: 2 (log 2 - x - softplus(-2 x)).

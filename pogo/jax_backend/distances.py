@@ -1,6 +1,7 @@
 """Squared W2 distances between actors in JAX, state by state. Twin: pogo/torch_backend/distances.py."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,8 @@ from jax import Array
 from jax.lax import stop_gradient
 
 from pogo.core.errors import BadInput
-from pogo.core.w2 import MAX_PERMUTED_SAMPLES, Solver, check_divergence, check_samples
-from pogo.jax_backend.libraries import library_divergence
+from pogo.core.w2 import MAX_PERMUTED_SAMPLES, LibrarySettings, Solver, check_divergence, check_samples
+from pogo.jax_backend.libraries import library_divergence, plain_divergence
 from pogo.jax_backend.sinkhorn import best_assignment, fused_divergence
 
 
@@ -103,6 +104,7 @@ def sinkhorn_divergence(
     solver: Solver = "fused",
     name: str = "actor",
     ref_name: str = "reference actor",
+    library: LibrarySettings | None = None,
 ) -> Array:
     """Debiased Sinkhorn divergence between two clouds of samples, state by state.
 
@@ -115,10 +117,11 @@ def sinkhorn_divergence(
         ref_samples: reference actor's samples, [B, K, A]; no gradient flows into them.
         blur: in units of max_action.
         max_action: bound of the action box.
-        solver: `fused` (pogo's own), `library` (OTT here, GeomLoss in torch), or `exact` (the W2^2 of the samples
-            themselves, by assignment: e = 0).
+        solver: `fused` (pogo's own), `library` (OTT here, GeomLoss in torch), `exact` (the W2^2 of the samples
+            themselves, by assignment: e = 0), or `ott`, as it is published and not converged.
         name: what errors call the current actor.
         ref_name: what errors call the reference actor.
+        library: what `ott` is told; none: its defaults.
 
     Returns:
         [B], in action units squared: no root taken, not averaged over the batch.
@@ -135,23 +138,27 @@ def sinkhorn_divergence(
         ref_name,
     )
     check_divergence(blur, max_action, solver)
-    return _divergence(samples, stop_gradient(ref_samples), blur, max_action, solver)
+    if solver not in _SOLVERS:
+        raise BadInput(f"w2.solver={solver} is not of this backend, which has {', '.join(sorted(_SOLVERS))}.")
+    return _divergence(samples, stop_gradient(ref_samples), blur, max_action, solver, library or LibrarySettings())
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _divergence(samples: Array, ref_samples: Array, blur: float, max_action: float, solver: Solver) -> Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def _divergence(
+    samples: Array, ref_samples: Array, blur: float, max_action: float, solver: Solver, library: LibrarySettings
+) -> Array:
     """The gradient is computed beside the value, and only scaled on the way back."""
-    return _SOLVERS[solver](samples, ref_samples, blur, max_action)[0]
+    return _SOLVERS[solver](samples, ref_samples, blur, max_action, library)[0]
 
 
 def _divergence_forward(
-    samples: Array, ref_samples: Array, blur: float, max_action: float, solver: Solver
+    samples: Array, ref_samples: Array, blur: float, max_action: float, solver: Solver, library: LibrarySettings
 ) -> tuple[Array, Array]:
-    return _SOLVERS[solver](samples, ref_samples, blur, max_action)
+    return _SOLVERS[solver](samples, ref_samples, blur, max_action, library)
 
 
 def _divergence_backward(
-    blur: float, max_action: float, solver: Solver, gradient: Array, cotangents: Array
+    blur: float, max_action: float, solver: Solver, library: LibrarySettings, gradient: Array, cotangents: Array
 ) -> tuple[Array, Array]:
     return cotangents[:, None, None] * gradient, jnp.zeros_like(gradient)
 
@@ -188,4 +195,14 @@ def _check_one_shape(function: str, axes: str, ndim: int, **arrays: Array) -> No
         raise BadInput(f"{function} needs arrays of one shape {axes}, got {shapes}.")
 
 
-_SOLVERS = {"fused": fused_divergence, "library": library_divergence, "exact": _assignment}
+def _without_settings(solver: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[Array, Array]]:
+    """A solver of pogo's own, which a library's settings say nothing to."""
+    return lambda samples, ref_samples, blur, max_action, _: solver(samples, ref_samples, blur, max_action)
+
+
+_SOLVERS = {
+    "fused": _without_settings(fused_divergence),
+    "library": _without_settings(library_divergence),
+    "exact": _without_settings(_assignment),
+    "ott": plain_divergence,
+}

@@ -1,4 +1,7 @@
-"""The Sinkhorn divergence by OTT, set to converge. Twin: pogo/torch_backend/libraries.py, by GeomLoss."""
+"""The Sinkhorn divergence by OTT, set to converge or as published.
+
+Twin: pogo/torch_backend/libraries.py, by GeomLoss.
+"""
 
 import functools
 import math
@@ -7,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pogo.core.w2 import SinkhornSchedule, library_decay, sinkhorn_schedule
+from pogo.core.w2 import LibrarySettings, SinkhornSchedule, library_decay, sinkhorn_schedule
 from pogo.jax_backend.sinkhorn import absorb, divergence, dual_shares_and_plan
 
 _UPDATES_AT_EPSILON = 2000
@@ -25,6 +28,26 @@ def library_divergence(samples: Array, ref_samples: Array, blur: float, max_acti
     """
     schedule = sinkhorn_schedule(samples.shape[1], samples.shape[2], blur, max_action)
     return divergence(samples, ref_samples, schedule, _transport, _self_transport)
+
+
+@functools.partial(jax.jit, static_argnames=("blur", "max_action", "settings"))
+def plain_divergence(
+    samples: Array, ref_samples: Array, blur: float, max_action: float, settings: LibrarySettings
+) -> tuple[Array, Array]:
+    """The same as the library gives it by itself, [B], and its own gradient, [B, K, A]; not converged.
+
+    It is `sinkhorn_divergence(PointCloud, x, y, epsilon=...)` at OTT's default threshold and iterations.
+    """
+    from ott.geometry.epsilon_scheduler import Epsilon
+    from ott.geometry.pointcloud import PointCloud
+    from ott.tools.sinkhorn_divergence import sinkhorn_divergence
+
+    epsilon = Epsilon(2 * (blur * max_action) ** 2, init=settings.epsilon_init, decay=settings.epsilon_decay)
+
+    def of_state(points: Array, ref_points: Array) -> Array:
+        return sinkhorn_divergence(PointCloud, points, ref_points, epsilon=epsilon)[0]
+
+    return jax.vmap(jax.value_and_grad(of_state))(samples, ref_samples)
 
 
 def _transport(costs: Array, schedule: SinkhornSchedule) -> tuple[Array, Array]:

@@ -151,17 +151,20 @@ class Actor(ABC):
     def _mean_std_forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         config = self.config
         outputs = self._network(observations)
-        if config.log_std == "free":
-            log_std = clip(self.params["log_std"], config.log_std_min, config.log_std_max)
-            return outputs, log_std.exp().expand_as(outputs)
         if config.log_std == "fixed":
             return outputs, torch.full_like(outputs, math.exp(config.log_std_init))
-        mean, raw = outputs.chunk(2, dim=-1)
-        if config.std == "softplus":
-            return mean, softplus(raw) + 0.01
-        if config.log_std_affine:
-            raw = self.params["log_std_multiplier"] * raw + self.params["log_std_offset"]
-        return mean, clip(raw, config.log_std_min, config.log_std_max).exp()
+        if config.log_std == "free":
+            return outputs, self._std_of(self.params["log_std"]).expand_as(outputs)
+        mean, log_std = outputs.chunk(2, dim=-1)
+        if config.log_std_affine and config.std == "exp":
+            log_std = self.params["log_std_multiplier"] * log_std + self.params["log_std_offset"]
+        return mean, self._std_of(log_std)
+
+    def _std_of(self, log_std: Tensor) -> Tensor:
+        """The standard deviation that a trained log_std stands for; under `std=softplus` it is no logarithm."""
+        if self.config.std == "softplus":
+            return softplus(log_std) + self.config.std_floor
+        return clip(log_std, self.config.log_std_min, self.config.log_std_max).exp()
 
 
 class GaussianMLP(Actor):
@@ -263,7 +266,9 @@ class TanhGaussianMLP(Actor):
     def _log_slope(self, pre_tanh: Tensor, density: str) -> Tensor:
         """Sum over action dimensions of log |da/dx|, [B]. The epsilon form is of a unit box, as the originals'."""
         if density == "epsilon":
-            return torch.log(1.0 - torch.square(torch.tanh(pre_tanh)) + _TANH_EPSILON).sum(dim=-1)
+            # 1 - tanh^2 by the exponential: in float32 the difference has lost its digits by |x| = 6.
+            decay = torch.exp(-2.0 * pre_tanh.abs())
+            return torch.log(4.0 * decay / torch.square(1.0 + decay) + _TANH_EPSILON).sum(dim=-1)
         # log(1 - tanh(x)^2) without cancellation: 2 (log 2 - x - softplus(-2 x)).
         log_slope = 2.0 * (math.log(2.0) - pre_tanh - softplus(-2.0 * pre_tanh))
         return (log_slope + math.log(self.config.max_action)).sum(dim=-1)

@@ -1,5 +1,6 @@
 """Squared W2 distances between actors in torch, state by state. Twin: pogo/jax_backend/distances.py."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,8 @@ import torch
 from torch import Tensor
 
 from pogo.core.errors import BadInput
-from pogo.core.w2 import MAX_PERMUTED_SAMPLES, Solver, check_divergence, check_samples
-from pogo.torch_backend.libraries import library_divergence
+from pogo.core.w2 import MAX_PERMUTED_SAMPLES, LibrarySettings, Solver, check_divergence, check_samples
+from pogo.torch_backend.libraries import library_divergence, plain_divergence
 from pogo.torch_backend.sinkhorn import best_assignment, fused_divergence
 
 
@@ -102,6 +103,7 @@ def sinkhorn_divergence(
     solver: Solver = "fused",
     name: str = "actor",
     ref_name: str = "reference actor",
+    library: LibrarySettings | None = None,
 ) -> Tensor:
     """Debiased Sinkhorn divergence between two clouds of samples, state by state.
 
@@ -114,10 +116,11 @@ def sinkhorn_divergence(
         ref_samples: reference actor's samples, [B, K, A]; no gradient flows into them.
         blur: in units of max_action.
         max_action: bound of the action box.
-        solver: `fused` (pogo's own), `library` (GeomLoss here, OTT in JAX), or `exact` (the W2^2 of the samples
-            themselves, by assignment: e = 0).
+        solver: `fused` (pogo's own), `library` (GeomLoss here, OTT in JAX), `exact` (the W2^2 of the samples
+            themselves, by assignment: e = 0), or `geomloss`, as it is published and not converged.
         name: what errors call the current actor.
         ref_name: what errors call the reference actor.
+        library: what `geomloss` is told; none: its defaults.
 
     Returns:
         [B], in action units squared: no root taken, not averaged over the batch.
@@ -135,8 +138,10 @@ def sinkhorn_divergence(
         ref_name,
     )
     check_divergence(blur, max_action, solver)
+    if solver not in _SOLVERS:
+        raise BadInput(f"w2.solver={solver} is not of this backend, which has {', '.join(sorted(_SOLVERS))}.")
     check_exact(solver, samples.shape[1], samples.device.type, name, ref_name)
-    return _Divergence.apply(samples, ref_samples.detach(), blur, max_action, solver)
+    return _Divergence.apply(samples, ref_samples.detach(), blur, max_action, solver, library or LibrarySettings())
 
 
 def check_exact(solver: Solver, num_samples: int, device_type: str, name: str, ref_name: str) -> None:
@@ -157,9 +162,15 @@ class _Divergence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, samples: Tensor, ref_samples: Tensor, blur: float, max_action: float, solver: Solver
+        ctx: Any,
+        samples: Tensor,
+        ref_samples: Tensor,
+        blur: float,
+        max_action: float,
+        solver: Solver,
+        library: LibrarySettings,
     ) -> Tensor:
-        values, gradient = _SOLVERS[solver](samples, ref_samples, blur, max_action)
+        values, gradient = _SOLVERS[solver](samples, ref_samples, blur, max_action, library)
         ctx.save_for_backward(gradient)
         return values
 
@@ -167,9 +178,9 @@ class _Divergence(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - the decorator hides parameter names
         ctx: Any, *cotangents: Tensor
-    ) -> tuple[Tensor, None, None, None, None]:
+    ) -> tuple[Tensor, None, None, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return cotangents[0][:, None, None] * gradient, None, None, None, None
+        return cotangents[0][:, None, None] * gradient, None, None, None, None, None
 
 
 def _assignment(samples: Tensor, ref_samples: Tensor, blur: float, max_action: float) -> tuple[Tensor, Tensor]:
@@ -197,4 +208,14 @@ def _check_one_shape(function: str, axes: str, ndim: int, **arrays: Tensor) -> N
         raise BadInput(f"{function} needs arrays of one shape {axes}, got {shapes}.")
 
 
-_SOLVERS = {"fused": fused_divergence, "library": library_divergence, "exact": _assignment}
+def _without_settings(solver: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """A solver of pogo's own, which a library's settings say nothing to."""
+    return lambda samples, ref_samples, blur, max_action, _: solver(samples, ref_samples, blur, max_action)
+
+
+_SOLVERS = {
+    "fused": _without_settings(fused_divergence),
+    "library": _without_settings(library_divergence),
+    "exact": _without_settings(_assignment),
+    "geomloss": plain_divergence,
+}

@@ -27,6 +27,7 @@ from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.cuda_graphs import GraphedSteps
 from pogo.torch_backend.distances import check_exact
+from pogo.torch_backend.libraries import check_library
 from pogo.torch_backend.memory import keep_freed_memory
 from pogo.torch_backend.replay_buffer import ReplayBuffer
 from pogo.torch_backend.state import state_from_arrays, state_to_arrays
@@ -73,6 +74,7 @@ def make_learner(
         if w2_method(spec.actors[index], spec.actors[index - 1]) == "sinkhorn":
             names = actor_name(index), actor_name(index - 1)
             check_exact(spec.w2.solver, spec.w2.num_samples, found.type, *names)
+            check_library(spec.w2.library)
     return TorchLearner(spec, seed, transitions, found, compile, replay_capacity)
 
 

@@ -1,11 +1,16 @@
-"""The Sinkhorn divergence by GeomLoss, set to converge. Twin: pogo/jax_backend/libraries.py, by OTT."""
+"""The Sinkhorn divergence by GeomLoss, set to converge or as published.
 
+Twin: pogo/jax_backend/libraries.py, by OTT.
+"""
+
+import importlib.util
 import math
 
 import torch
 from torch import Tensor
 
-from pogo.core.w2 import library_decay
+from pogo.core.errors import BadInput
+from pogo.core.w2 import LibrarySettings, library_decay
 
 
 def library_divergence(samples: Tensor, ref_samples: Tensor, blur: float, max_action: float) -> tuple[Tensor, Tensor]:
@@ -33,6 +38,39 @@ def library_divergence(samples: Tensor, ref_samples: Tensor, blur: float, max_ac
         values = 2 * loss(points, ref_samples.detach().double())
         (gradient,) = torch.autograd.grad(values.sum(), points)
     return values.detach().to(samples.dtype), gradient.to(samples.dtype)
+
+
+def plain_divergence(
+    samples: Tensor, ref_samples: Tensor, blur: float, max_action: float, settings: LibrarySettings
+) -> tuple[Tensor, Tensor]:
+    """The same as the library gives it by itself, [B], and the gradient of its own graph, [B, K, A]; not converged.
+
+    It is `SamplesLoss("sinkhorn", p=2, blur=blur * max_action, scaling=...)`, doubled: its cost is |x - y|^2 / 2.
+
+    Raises:
+        BadInput: the backend needs KeOps, and it is not installed.
+    """
+    from geomloss import SamplesLoss
+
+    check_library(settings)
+    loss = SamplesLoss("sinkhorn", p=2, blur=blur * max_action, scaling=settings.scaling, backend=settings.backend)
+    with torch.enable_grad():
+        points = samples.detach().requires_grad_()
+        values = 2 * loss(points, ref_samples.detach())
+        (gradient,) = torch.autograd.grad(values.sum(), points)
+    return values.detach(), gradient
+
+
+def check_library(settings: LibrarySettings) -> None:
+    """Refuse settings that need a package which is not there.
+
+    Raises:
+        BadInput: GeomLoss's `online` backend without KeOps.
+    """
+    if settings.backend == "online" and importlib.util.find_spec("pykeops") is None:
+        raise BadInput(
+            "w2.backend=online needs KeOps, not installed here: pip install pykeops, or w2.backend=tensorized."
+        )
 
 
 def _half_squared_distances(points: Tensor, ref_points: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ CHANGES: dict[str, Any] = {
     "log_std_multiplier_init": 2.0,
     "log_std_offset_init": -2.0,
     "std": "softplus",
+    "std_floor": 0.1,
     "density": "epsilon",
 }
 

@@ -45,6 +45,12 @@ def test_defaults():
         ({"blur": math.nan}, "w2.blur=nan"),
         ({"blur": "wide"}, "w2.blur=wide is not a number"),
         ({"exact_points": "yes"}, "w2.exact_points=yes"),
+        ({"scaling": 0.9}, "w2.scaling=0.9 is read by w2.solver=geomloss alone, and this is fused; drop it."),
+        ({"solver": "geomloss", "scaling": 1.0}, "w2.scaling=1.0 is no ratio"),
+        ({"solver": "geomloss", "backend": "onlin"}, "w2.backend=onlin is unknown. Did you mean 'online'?"),
+        ({"solver": "geomloss", "epsilon_decay": 0.5}, "w2.epsilon_decay=0.5 is read by w2.solver=ott alone"),
+        ({"solver": "ott", "epsilon_init": 0.5}, "w2.epsilon_init=0.5: cooling begins"),
+        ({"solver": "ott", "epsilon_decay": math.nan}, "w2.epsilon_decay=nan is no ratio"),
     ],
 )
 def test_bad_settings_are_named_in_one_line(setting, says):
@@ -81,7 +87,7 @@ def test_comparable_clouds_pass():
 
 
 @pytest.mark.parametrize(
-    "arguments", [(0.0, 1.0, "fused"), (0.05, math.nan, "fused"), (math.inf, 1.0, "fused"), (0.05, 1.0, "ott")]
+    "arguments", [(0.0, 1.0, "fused"), (0.05, math.nan, "fused"), (math.inf, 1.0, "fused"), (0.05, 1.0, "emd")]
 )
 def test_a_divergence_needs_lengths_and_a_known_solver(arguments):
     with pytest.raises(BadInput):

@@ -30,7 +30,15 @@ from pogo.core.group import GroupOfOne, LearnerGroup
 from pogo.core.interface import Learner, TrainSpec
 from pogo.core.online.replay import check_memory
 from pogo.core.online.warm_start import SourceRun, read_source
-from pogo.core.registry import ONLINE_ALGORITHMS, SEED_GROUPS, check_backend, check_name, load_algorithm, load_backend
+from pogo.core.registry import (
+    LIBRARY_SOLVERS,
+    ONLINE_ALGORITHMS,
+    SEED_GROUPS,
+    check_backend,
+    check_name,
+    load_algorithm,
+    load_backend,
+)
 from pogo.core.w2 import W2Config
 
 RESUME_MODES = ("auto", "never", "must")
@@ -211,6 +219,12 @@ def check_settings(asked: Mapping[str, Any], to_run: bool = True) -> Settings:
     spec = spec_of_run(resolved, 0, 0)
     if to_run:
         check_backend(resolved["backend"]["name"])
+    owner = LIBRARY_SOLVERS.get(spec.w2.solver, resolved["backend"]["name"])
+    if owner != resolved["backend"]["name"]:
+        raise BadInput(
+            f"w2.solver={spec.w2.solver} is a library of backend={owner}; use that, or w2.solver=fused, which "
+            "both have."
+        )
     _check_num_seeds(resolved)
     config = DatasetConfig(**resolved["dataset"])
     check_config(config)

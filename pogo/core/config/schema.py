@@ -104,6 +104,10 @@ class W2Section:
     num_samples: int = 4
     blur: float = 0.05
     exact_points: bool = False
+    scaling: float = 0.5
+    backend: str = "tensorized"
+    epsilon_init: float = 1.0
+    epsilon_decay: float = 1.0
 
 
 @dataclass
