@@ -1,0 +1,121 @@
+"""Draws the figures of the documentation from run folders; docs/learning.md has the commands that made the runs.
+
+python docs/figures/draw.py runs
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from pogo.core.runs.stored_run import StoredRun
+
+mpl.use("svg")
+
+HERE = Path(__file__).resolve().parent
+DATASET = "pendulum-medium-replay"
+COLOURS = ("#4c566a", "#d08770", "#5e81ac")  # of actors 0, 1, 2
+GREY = "#8a8a8a"
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "svg.fonttype": "path",  # text as outlines: a page shows it alike everywhere
+    "svg.hashsalt": "pogo",  # the same runs give the same file
+}
+
+
+def lines(path: Path) -> list[dict]:
+    """The records of a run's `train.jsonl` or `eval.jsonl`."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def draw_learning(root: Path, algorithms: list[str], path: Path) -> None:
+    """Deterministic return of every actor against updates, a panel per algorithm: each seed thin, their mean thick."""
+    figure, panels = plt.subplots(1, len(algorithms), figsize=(8.4, 3.3), sharey=True, layout="constrained")
+    for axes, algorithm in zip(panels, algorithms, strict=True):
+        runs = sorted((root / DATASET / f"{algorithm}_jax" / "w2_10_10").glob("seed_*"))
+        for actor, colour in enumerate(COLOURS):
+            curves = []
+            for run in runs:
+                records = lines(run / "eval.jsonl")
+                updates = [record["update"] for record in records]
+                curves.append([record["actors"][actor]["deterministic"]["return_mean"] for record in records])
+                axes.plot(updates, curves[-1], color=colour, linewidth=0.6, alpha=0.5)
+            axes.plot(updates, np.mean(curves, axis=0), color=colour, linewidth=2, label=f"actor {actor}")
+        summary = json.loads((runs[0] / "summary.json").read_text())
+        _mark(axes, summary["behaviour"]["return_mean"], "behaviour (mean of the data)")
+        references = StoredRun(runs[0], device="cpu").reference_returns
+        if references is not None:
+            _mark(axes, references[1], "expert")
+        axes.set_title(f"{algorithm.upper()}, {len(runs)} seeds")
+        axes.set_xlabel("updates")
+    panels[0].set_ylabel("return, deterministic mode")
+    panels[-1].legend(loc="lower right", frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def draw_chain(runs: dict[str, Path], path: Path) -> None:
+    """What the actors of a chain do in one row of states, and how far each is from the one before it, per weight."""
+    figure, panels = plt.subplots(2, len(runs), figsize=(8.4, 5.2), sharey="row", layout="constrained")
+    for (title, folder), (above, below) in zip(runs.items(), panels.T, strict=True):
+        _draw_policies(above, StoredRun(folder, device="cpu"))
+        above.set_title(title)
+        for actor in (1, 2):
+            records = lines(folder / "train.jsonl")
+            updates = [record["update"] for record in records]
+            moved = np.sqrt([record[f"actor_{actor}/w2_squared"] for record in records])
+            below.plot(updates, moved, color=COLOURS[actor], label=f"actor {actor} from actor {actor - 1}")
+        below.set_yscale("log")
+        below.set_xlabel("updates")
+    panels[0, 0].set_ylabel("torque")
+    panels[1, 0].set_ylabel("W2 distance, in largest torques")
+    panels[0, 0].legend(loc="lower left", frameon=False)
+    panels[1, 0].legend(loc="lower right", frameon=False)
+    for axes in panels[1]:
+        axes.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
+        axes.minorticks_off()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def _draw_policies(axes: Axes, run: StoredRun) -> None:
+    degrees = np.linspace(-180, 180, 121)
+    radians = np.radians(degrees)
+    observations = np.stack([np.cos(radians), np.sin(radians), np.zeros_like(radians)], axis=1).astype(np.float32)
+    seen = run.normalisation.observations(observations)
+    for actor, colour in enumerate(COLOURS):
+        noise = np.ones((len(degrees), run.spec.action_size), dtype=np.float32)
+        middle, high, low = (
+            run.normalisation.environment_actions(run.learner.act(seen, actor, drawn))[:, 0]
+            for drawn in (None, noise, -noise)
+        )
+        axes.plot(degrees, middle, color=colour, linewidth=1.6, label=f"actor {actor}")
+        axes.fill_between(degrees, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_xlabel("angle from upright, degrees, at rest")
+    axes.set_xticks([-180, -90, 0, 90, 180])
+
+
+def _mark(axes: Axes, height: float, label: str) -> None:
+    axes.axhline(height, color=GREY, linewidth=1, linestyle="--")
+    axes.annotate(label, (0.02, height), xycoords=("axes fraction", "data"), va="bottom", color=GREY, fontsize=8)
+
+
+def main() -> None:
+    """Read the runs below a folder, write the figures beside this file."""
+    parser = argparse.ArgumentParser(description="Draw the figures of the documentation from run folders.")
+    parser.add_argument("runs", type=Path, help="the folder that run.root named")
+    root = parser.parse_args().runs
+    plt.rcParams.update(STYLE)
+    draw_learning(root, ["iql", "awac"], HERE / "learning.svg")
+    iql = root / DATASET / "iql_jax"
+    chains = {f"weights [{w}, {w}]": iql / f"w2_{w}_{w}" / "seed_0" for w in (10, 100)}
+    draw_chain(chains, HERE / "chain.svg")
+
+
+if __name__ == "__main__":
+    main()
