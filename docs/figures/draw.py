@@ -102,7 +102,9 @@ def _draw_policies(axes: Axes, run: StoredRun) -> None:
 
 def _mark(axes: Axes, height: float, label: str) -> None:
     axes.axhline(height, color=GREY, linewidth=1, linestyle="--")
-    axes.annotate(label, (0.02, height), xycoords=("axes fraction", "data"), va="bottom", color=GREY, fontsize=8)
+    axes.annotate(
+        label, (0.99, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY, fontsize=8
+    )
 
 
 def main() -> None:
