@@ -6,11 +6,13 @@ python docs/figures/draw.py runs
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from pogo.core.runs.stored_run import StoredRun
 
@@ -20,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 DATASET = "pendulum-medium-replay"
 COLOURS = ("#4c566a", "#d08770", "#5e81ac")  # of actors 0, 1, 2
 GREY = "#8a8a8a"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.facecolor": "white",
@@ -30,39 +32,45 @@ STYLE = {
 }
 
 
-def lines(path: Path) -> list[dict]:
+def lines(path: Path) -> list[dict[str, Any]]:
     """The records of a run's `train.jsonl` or `eval.jsonl`."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def draw_learning(root: Path, algorithms: list[str], path: Path) -> None:
-    """Deterministic return of every actor against updates, a panel per algorithm: each seed thin, their mean thick."""
-    figure, panels = plt.subplots(1, len(algorithms), figsize=(8.4, 3.3), sharey=True, layout="constrained")
-    for axes, algorithm in zip(panels, algorithms, strict=True):
-        runs = sorted((root / DATASET / f"{algorithm}_jax" / "w2_10_10").glob("seed_*"))
+def learning_figure(studies: dict[str, list[Path]]) -> Figure:
+    """Deterministic return of every actor against updates, a panel per study: each seed thin, their mean thick.
+
+    Args:
+        studies: run folders by the panel's title, one folder per seed, with evaluations at equal updates.
+    """
+    figure, panels = plt.subplots(1, len(studies), figsize=(8.4, 3.3), sharey=True, squeeze=False, layout="constrained")
+    for axes, (title, runs) in zip(panels[0], studies.items(), strict=True):
+        records = [lines(run / "eval.jsonl") for run in runs]
+        updates = [record["update"] for record in records[0]]
         for actor, colour in enumerate(COLOURS):
-            curves = []
-            for run in runs:
-                records = lines(run / "eval.jsonl")
-                updates = [record["update"] for record in records]
-                curves.append([record["actors"][actor]["deterministic"]["return_mean"] for record in records])
-                axes.plot(updates, curves[-1], color=colour, linewidth=0.6, alpha=0.5)
+            curves = [[found["actors"][actor]["deterministic"]["return_mean"] for found in run] for run in records]
+            for curve in curves:
+                axes.plot(updates, curve, color=colour, linewidth=0.6, alpha=0.5)
             axes.plot(updates, np.mean(curves, axis=0), color=colour, linewidth=2, label=f"actor {actor}")
         summary = json.loads((runs[0] / "summary.json").read_text())
         _mark(axes, summary["behaviour"]["return_mean"], "behaviour (mean of the data)")
         references = StoredRun(runs[0], device="cpu").reference_returns
         if references is not None:
             _mark(axes, references[1], "expert")
-        axes.set_title(f"{algorithm.upper()}, {len(runs)} seeds")
+        axes.set_title(f"{title}, {len(runs)} seeds")
         axes.set_xlabel("updates")
-    panels[0].set_ylabel("return, deterministic mode")
-    panels[-1].legend(loc="lower right", frameon=False)
-    figure.savefig(path, metadata={"Date": None})
+    panels[0, 0].set_ylabel("return, deterministic mode")
+    panels[0, -1].legend(loc="lower right", frameon=False)
+    return figure
 
 
-def draw_chain(runs: dict[str, Path], path: Path) -> None:
-    """What the actors of a chain do in one row of states, and how far each is from the one before it, per weight."""
-    figure, panels = plt.subplots(2, len(runs), figsize=(8.4, 5.2), sharey="row", layout="constrained")
+def chain_figure(runs: dict[str, Path]) -> Figure:
+    """What the actors of a chain do in one row of Pendulum's states, and how far each is from the one before it.
+
+    Args:
+        runs: run folders of three gaussian actors by the column's title.
+    """
+    figure, panels = plt.subplots(2, len(runs), figsize=(8.4, 5.2), sharey="row", squeeze=False, layout="constrained")
     for (title, folder), (above, below) in zip(runs.items(), panels.T, strict=True):
         _draw_policies(above, StoredRun(folder, device="cpu"))
         above.set_title(title)
@@ -80,7 +88,7 @@ def draw_chain(runs: dict[str, Path], path: Path) -> None:
     for axes in panels[1]:
         axes.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
         axes.minorticks_off()
-    figure.savefig(path, metadata={"Date": None})
+    return figure
 
 
 def _draw_policies(axes: Axes, run: StoredRun) -> None:
@@ -113,10 +121,11 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="the folder that run.root named")
     root = parser.parse_args().runs
     plt.rcParams.update(STYLE)
-    draw_learning(root, ["iql", "awac"], HERE / "learning.svg")
-    iql = root / DATASET / "iql_jax"
-    chains = {f"weights [{w}, {w}]": iql / f"w2_{w}_{w}" / "seed_0" for w in (10, 100)}
-    draw_chain(chains, HERE / "chain.svg")
+    runs = {name: root / DATASET / f"{name}_jax" for name in ("iql", "awac")}
+    studies = {name.upper(): sorted((folder / "w2_10_10").glob("seed_*")) for name, folder in runs.items()}
+    chains = {f"weights [{w}, {w}]": runs["iql"] / f"w2_{w}_{w}" / "seed_0" for w in (10, 100)}
+    for name, figure in (("learning", learning_figure(studies)), ("chain", chain_figure(chains))):
+        figure.savefig(HERE / f"{name}.svg", metadata={"Date": None})  # no date: the same runs give the same file
 
 
 if __name__ == "__main__":
