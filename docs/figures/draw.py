@@ -1,0 +1,132 @@
+"""Draws the figures of the documentation from run folders; docs/learning.md has the commands that made the runs.
+
+python docs/figures/draw.py runs
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pogo.core.runs.stored_run import StoredRun
+
+mpl.use("svg")
+
+HERE = Path(__file__).resolve().parent
+DATASET = "pendulum-medium-replay"
+COLOURS = ("#4c566a", "#d08770", "#5e81ac")  # of actors 0, 1, 2
+GREY = "#8a8a8a"
+STYLE: dict[Any, Any] = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "svg.fonttype": "path",  # text as outlines: a page shows it alike everywhere
+    "svg.hashsalt": "pogo",  # the same runs give the same file
+}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a run's `train.jsonl` or `eval.jsonl`."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def learning_figure(studies: dict[str, list[Path]]) -> Figure:
+    """Deterministic return of every actor against updates, a panel per study: each seed thin, their mean thick.
+
+    Args:
+        studies: run folders by the panel's title, one folder per seed, with evaluations at equal updates.
+    """
+    figure, panels = plt.subplots(1, len(studies), figsize=(8.4, 3.3), sharey=True, squeeze=False, layout="constrained")
+    for axes, (title, runs) in zip(panels[0], studies.items(), strict=True):
+        records = [lines(run / "eval.jsonl") for run in runs]
+        updates = [record["update"] for record in records[0]]
+        for actor, colour in enumerate(COLOURS):
+            curves = [[found["actors"][actor]["deterministic"]["return_mean"] for found in run] for run in records]
+            for curve in curves:
+                axes.plot(updates, curve, color=colour, linewidth=0.6, alpha=0.5)
+            axes.plot(updates, np.mean(curves, axis=0), color=colour, linewidth=2, label=f"actor {actor}")
+        summary = json.loads((runs[0] / "summary.json").read_text())
+        _mark(axes, summary["behaviour"]["return_mean"], "behaviour (mean of the data)")
+        references = StoredRun(runs[0], device="cpu").reference_returns
+        if references is not None:
+            _mark(axes, references[1], "expert")
+        axes.set_title(f"{title}, {len(runs)} seeds")
+        axes.set_xlabel("updates")
+    panels[0, 0].set_ylabel("return, deterministic mode")
+    panels[0, -1].legend(loc="lower right", frameon=False)
+    return figure
+
+
+def chain_figure(runs: dict[str, Path]) -> Figure:
+    """What the actors of a chain do in one row of Pendulum's states, and how far each is from the one before it.
+
+    Args:
+        runs: run folders of three gaussian actors by the column's title.
+    """
+    figure, panels = plt.subplots(2, len(runs), figsize=(8.4, 5.2), sharey="row", squeeze=False, layout="constrained")
+    for (title, folder), (above, below) in zip(runs.items(), panels.T, strict=True):
+        _draw_policies(above, StoredRun(folder, device="cpu"))
+        above.set_title(title)
+        for actor in (1, 2):
+            records = lines(folder / "train.jsonl")
+            updates = [record["update"] for record in records]
+            moved = np.sqrt([record[f"actor_{actor}/w2_squared"] for record in records])
+            below.plot(updates, moved, color=COLOURS[actor], label=f"actor {actor} from actor {actor - 1}")
+        below.set_yscale("log")
+        below.set_xlabel("updates")
+    panels[0, 0].set_ylabel("torque")
+    panels[1, 0].set_ylabel("W2 distance, in largest torques")
+    panels[0, 0].legend(loc="lower left", frameon=False)
+    panels[1, 0].legend(loc="lower right", frameon=False)
+    for axes in panels[1]:
+        axes.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
+        axes.minorticks_off()
+    return figure
+
+
+def _draw_policies(axes: Axes, run: StoredRun) -> None:
+    degrees = np.linspace(-180, 180, 121)
+    radians = np.radians(degrees)
+    observations = np.stack([np.cos(radians), np.sin(radians), np.zeros_like(radians)], axis=1).astype(np.float32)
+    seen = run.normalisation.observations(observations)
+    for actor, colour in enumerate(COLOURS):
+        noise = np.ones((len(degrees), run.spec.action_size), dtype=np.float32)
+        middle, high, low = (
+            run.normalisation.environment_actions(run.learner.act(seen, actor, drawn))[:, 0]
+            for drawn in (None, noise, -noise)
+        )
+        axes.plot(degrees, middle, color=colour, linewidth=1.6, label=f"actor {actor}")
+        axes.fill_between(degrees, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_xlabel("angle from upright, degrees, at rest")
+    axes.set_xticks([-180, -90, 0, 90, 180])
+
+
+def _mark(axes: Axes, height: float, label: str) -> None:
+    axes.axhline(height, color=GREY, linewidth=1, linestyle="--")
+    axes.annotate(
+        label, (0.99, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY, fontsize=8
+    )
+
+
+def main() -> None:
+    """Read the runs below a folder, write the figures beside this file."""
+    parser = argparse.ArgumentParser(description="Draw the figures of the documentation from run folders.")
+    parser.add_argument("runs", type=Path, help="the folder that run.root named")
+    root = parser.parse_args().runs
+    plt.rcParams.update(STYLE)
+    runs = {name: root / DATASET / f"{name}_jax" for name in ("iql", "awac")}
+    studies = {name.upper(): sorted((folder / "w2_10_10").glob("seed_*")) for name, folder in runs.items()}
+    chains = {f"weights [{w}, {w}]": runs["iql"] / f"w2_{w}_{w}" / "seed_0" for w in (10, 100)}
+    for name, figure in (("learning", learning_figure(studies)), ("chain", chain_figure(chains))):
+        figure.savefig(HERE / f"{name}.svg", metadata={"Date": None})  # no date: the same runs give the same file
+
+
+if __name__ == "__main__":
+    main()

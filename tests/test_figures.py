@@ -1,0 +1,60 @@
+"""The figures of the documentation show what the run folders hold."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from pogo.core.runs.stored_run import StoredRun
+from tests.run_helpers import REPOSITORY, arguments, train
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def draw() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("draw", REPOSITORY / "docs" / "figures" / "draw.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folders = [tmp_path_factory.mktemp("seed") / str(seed) for seed in (0, 1)]
+    for seed, folder in enumerate(folders):
+        train(*arguments(folder, seed=seed, train__updates=4, eval__every=2, log__every=2)).assert_code(0)
+    return folders
+
+
+def test_learning_curves_are_the_evaluations_and_their_mean(draw: ModuleType, runs: list[Path]) -> None:
+    axes = draw.learning_figure({"IQL": runs}).axes[0]
+    evaluations = [[json.loads(line) for line in (run / "eval.jsonl").read_text().splitlines()] for run in runs]
+    for actor in range(3):
+        curves = [[found["actors"][actor]["deterministic"]["return_mean"] for found in run] for run in evaluations]
+        drawn = axes.lines[3 * actor : 3 * actor + 3]  # two seeds, then their mean
+        for line, wanted in zip(drawn, [*curves, np.mean(curves, axis=0)], strict=True):
+            np.testing.assert_array_equal(line.get_xdata(), [2, 4])
+            np.testing.assert_allclose(line.get_ydata(), wanted)
+    behaviour, expert = (line.get_ydata()[0] for line in axes.lines[9:])
+    assert behaviour == pytest.approx(-802.5, abs=0.1)
+    assert expert == pytest.approx(-131.8, abs=0.1)
+
+
+def test_a_chain_is_drawn_as_it_acts_and_as_far_as_it_logs(draw: ModuleType, runs: list[Path]) -> None:
+    above, below = draw.chain_figure({"weights [10, 10]": runs[0]}).axes
+    run = StoredRun(runs[0], device="cpu")
+    hanging = run.normalisation.observations(np.array([[-1.0, 0.0, 0.0]], dtype=np.float32))
+    logged = [json.loads(line) for line in (runs[0] / "train.jsonl").read_text().splitlines()]
+    for actor in range(3):
+        torque = run.normalisation.environment_actions(run.learner.act(hanging, actor))[0, 0]
+        assert above.lines[actor].get_ydata()[0] == pytest.approx(torque, rel=1e-4, abs=1e-6)
+    for actor in (1, 2):
+        wanted = [record[f"actor_{actor}/w2_squared"] ** 0.5 for record in logged]
+        np.testing.assert_allclose(below.lines[actor - 1].get_ydata(), wanted)
