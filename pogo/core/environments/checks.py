@@ -1,5 +1,6 @@
 """What an environment may give: one set of checks, and of words, for whoever steps it."""
 
+import math
 import traceback
 from dataclasses import dataclass
 from typing import Any
@@ -70,8 +71,8 @@ class CheckedEnvironment(gymnasium.Wrapper):
         return (
             self._observation(observation),
             _reward(reward),
-            _flag("terminated", terminated),
-            _flag("truncated", truncated),
+            terminated if type(terminated) is bool else _flag("terminated", terminated),
+            truncated if type(truncated) is bool else _flag("truncated", truncated),
             info,
         )
 
@@ -117,21 +118,20 @@ def _of_wrong_number(found: np.ndarray) -> str:
 
 
 def _reward(given: Any) -> float:
-    if type(given) is not float:
+    if not isinstance(given, float):  # as numpy's float64 is
         found = _as_array("a reward", given)
         if found.shape != ():
             raise EnvironmentFault(f"gave a reward of shape {found.shape}, one number is needed")
         if found.dtype.kind not in _NUMBERS:
             raise EnvironmentFault(f"gave a reward of type {type(given).__name__}, one number is needed")
-        given = float(found)
-    if not -np.inf < given < np.inf:
+        given = found
+    given = float(given)
+    if not math.isfinite(given):
         raise EnvironmentFault("gave a reward that is not finite")
     return given
 
 
 def _flag(name: str, given: Any) -> bool:
-    if type(given) is bool:
-        return given
     found = _as_array(name, given)
     if found.shape != () or found.dtype.kind != "b":
         shape = f"of shape {found.shape}" if found.shape != () else f"of type {type(given).__name__}"
