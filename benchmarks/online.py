@@ -40,7 +40,7 @@ from benchmarks.train import MATRIX_PRODUCTS, MATRIX_SIZE, NO_CACHES, THREAD_VAR
 from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environments.spec import environment_spec, make_environment
-from pogo.core.errors import EXIT_DONE, BadInput
+from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
 from pogo.core.registry import BACKENDS, check_backend
 from pogo.core.runs.evaluation import Evaluator
 
@@ -144,6 +144,8 @@ def learn_with_sb3(settings: Settings) -> Run:
             model.learn(end - start, reset_num_timesteps=False)  # goes on, also inside an episode
             speeds[end] = (end - start) / (time.perf_counter() - clock)
             found = evaluator.evaluate(act, settings.seed, end)[0].deterministic
+            if found is None:
+                raise RunFailed(f"{SB3}: the evaluation at step {end} failed.")
             curve[end] = Score(found.return_mean, found.return_std)
             print(f"{SB3}: step {end}: {speeds[end]:.0f} steps/s, {cell(curve[end])}", file=sys.stderr, flush=True)
     return Run(SB3, speeds, {SB3: curve}, 0.0, time.perf_counter() - began)

@@ -58,6 +58,32 @@ class Failing(Counting):
         return super().step(action)
 
 
+class Breaking(gymnasium.Env):
+    """Ends after 6 steps of reward 1; in an episode with an action of 1, breaks in its fourth step as it is told."""
+
+    observation_space = Box(-9, 9, (1,), np.float64)
+    action_space = Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        self.time, self.breaks = 0, False
+        return np.zeros(1), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, Any, bool, bool, dict]:
+        self.time += 1
+        self.breaks |= bool(action[0] == 1)
+        breaks = self.breaks and self.time >= 4
+        if breaks and self.how == "raises":
+            raise ZeroDivisionError("a joint\n is gone")
+        observation = np.full(1, np.nan if breaks and self.how == "observation" else 0.0)
+        rewards = {"reward": np.nan, "array": np.ones(1), "huge": 1e308}
+        reward = rewards.get(self.how, 1.0) if breaks else 1.0
+        return observation, reward, self.time == 6, False, {}
+
+
+gymnasium.register("Breaking-v0", entry_point=Breaking)
 gymnasium.register("Failing-v0", entry_point=Failing, max_episode_steps=LIMIT)
 gymnasium.register("Diverging-v0", entry_point=Diverging, max_episode_steps=LIMIT)
 gymnasium.register("Counting-v0", entry_point=Counting, max_episode_steps=LIMIT)

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pogo.cli import evaluate
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
 from pogo.core.runs.loop import TrainingLoop
@@ -27,6 +29,7 @@ from tests.run_helpers import (
     array_bytes,
     arrays,
     assert_same_run,
+    call,
     fingerprint,
     finish,
     lines,
@@ -588,17 +591,43 @@ gymnasium.register("Failing-v0", entry_point=Failing, max_episode_steps=200)
 
 
 def test_a_failing_evaluation_is_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training goes on past it; where it was the last, the run says so, and the same command makes it again."""
     pytest.importorskip("torch")
     (tmp_path / "failing_pendulum.py").write_text(FAILING)
     monkeypatch.syspath_prepend(tmp_path)
     run_dir = tmp_path / "run"
-    train(*arguments(run_dir, env="failing_pendulum:Failing-v0")).assert_code(0)
+    outcome = train(*arguments(run_dir, env="failing_pendulum:Failing-v0"))
+    outcome.assert_code(1)
     assert [line["update"] for line in lines(run_dir / "train.jsonl")][-1] == UPDATES
-    for line in lines(run_dir / "eval.jsonl"):
-        assert line == {"update": line["update"], "failed": "RuntimeError: the simulator broke"}
+    why = "env=failing_pendulum:Failing-v0 failed: RuntimeError: the simulator broke"
+    first, last = lines(run_dir / "eval.jsonl")
+    assert why in first["failed"]
+    assert last["update"] == UPDATES
+    assert last["failed"].startswith("actor 0 (gaussian), deterministic, at update 40, episode 1 of 1, step 1: env=")
+    assert why in last["failed"]
     found = summary(run_dir)
-    assert found["evaluation_failed"] == "RuntimeError: the simulator broke"
-    assert [actor["deterministic"] for actor in found["actors"]] == [None] * 3
+    assert found["evaluation_failed"] == last["failed"]
+    for actor in found["actors"]:
+        assert actor["deterministic"] is None
+        assert why in actor["failed"]["deterministic"]
     log = (run_dir / "run.log").read_text()
     assert "Traceback" in log
-    assert "evaluation at update 20 failed" in log
+    assert "evaluation at update 20: actor 0" in log
+    (message,) = [line for line in log.splitlines() if "the training is complete and saved" in line]
+    assert why in message
+    assert message.endswith("The same command evaluates again.")
+    assert "done: " not in log
+    told = call(evaluate.main, str(run_dir), "--episodes", "1", "--actor", "0", "--json")
+    told.assert_code(1)
+    assert why in told.output
+    kept, trained = arrays(run_dir), lines(run_dir / "train.jsonl")
+    monkeypatch.setattr(sys.modules["failing_pendulum"].Failing, "steps", -(10**9))  # mended
+    train(*arguments(run_dir, env="failing_pendulum:Failing-v0")).assert_code(0)
+    assert "evaluation_failed" not in summary(run_dir)
+    assert all(actor["deterministic"] is not None and "failed" not in actor for actor in summary(run_dir)["actors"])
+    assert lines(run_dir / "train.jsonl") == trained
+    for name, array in arrays(run_dir).items():
+        np.testing.assert_array_equal(array, kept[name], err_msg=name)
+    found = (run_dir / "eval.jsonl").read_bytes()
+    train(*arguments(run_dir, env="failing_pendulum:Failing-v0")).assert_code(0)  # nothing is left to do
+    assert (run_dir / "eval.jsonl").read_bytes() == found

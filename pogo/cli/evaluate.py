@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +25,10 @@ pogo-eval RUN_DIR: evaluate the actors of a run, from any checkpoint, on either 
   --processes N         that hold the simulators; 0: this one; by the processors here by default
   --json                JSON instead of a table
 
-Exit codes: 0 done, 1 failed while running, 2 bad input.
+Exit codes: 0 done, 1 failed while running (what other actors and modes gave is shown all the same), 2 bad input.
 """
+
+logger = logging.getLogger("pogo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,9 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _evaluate(arguments: Sequence[str]) -> int:
     from pogo.core.config.command_line import parse  # late: --help answers without these
+    from pogo.core.environments.checks import try_out
     from pogo.core.environments.spec import environment_spec
-    from pogo.core.errors import BadInput
+    from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
+    from pogo.core.files.documents import as_json, as_null
     from pogo.core.runs.console import RunConsole
+    from pogo.core.runs.evaluation import failures
     from pogo.core.runs.stored_run import StoredRun
 
     parser = argparse.ArgumentParser("pogo-eval", add_help=False, exit_on_error=False)
@@ -62,6 +68,8 @@ def _evaluate(arguments: Sequence[str]) -> int:
     if options.processes is not None and options.processes < 0:
         raise BadInput(f"--processes {options.processes}: use a whole number of at least 0.")
     env = environment_spec(options.env) if options.env is not None else None
+    if env is not None:
+        try_out(env)
     rows = run.evaluate(options.episodes, options.seed, env, options.actor, options.processes)
     if options.json:
         document = {
@@ -69,11 +77,13 @@ def _evaluate(arguments: Sequence[str]) -> int:
             "backend": run.backend,
             "actors": [row.to_json() for row in rows],
         }
-        print(json.dumps(document, indent=2))
+        print(json.dumps(as_json(document, "results", as_null), indent=2, allow_nan=False))
     else:
         console = RunConsole(run.checkpoint.step, stream=sys.stdout, progress=False)
         console.evaluation_table(run.clock.words(run.checkpoint.step), rows)
-    return 0
+    for fault in failures(rows):
+        logger.error("%s", fault.message)
+    return EXIT_FAILED if failures(rows) else EXIT_DONE
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ Options are key=value; the most used, with their defaults:
   --cfg      print the whole config that these options make, and where each setting comes from; with -m, the runs
   --help     this text          --version     pogo's version
 
-Exit codes: 0 done, 1 failed while running (with -m: some runs did), 2 bad input,
-130 and 143 stopped by a signal after saving.
+Exit codes: 0 done; 1 failed while running (with -m: some runs did), also where all is trained and saved and only the
+last evaluation failed, which the same command makes again; 2 bad input; 130 and 143 stopped by a signal after saving.
 """
 
 

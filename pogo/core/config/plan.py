@@ -22,6 +22,7 @@ from pogo.core.data.sources import (
     dataset_name,
     load_dataset,
 )
+from pogo.core.environments.checks import try_out
 from pogo.core.environments.simulators import default_processes
 from pogo.core.environments.spec import EnvironmentSpec, environment_spec
 from pogo.core.errors import BadInput
@@ -158,6 +159,8 @@ def make_plans(asked: Mapping[str, Any]) -> list[Plan]:
         dataset = load_dataset(config, preprocessing, resolved["env"])
     if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != NO_ENVIRONMENT:
         raise BadInput(f"dataset {name} names no environment; give one with env=ID, or train without: env=none.")
+    if dataset.environment is not None and (settings.online is not None or resolved["eval"]["episodes"]):
+        try_out(dataset.environment)
     spec = replace(spec, observation_size=dataset.observation_size, action_size=dataset.action_size)
     return [
         Plan(

@@ -20,9 +20,11 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.util import Finalize
 from typing import Any, TypeVar
 
+import gymnasium
 import numpy as np
 
-from pogo.core.environments.spec import EnvironmentSpec, make_environment
+from pogo.core.environments.checks import CheckedEnvironment, EnvironmentFault, Fault
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.signals import STOP_SIGNALS
 
@@ -35,15 +37,17 @@ END_SECONDS = 5.0  # that workers may take to end before they are killed
 # A fork would copy the locks of a framework's threads, held for ever.
 _SPAWN = multiprocessing.get_context("spawn")
 
-Step = tuple[np.ndarray, np.ndarray, np.ndarray]  # observations [P, n, O], rewards [P, n], whether it ended [P, n]
+Faults = dict[tuple[int, int], Fault]  # by policy and episode
+Reset = tuple[np.ndarray, Faults]  # observations [P, n, O]
+Step = tuple[np.ndarray, np.ndarray, np.ndarray, Faults]  # observations, rewards [P, n], whether it ended [P, n]
 
 
 class Simulators(ABC):
-    """P x n simulators of one environment."""
+    """P x n simulators of one environment. One that is at fault stops no other: it has ended, and observes zeros."""
 
     @abstractmethod
-    def reset(self, seeds: Sequence[int]) -> np.ndarray:
-        """Begin episodes anew, of every policy from the same n seeds; what they observe, [P, n, O]."""
+    def reset(self, seeds: Sequence[int]) -> Reset:
+        """Begin episodes anew, of every policy from the same n seeds."""
 
     @abstractmethod
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
@@ -77,27 +81,47 @@ class LocalSimulators(Simulators):
     """In this process, one after another."""
 
     def __init__(self, spec: EnvironmentSpec, policies: int, episodes: int) -> None:
-        self._size = spec.observation_size
-        self._environments = [[make_environment(spec) for _ in range(episodes)] for _ in range(policies)]
+        self._spec = spec
+        self._environments: list[list[gymnasium.Env]] = [
+            [CheckedEnvironment(spec) for _ in range(episodes)] for _ in range(policies)
+        ]
+        self._broken: set[tuple[int, int]] = set()  # what was at fault, and is made anew for its next episode
 
-    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+    def reset(self, seeds: Sequence[int]) -> Reset:
         """As `Simulators.reset`."""
-        observations = np.zeros((len(self._environments), len(seeds), self._size))
+        observations = np.zeros((len(self._environments), len(seeds), self._spec.observation_size))
+        faults: Faults = {}
         for policy, environments in enumerate(self._environments):
-            for episode, (environment, seed) in enumerate(zip(environments, seeds, strict=True)):
-                observations[policy, episode] = environment.reset(seed=int(seed))[0]
-        return observations
+            for episode, seed in enumerate(seeds):
+                try:
+                    if (policy, episode) in self._broken:
+                        environments[episode] = CheckedEnvironment(self._spec)
+                        self._broken.remove((policy, episode))
+                    observations[policy, episode] = environments[episode].reset(seed=int(seed))[0]
+                except EnvironmentFault as error:
+                    faults[policy, episode] = Fault.of(error)
+                except BadInput as error:
+                    faults[policy, episode] = Fault(f"cannot be made anew after a fault: {error}", "")
+        self._broken.update(faults)
+        return observations, faults
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
         """As `Simulators.step`."""
-        observations, rewards = np.zeros((*live.shape, self._size)), np.zeros(live.shape)
+        observations, rewards = np.zeros((*live.shape, self._spec.observation_size)), np.zeros(live.shape)
         ended = np.zeros(live.shape, dtype=bool)
+        faults: Faults = {}
         for policy, episode in zip(*(indices.tolist() for indices in live.nonzero()), strict=True):
-            step = self._environments[policy][episode].step(actions[policy, episode])
+            try:
+                step = self._environments[policy][episode].step(actions[policy, episode])
+            except EnvironmentFault as error:
+                faults[policy, episode] = Fault.of(error)
+                ended[policy, episode] = True
+                continue
             observations[policy, episode], reward, terminated, truncated = step[:4]
-            rewards[policy, episode] = float(reward)
+            rewards[policy, episode] = reward
             ended[policy, episode] = terminated or truncated
-        return observations, rewards, ended
+        self._broken.update(faults)
+        return observations, rewards, ended, faults
 
     def close(self) -> None:
         """As `Simulators.close`."""
@@ -130,8 +154,9 @@ class _TraceOfWorker(Exception):  # noqa: N818
 class WorkerSimulators(Simulators):
     """In worker processes, which make their simulators while this process goes on.
 
-    They are kept until one fails or dies; the next reset then starts new ones. They leave it to this process to answer
-    SIGINT and SIGTERM, and end when their pipe closes, so also where this process is killed.
+    They are kept until one fails or dies, and the next reset then starts new ones; an environment's fault is an answer
+    like others. They leave it to this process to answer SIGINT and SIGTERM, and end when their pipe closes, so also
+    where this process is killed.
     """
 
     def __init__(self, spec: EnvironmentSpec, policies: int, episodes: int, processes: int) -> None:
@@ -146,7 +171,7 @@ class WorkerSimulators(Simulators):
         except OSError as error:
             raise BadInput(f"eval.processes={processes} cannot be started: {error}; use fewer, or 0.") from error
 
-    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+    def reset(self, seeds: Sequence[int]) -> Reset:
         """As `Simulators.reset`.
 
         Raises:
@@ -155,7 +180,7 @@ class WorkerSimulators(Simulators):
         if not self._workers:
             self._start()
         parts = self._exchange([("reset", seeds[each]) for each in self._slices])
-        return np.concatenate(parts, axis=1)
+        return np.concatenate([part[0] for part in parts], axis=1), self._faults([part[1] for part in parts])
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
         """As `Simulators.step`.
@@ -164,12 +189,21 @@ class WorkerSimulators(Simulators):
             RunFailed: a worker died or failed; its traceback is the cause.
         """
         parts = self._exchange([("step", actions[:, each], live[:, each]) for each in self._slices])
-        observations, rewards, ended = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-        return observations, rewards, ended
+        *arrays, faults = zip(*parts, strict=True)
+        observations, rewards, ended = (np.concatenate(part, axis=1) for part in arrays)
+        return observations, rewards, ended, self._faults(faults)
 
     def close(self) -> None:
         """As `Simulators.close`."""
         _end(self._workers)
+
+    def _faults(self, parts: Sequence[Faults]) -> Faults:
+        """The workers' own, by the episodes' numbers among all."""
+        return {
+            (policy, each.start + episode): fault
+            for each, part in zip(self._slices, parts, strict=True)
+            for (policy, episode), fault in part.items()
+        }
 
     def _start(self) -> None:
         resource_tracker.ensure_running()  # which unblocks the signals

@@ -95,7 +95,7 @@ def make_environment(spec: EnvironmentSpec) -> gymnasium.Env[np.ndarray, np.ndar
     """A new environment with gymnasium's interface.
 
     Raises:
-        BadInput: unknown id, or a package that is missing.
+        BadInput: unknown id, a package that is missing, or a constructor that raises.
     """
     if spec.package == "d4rl":
         from pogo.core.environments.d4rl_package import make_d4rl_environment  # optional packages stay unimported
@@ -119,8 +119,10 @@ def make_environment(spec: EnvironmentSpec) -> gymnasium.Env[np.ndarray, np.ndar
         raise BadInput(f"env={spec.env_id} needs a package that is not installed: {_mend(spec.env_id)}.") from error
     except (gymnasium.error.Error, ImportError) as error:
         raise BadInput(f"env={spec.env_id} cannot be made: {_first_line(error)}{_near(spec.env_id)}") from error
-    except (TypeError, ValueError, AttributeError) as error:  # a wrong setting, or a simulator of another age
-        raise BadInput(f"env={spec.env_id} cannot be made with {options}: {_first_line(error)}") from error
+    except Exception as error:  # a wrong setting, or whatever a constructor raises
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+        given = f" with {options}" if options else ""
+        raise BadInput(f"env={spec.env_id} cannot be made{given}: {cause}; mend it, or name another.") from error
     if isinstance(environment.observation_space, Dict):
         environment = _flattened(environment)
     return environment

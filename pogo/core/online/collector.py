@@ -11,7 +11,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from pogo.core.data.preprocessing import Normalisation
-from pogo.core.environments.spec import EnvironmentSpec, make_environment
+from pogo.core.environments.checks import CheckedEnvironment, EnvironmentFault, in_one_line
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.online.replay import REPLAY_ARRAYS
 from pogo.core.snapshots import COLLECTOR_PREFIX, damaged
@@ -48,11 +49,15 @@ class Collector:
             normalisation: how observations, rewards and actions are given and taken.
             seed: what starts and draws are split from.
             purpose: of the collecting; each has starts and draws of its own.
+
+        Raises:
+            BadInput: an environment cannot be made or reset.
         """
         self.spec, self._normalisation, self._seed, self._purpose = spec, normalisation, seed, purpose
-        self._envs = SyncVectorEnv(
-            [partial(make_environment, spec)] * num_envs, autoreset_mode=AutoresetMode.DISABLED, copy=True
-        )
+        with naming_failures(spec):
+            self._envs = SyncVectorEnv(
+                [partial(CheckedEnvironment, spec)] * num_envs, autoreset_mode=AutoresetMode.DISABLED, copy=True
+            )
         self.num_envs = num_envs
         self.env_steps = 0  # of all environments together
         self.finished: list[Episode] = []  # since they were last taken
@@ -60,7 +65,8 @@ class Collector:
         self._returns = np.zeros(num_envs)
         self._episodes = np.zeros(num_envs, dtype=np.int64)  # how many each has finished
         self._noise: tuple[int, np.ndarray] | None = None
-        self._raw = self._reset(np.ones(num_envs, dtype=np.bool_))
+        with naming_failures(spec):
+            self._raw = self._reset(np.ones(num_envs, dtype=np.bool_))
         self.observations = normalisation.observations(self._raw)  # [n, O], as the networks see them
 
     def random_actions(self) -> np.ndarray:
@@ -78,17 +84,12 @@ class Collector:
         action led to, also at an episode's end.
 
         Raises:
-            RunFailed: the environment gives an observation or a reward that is not finite.
+            RunFailed: an environment raises, or gives what it may not give.
         """
         actions = np.clip(actions, -1.0, 1.0).astype(np.float32)
         before = self.observations
-        raw, rewards, terminated, truncated, _ = self._envs.step(self._normalisation.environment_actions(actions))
-        for what, values in (("an observation that is", raw), ("a reward that is", rewards)):
-            if not np.isfinite(values).all():
-                raise RunFailed(
-                    f"env={self.spec.env_id} gave {what} not finite at environment step {self.env_steps}: "
-                    "the environment has failed, or its simulation has diverged; the last good checkpoint is kept."
-                )
+        with self._naming_faults():
+            raw, rewards, terminated, truncated, _ = self._envs.step(self._normalisation.environment_actions(actions))
         next_observations = self._normalisation.observations(raw)
         self.env_steps += self.num_envs
         self._returns += rewards
@@ -207,8 +208,19 @@ class Collector:
         for index in np.flatnonzero(done):
             self.finished.append(Episode(float(self._returns[index]), len(self._actions[index])))
         self._episodes[done] += 1
-        self._raw = self._reset(done)
+        with self._naming_faults():
+            self._raw = self._reset(done)
         self.observations = self._normalisation.observations(self._raw)
+
+    @contextlib.contextmanager
+    def _naming_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except EnvironmentFault as error:
+            raise RunFailed(
+                f"env={self.spec.env_id} {error} at environment step {self.env_steps}: the environment has failed, or "
+                "its simulation has diverged; the last good checkpoint is kept."
+            ) from error
 
     def _repeat(self, index: int, history: np.ndarray) -> None:
         """Bring one environment, which is at its episode's start, to where these actions [t, A] lead."""
@@ -232,19 +244,23 @@ class Collector:
 
 @contextlib.contextmanager
 def naming_failures(spec: EnvironmentSpec) -> Iterator[None]:
-    """Say which environment raised, before a run has begun.
+    """Say which environment is at fault, before a run has begun.
 
     Raises:
-        BadInput: it did.
+        BadInput: it raised, or gave what it may not give.
     """
     try:
         yield
-    except (BadInput, RunFailed):
+    except BadInput:
         raise
+    except EnvironmentFault as error:
+        raise BadInput(f"env={spec.env_id} {error}; mend it, or name another.") from error
+    except RunFailed as error:
+        if not isinstance(error.__cause__, EnvironmentFault):
+            raise
+        raise BadInput(f"env={spec.env_id} {error.__cause__}; mend it, or name another.") from error
     except Exception as error:
-        raise BadInput(
-            f"env={spec.env_id} failed: {type(error).__name__}: {error}; mend it, or name another."
-        ) from error
+        raise BadInput(f"env={spec.env_id} failed: {in_one_line(error)}; mend it, or name another.") from error
 
 
 def collect_episodes(

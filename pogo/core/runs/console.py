@@ -6,7 +6,7 @@ does not end the run: it has logs for what matters.
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, Self, TextIO
 
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pogo.core.clock import UPDATES, Clock
+from pogo.core.interface import Mode
 
 _BAR_SECONDS = 0.1  # between two drawings of the bar
 _LINE_SECONDS = 30.0  # between two lines where there is no bar
@@ -36,7 +37,7 @@ class Returns(Protocol):
 
 
 class ActorRow(Protocol):
-    """One actor in the table. None: it has no such mode, or its evaluation failed."""
+    """One actor in the table. None: it has no such mode, or failed in it."""
 
     @property
     def index(self) -> int: ...  # noqa: D102
@@ -49,6 +50,9 @@ class ActorRow(Protocol):
 
     @property
     def stochastic(self) -> Returns | None: ...  # noqa: D102
+
+    @property
+    def failed(self) -> Collection[Mode]: ...  # noqa: D102
 
 
 class RunConsole:
@@ -186,14 +190,18 @@ def _table(title: str, rows: Iterable[ActorRow], plus_minus: str) -> Table:
     for header in ("actor", "kind", "deterministic return", "score", "stochastic return", "score"):
         table.add_column(header, justify="left" if header == "kind" else "right", no_wrap=True)
     for row in rows:
-        cells = [cell for returns in (row.deterministic, row.stochastic) for cell in _cells(returns, plus_minus)]
+        modes: tuple[tuple[Mode, Returns | None], ...] = (
+            ("deterministic", row.deterministic),
+            ("stochastic", row.stochastic),
+        )
+        cells = [cell for mode, returns in modes for cell in _cells(returns, mode in row.failed, plus_minus)]
         table.add_row(str(row.index), Text(row.kind), *cells)
     return table
 
 
-def _cells(returns: Returns | None, plus_minus: str) -> tuple[str, str]:
+def _cells(returns: Returns | None, has_failed: bool, plus_minus: str) -> tuple[str, str]:
     if returns is None:
-        return "-", "-"
+        return "failed" if has_failed else "-", "-"
     score = "-" if returns.normalized_score is None else f"{returns.normalized_score:.1f}"
     return f"{returns.return_mean:.1f} {plus_minus} {returns.return_std:.1f}", score
 

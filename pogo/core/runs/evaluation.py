@@ -1,7 +1,7 @@
 """Evaluation: every actor of the chain, in both modes, in the real environment."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -9,10 +9,11 @@ import numpy as np
 
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.data.sources import normalized_score
-from pogo.core.environments.simulators import make_simulators
+from pogo.core.environments.checks import Fault
+from pogo.core.environments.simulators import Faults, make_simulators
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
-from pogo.core.interface import Pair
+from pogo.core.interface import Mode, Pair
 from pogo.core.streams import generator, stream
 
 
@@ -55,21 +56,38 @@ class ModeResult:
 
 @dataclass(frozen=True)
 class ActorEvaluation:
-    """One actor's results. A deterministic kind has no stochastic mode."""
+    """One actor's results; none in a mode that failed. A deterministic kind has no stochastic mode."""
 
     index: int
     kind: str
-    deterministic: ModeResult
+    deterministic: ModeResult | None
     stochastic: ModeResult | None
+    failed: Mapping[Mode, Fault] = field(default_factory=dict)  # who, where and why, whole sentences
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Plain JSON values; `failed` only where a mode did."""
+        failed = {mode: fault.message for mode, fault in self.failed.items()}
         return {
             "index": self.index,
             "kind": self.kind,
-            "deterministic": self.deterministic.to_json(),
+            "deterministic": None if self.deterministic is None else self.deterministic.to_json(),
             "stochastic": None if self.stochastic is None else self.stochastic.to_json(),
-        }
+        } | ({"failed": failed} if failed else {})
+
+
+def failures(rows: Sequence[ActorEvaluation]) -> list[Fault]:
+    """What failed of an evaluation, actor by actor."""
+    return [fault for row in rows for fault in row.failed.values()]
+
+
+def failures_in_words(rows: Sequence[ActorEvaluation]) -> str | None:
+    """The first failure, and how many more there are; none: nothing failed."""
+    found = failures(rows)
+    if not found:
+        return None
+    if len(found) == 1:
+        return found[0].message
+    return f"{found[0].message.rstrip('.')} (and {len(found) - 1} more failed)."
 
 
 class Evaluator:
@@ -117,17 +135,26 @@ class Evaluator:
         Start states and noise come from (seed, update) alone, and are the same for every actor and mode: equal
         policies get equal returns, and a resumed run or the other backend sees the same episodes.
 
+        An actor whose actions are not finite in a mode, or whose environment is at fault, has no result in that mode;
+        the others keep theirs.
+
         Raises:
-            RunFailed: an actor gives actions of a wrong shape, or NaN or infinity; or a worker process failed.
+            RunFailed: the actions have a wrong shape, or a worker process failed.
         """
-        returns, lengths = self._play(act, seed, update)
+        returns, lengths, failed = self._play(act, seed, update)
         found = {pair: self._result(*each) for pair, *each in zip(self._pairs, returns, lengths, strict=True)}
+        for row, result in enumerate(found.values()):
+            if row not in failed and not np.isfinite(result.return_mean):
+                failed[row] = Fault(f"{self._who(row, update)}: the mean of its returns is not finite.", "")
+        faults = {self._pairs[row]: fault for row, fault in sorted(failed.items(), key=lambda item: item[0])}
+        good = {pair: result for pair, result in found.items() if pair not in faults}
         return [
             ActorEvaluation(
                 index=index,
                 kind=self._actors[index].kind,
-                deterministic=found[Pair(index, "deterministic")],
-                stochastic=found.get(Pair(index, "stochastic")),
+                deterministic=good.get(Pair(index, "deterministic")),
+                stochastic=good.get(Pair(index, "stochastic")),
+                failed={pair.mode: fault for pair, fault in faults.items() if pair.actor == index},
             )
             for index in self._indices
         ]
@@ -150,46 +177,68 @@ class Evaluator:
             if self._actors[index].is_stochastic:
                 yield Pair(index, "stochastic")
 
-    def _play(self, act: Act, seed: int, update: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns and lengths, [P, n]."""
+    def _play(self, act: Act, seed: int, update: int) -> tuple[np.ndarray, np.ndarray, dict[int, Fault]]:
+        """Returns and lengths, [P, n], and what failed, by the pair's row."""
         shape = len(self._pairs), self._episodes
         starts = stream(seed, "evaluation starts", update).generate_state(self._episodes)
         draws = generator(seed, "evaluation noise", update)
-        observations = self._simulators.reset(starts.tolist())
+        failed: dict[int, Fault] = {}
         returns, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
         live = np.ones(shape, dtype=bool)
+        observations, faults = self._simulators.reset(starts.tolist())
+        self._give_up(faults, live, lengths, failed, update)
         while live.any():
             # For finished episodes too: an episode's noise depends on no other's length.
             noise = draws.standard_normal((self._episodes, self._spec.action_size), dtype=np.float32)
             actions = np.asarray(act(self._normalisation.observations(observations), self._pairs, noise))
-            self._check(actions, live, update)
+            self._check(actions, live, failed, update)
             actions = self._normalisation.environment_actions(actions)
-            observations, rewards, ended = self._simulators.step(actions, live)
-            returns += rewards
+            observations, rewards, ended, faults = self._simulators.step(actions, live)
+            with np.errstate(over="ignore"):  # what is not finite is no result
+                returns += rewards
             lengths += live
+            if faults:
+                self._give_up(faults, live, lengths, failed, update)
             live &= ~ended
             observations[~live] = 0.0
-        return returns, lengths
+        return returns, lengths, failed
+
+    def _give_up(
+        self, faults: Faults, live: np.ndarray, lengths: np.ndarray, failed: dict[int, Fault], update: int
+    ) -> None:
+        """End every episode of the pairs whose environment is at fault, and note the first fault of each."""
+        for (row, episode), fault in sorted(faults.items(), key=lambda item: item[0]):
+            if row not in failed:
+                where = f"episode {episode + 1} of {self._episodes}, step {lengths[row, episode]}"
+                message = f"{self._who(row, update)}, {where}: env={self._spec.env_id} {fault.message}."
+                failed[row] = Fault(message, fault.trace)
+            live[row] = False
+
+    def _who(self, row: int, update: int) -> str:
+        actor, mode = self._pairs[row]
+        return f"actor {actor} ({self._actors[actor].kind}), {mode}, at update {update}"
 
     def _result(self, returns: np.ndarray, lengths: np.ndarray) -> ModeResult:
-        mean = float(returns.mean())
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, std = float(returns.mean()), float(returns.std())
         return ModeResult(
             return_mean=mean,
-            return_std=float(returns.std()),
+            return_std=std,
             normalized_score=normalized_score(mean, self._reference_returns),
             returns=tuple(returns.tolist()),
             lengths=tuple(lengths.tolist()),
         )
 
-    def _check(self, actions: np.ndarray, live: np.ndarray, update: int) -> None:
+    def _check(self, actions: np.ndarray, live: np.ndarray, failed: dict[int, Fault], update: int) -> None:
+        """Give up the pairs whose actions are not finite."""
         expected = (len(self._pairs), self._episodes, self._spec.action_size)
         if actions.shape != expected:
             raise RunFailed(f"at update {update}: actions have shape {actions.shape}, expected {expected}.")
         bad = (live & ~np.isfinite(actions).all(axis=-1)).any(axis=-1)
-        if bad.any():
-            actor, mode = self._pairs[int(bad.argmax())]
-            who = f"actor {actor} ({self._actors[actor].kind}), {mode}, at update {update}"
-            raise RunFailed(f"{who}: gives non-finite actions; its parameters have diverged.")
+        for row in np.flatnonzero(bad).tolist():
+            message = f"{self._who(row, update)}: gives non-finite actions; its parameters have diverged."
+            failed[row] = Fault(message, "")
+            live[row] = False
 
 
 def evaluate(

@@ -37,21 +37,25 @@ class Loop(ABC):
             Whether the runs are finished.
 
         Raises:
-            RunFailed: a metric or a parameter is not finite, or a log or checkpoint cannot be written.
+            RunFailed: a metric or a parameter is not finite, or a log or checkpoint cannot be written; or, all being
+                trained and saved, the last evaluation failed.
         """
         self._evaluate([run for run in self._runs if run.owes_evaluation])
         while self._now < self._last and not self._stop.requested:
             self._advance()
             self._at_boundary()
-        finished = self._now >= self._last and not any(run.owes_evaluation for run in self._runs)
+        failed = {run: run.failure for run in self._runs if run.failure is not None}
+        finished = self._now >= self._last and not any(run.owes_evaluation and run not in failed for run in self._runs)
         if finished or not all(run.is_saved for run in self._runs):
             self._save()
         if finished:
             self._finish()
+            if failed:
+                raise RunFailed(_last_evaluation_failed(failed))
         return finished
 
     def _finish(self) -> None:
-        """Write the summaries, which say that nothing is left to do; the last state is saved."""
+        """Write the summaries; the last state is saved."""
         for run in self._runs:
             run.write_summary(self._spent_by_now())
 
@@ -129,6 +133,17 @@ class Loop(ABC):
 
     def _spent_by_now(self) -> Spent:
         return Spent(self._spent.train, self._spent.compile, time.perf_counter() - self._began)
+
+
+def _last_evaluation_failed(failed: Mapping[SeedRun, str | None]) -> str:
+    """What is done, what is not, and how to do it."""
+    causes = " ".join(
+        f"{cause}" if len(failed) == 1 else f"seed {run.seed}: {cause}" for run, cause in failed.items()
+    ).rstrip(".")
+    return (
+        f"the training is complete and saved, but its last evaluation failed: {causes}. "
+        "The same command evaluates again."
+    )
 
 
 class TrainingLoop(Loop):

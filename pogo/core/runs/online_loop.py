@@ -49,8 +49,12 @@ class OnlineLoop(Loop):
             self._log([{**metrics, **_of_episodes(self._collector)}])
 
     def _finish(self) -> None:
-        """Write the replay buffer to the file that is asked for, then as `Loop`."""
-        if self._online.save_replay is not None:
+        """Write the replay buffer to the file that is asked for, then as `Loop`.
+
+        While a last evaluation is owed there is no file yet: the command that evaluates again makes it, and would
+        refuse one that is there.
+        """
+        if self._online.save_replay is not None and not self._runs[0].owes_evaluation:
             save_replay(self._runs[0].plan, self._learner, Path(self._online.save_replay).expanduser())
         super()._finish()
 

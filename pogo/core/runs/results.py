@@ -72,7 +72,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation of a chain. A failed one has no results, and neither has one that was not asked for."""
+    """One evaluation of a chain. What failed has no result, and neither has one that was not asked for."""
 
     count: int  # of updates or environment steps, as the run's clock says
     results: Mapping[ActorMode, Result]
@@ -251,21 +251,38 @@ def _settings(config: _Document) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if value is not None and key not in _FREE_KEYS | _LABEL_KEYS}
 
 
-def _evaluation(document: _Document, count: int, failed: str) -> Evaluation:
+def _evaluation(document: _Document, count: int, failure: str) -> Evaluation:
     """Of an evaluation's line or a summary, which name a failure differently."""
-    error = document.get_or_none(str, failed) if failed in document.content else None
+    error = document.get_or_none(str, failure) if failure in document.content else None
     if error is not None:
-        return Evaluation(count, {}, " ".join(error.split()))  # a message may have lines
-    results = {}
+        return Evaluation(count, {}, _in_one_line(error))
+    results, errors = {}, []
     for position, content in enumerate(document.items(dict, "actors")):
         actor = _Document(f"{document.name}: actors[{position}]", content)
         index, kind = actor.get(int, "index"), actor.get(str, "kind")
+        failed = actor.get(dict, "failed") if "failed" in content else {}
         for mode in MODES:
-            if actor.get_or_none(dict, mode) is not None:
+            if mode in failed:
+                errors.append(_in_one_line(actor.get(str, "failed", mode)))
+            if actor.get_or_none(dict, mode) is None:
+                continue
+            if _is_not_finite(actor.get(dict, mode)):
+                errors.append(f"actor {index} ({kind}), {mode}: its return is not finite")
+            else:
                 results[ActorMode(index, kind, mode)] = Result(
                     actor.get(float, mode, "return_mean"), actor.get_or_none(float, mode, "normalized_score")
                 )
-    return Evaluation(count, results)
+    return Evaluation(count, results, "; ".join(errors) or None)
+
+
+def _in_one_line(message: str) -> str:
+    return " ".join(message.split()).rstrip(".")
+
+
+def _is_not_finite(result: Mapping[str, Any]) -> bool:
+    """Whether a mean is null for a return that is: NaN and infinity, which JSON has not, once passed for returns."""
+    returns = result.get("returns")
+    return result.get("return_mean", 0.0) is None and isinstance(returns, list) and None in returns
 
 
 def _curve(path: Path, clock: Clock, is_finished: bool) -> list[Evaluation]:

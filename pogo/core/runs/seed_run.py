@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from pogo.core.config.plan import Plan
+from pogo.core.environments.checks import in_one_line
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
 from pogo.core.files.documents import as_text
 from pogo.core.files.logs import RunLog
@@ -19,7 +20,7 @@ from pogo.core.metrics import check_parameters
 from pogo.core.online.collector import Collector
 from pogo.core.probe import Probe
 from pogo.core.runs.console import RunConsole
-from pogo.core.runs.evaluation import Evaluator
+from pogo.core.runs.evaluation import Evaluator, failures, failures_in_words
 from pogo.core.runs.folder import CONFIG, SUMMARY, run_record
 from pogo.core.signals import StopRequest
 
@@ -65,6 +66,7 @@ class SeedRun:
         self._before = Spent(*(progress.get(f"{name}_seconds", 0.0) for name in ("train", "compile", "wall")))
         self._evaluation: dict[str, Any] | None = progress.get("evaluation")
         self.owes_evaluation: bool = progress.get("owes_evaluation", False)
+        self._failure: str | None = None  # of the latest evaluation that this process has tried
         self._saved_at = checkpoint.step if checkpoint is not None else None
 
     @property
@@ -76,6 +78,13 @@ class SeedRun:
     def position(self) -> int:
         """How far the run is, by its plan's clock."""
         return self.learner.updates if self._collector is None else self._collector.env_steps
+
+    @property
+    def failure(self) -> str | None:
+        """Why the run's last evaluation, which is owed for that, gave no results or not all; in one line."""
+        if not self.owes_evaluation or self.position < self.plan.length:
+            return None
+        return self._failure
 
     @property
     def is_saved(self) -> bool:
@@ -108,11 +117,12 @@ class SeedRun:
         self._log.train(self.position, described)
 
     def evaluate(self, console: RunConsole, among_others: bool) -> None:
-        """Evaluate every actor, or owe it where a signal has come."""
+        """Evaluate every actor, or owe it where a signal has come; a last evaluation that fails stays owed."""
         self.owes_evaluation = self._evaluator is not None
         if self._evaluator is None:
             return
         position, where = self.position, self._words(self.position)
+        self._failure = None
         with self._log.own_messages():
             try:
                 rows = self._evaluator.evaluate(self._act, self.seed, position)
@@ -121,10 +131,20 @@ class SeedRun:
             except Exception as error:  # noqa: BLE001 - whatever broke, it is no score, and training goes on
                 logger.error("evaluation at %s failed:\n%s", where, traceback.format_exc())
                 self._evaluation = {"failed": f"{type(error).__name__}: {error}"}
+                self._failure = in_one_line(error)
             else:
                 self._evaluation = {"actors": [row.to_json() for row in rows]}
+                traces: set[str] = set()
+                for fault in failures(rows):
+                    logger.error("evaluation at %s: %s", where, fault.message)
+                    if fault.trace and fault.trace not in traces:  # one of many that say the same
+                        logger.error("%s", fault.trace.rstrip())
+                    traces.add(fault.trace)
+                self._failure = failures_in_words(rows)
+                if self._failure is not None and not any(row.deterministic or row.stochastic for row in rows):
+                    self._evaluation["failed"] = self._failure
                 console.evaluation_table(where if not among_others else f"seed {self.seed}, {where}", rows)
-        self.owes_evaluation = False
+        self.owes_evaluation = self._failure is not None and position == self.plan.length
         self._log.evaluation(position, self._evaluation)
 
     def _words(self, position: int) -> str:

@@ -132,7 +132,7 @@ def _open_collector(plan: Plan, held: ExitStack) -> Collector | None:
     """The environments of an online run.
 
     Raises:
-        BadInput: the file that the run would leave cannot be made.
+        BadInput: the file that the run would leave cannot be made, or an environment fails.
     """
     if plan.online is None:
         return None
@@ -140,10 +140,7 @@ def _open_collector(plan: Plan, held: ExitStack) -> Collector | None:
         check_new_file(Path(plan.online.save_replay).expanduser(), "train.save_replay")
     assert plan.dataset.environment is not None
     dataset, seed = plan.dataset, plan.resolved["seed"]
-    with naming_failures(plan.dataset.environment):
-        return held.enter_context(
-            Collector(plan.dataset.environment, plan.online.num_envs, dataset.normalisation, seed)
-        )
+    return held.enter_context(Collector(plan.dataset.environment, plan.online.num_envs, dataset.normalisation, seed))
 
 
 def _open_evaluator(plan: Plan, opened: ExitStack) -> Evaluator | None:

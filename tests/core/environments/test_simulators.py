@@ -62,17 +62,20 @@ def test_workers_answer_as_simulators_here() -> None:
     assert isinstance(there, WorkerSimulators)
     assert len(there._workers) == 3
     try:
-        np.testing.assert_array_equal(here.reset(SEEDS), there.reset(SEEDS))
+        np.testing.assert_array_equal(here.reset(SEEDS)[0], there.reset(SEEDS)[0])
         live = np.array([[True, False, True], [False, False, True]])
         for mask in (ALL, live, live):
-            for ours, theirs in zip(here.step(STILL + 0.5, mask), there.step(STILL + 0.5, mask), strict=True):
+            *arrays, faults = here.step(STILL + 0.5, mask)
+            *expected, faults_there = there.step(STILL + 0.5, mask)
+            assert faults == faults_there == {}
+            for ours, theirs in zip(arrays, expected, strict=True):
                 np.testing.assert_array_equal(ours, theirs)
                 assert ours.dtype == theirs.dtype
-        observations, rewards, _ = there.step(STILL, live)
+        observations, rewards, *_ = there.step(STILL, live)
         assert not observations[~live].any()
         assert not rewards[~live].any()
         assert rewards[live].all()
-        np.testing.assert_array_equal(here.reset(SEEDS[::-1]), there.reset(SEEDS[::-1]))
+        np.testing.assert_array_equal(here.reset(SEEDS[::-1])[0], there.reset(SEEDS[::-1])[0])
     finally:
         here.close()
         there.close()
@@ -98,14 +101,14 @@ def test_no_worker_is_left_after_closing() -> None:
 def test_a_dead_worker_is_named_and_replaced(number: signal.Signals) -> None:
     simulators = WorkerSimulators(PENDULUM, 2, 3, 2)
     try:
-        start = simulators.reset(SEEDS)
+        start, _ = simulators.reset(SEEDS)
         first = pids(simulators)
         os.kill(first[1], number)
         assert ended(first[1:])
         with pytest.raises(RunFailed, match=rf"a process of simulators died \(exit code -{number.value}\)"):
             simulators.step(STILL, ALL)
         assert not any(map(is_alive, first))
-        np.testing.assert_array_equal(simulators.reset(SEEDS), start)
+        np.testing.assert_array_equal(simulators.reset(SEEDS)[0], start)
         assert not set(first) & set(pids(simulators))
     finally:
         simulators.close()
@@ -130,27 +133,48 @@ gymnasium.register("PogoUnmade-v0", entry_point=Unmade, max_episode_steps=200)
 """
 
 
-def test_a_worker_that_raises_gives_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_fault_costs_its_own_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+    """Its simulator is made anew, no worker ends, and the others step on as if nothing had been."""
     (tmp_path / "failing_in_worker.py").write_text(FAILING)
     monkeypatch.syspath_prepend(tmp_path)
-    sizes = (3, 1, (-2.0,), (2.0,), 200)
-    simulators = WorkerSimulators(EnvironmentSpec("failing_in_worker:PogoFailing-v0", *sizes), 2, 3, 2)
+    spec = EnvironmentSpec("failing_in_worker:PogoFailing-v0", 3, 1, (-2.0,), (2.0,), 200)
+    simulators = make_simulators(spec, 2, 3, processes)
+    healthy = make_simulators(PENDULUM, 2, 3, 0)
     try:
-        simulators.reset(SEEDS)
-        simulators.step(STILL, ALL)
+        start, _ = simulators.reset(SEEDS)
+        healthy.reset(SEEDS)
         breaking = STILL.copy()
         breaking[1, 2] = 1
-        with pytest.raises(RunFailed, match="in a process of simulators: EOFError: the simulator broke") as caught:
-            simulators.step(breaking, ALL)
-        assert 'raise EOFError("the simulator broke")' in str(caught.value.__cause__)
-        simulators.reset(SEEDS)  # the next begins anew
-        simulators.step(STILL, ALL)
+        observations, rewards, ended, faults = simulators.step(breaking, ALL)
+        expected, expected_rewards, *_ = healthy.step(STILL, ALL)
+        assert list(faults) == [(1, 2)]
+        assert faults[1, 2].message == "failed: EOFError: the simulator broke"
+        assert 'raise EOFError("the simulator broke")' in faults[1, 2].trace
+        others = ALL & (np.arange(6).reshape(2, 3) != 5)
+        np.testing.assert_array_equal(ended, ~others)
+        np.testing.assert_array_equal(observations[others], expected[others])
+        np.testing.assert_array_equal(rewards[others], expected_rewards[others])
+        workers = pids(simulators) if isinstance(simulators, WorkerSimulators) else []
+        again, faults = simulators.reset(SEEDS)
+        np.testing.assert_array_equal(again, start)
+        assert faults == {}
+        assert workers == (pids(simulators) if isinstance(simulators, WorkerSimulators) else [])
     finally:
         simulators.close()
-    simulators = WorkerSimulators(EnvironmentSpec("failing_in_worker:PogoUnmade-v0", *sizes), 2, 3, 2)
+        healthy.close()
+
+
+def test_a_worker_that_cannot_make_its_simulators_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "failing_in_worker.py").write_text(FAILING)
+    monkeypatch.syspath_prepend(tmp_path)
+    simulators = WorkerSimulators(
+        EnvironmentSpec("failing_in_worker:PogoUnmade-v0", 3, 1, (-2.0,), (2.0,), 200), 2, 3, 2
+    )
     for _ in range(2):
-        with pytest.raises(RunFailed, match="in a process of simulators: OSError: no such robot"):
+        with pytest.raises(RunFailed, match=r"BadInput: .* OSError: no such robot") as caught:
             simulators.reset(SEEDS)
+        assert 'raise OSError("no such robot")' in str(caught.value.__cause__)
 
 
 def test_workers_leave_signals_to_the_main_process() -> None:

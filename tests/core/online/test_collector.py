@@ -9,6 +9,7 @@ import pytest
 
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environments.spec import EnvironmentSpec, environment_spec
+from pogo.core.errors import RunFailed
 from pogo.core.online.collector import Collector, collect_episodes, random_returns
 from tests.environments import LIMIT
 
@@ -152,6 +153,25 @@ def test_an_environment_that_cannot_be_repeated_is_said(caplog: pytest.LogCaptur
         assert resumed.env_steps == 6
         np.testing.assert_array_equal(resumed.observations[:, 1], 0)  # new episodes
         assert resumed.step(np.zeros((2, 1)))["observations"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("reward", "gave a reward that is not finite"),
+        ("array", r"gave a reward of shape \(1,\), one number is needed"),
+        ("observation", r"gave an observation that is not finite \(nan at index 0\)"),
+        ("raises", "failed: ZeroDivisionError: a joint is gone"),
+    ],
+)
+def test_a_fault_is_named_in_the_words_of_an_evaluation(how: str, message: str) -> None:
+    spec = EnvironmentSpec("tests.environments:Breaking-v0", 1, 1, (-1.0,), (1.0,), 100, kwargs={"how": how})
+    unscaled = Normalisation(np.zeros(1), np.ones(1), 1.0, 0.0, np.array([-1.0]), np.array([1.0]))
+    with Collector(spec, 2, unscaled, seed=0) as collector:
+        for _ in range(3):
+            collector.step(np.ones((2, 1)))
+        with pytest.raises(RunFailed, match=f"env=tests.environments:Breaking-v0 {message} at environment step 6: "):
+            collector.step(np.ones((2, 1)))
 
 
 def test_networks_see_normalised_observations_and_rewards(spec: EnvironmentSpec) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from pogo.core.interface import Mode
 from pogo.core.runs.console import RunConsole
 
 
@@ -22,6 +23,7 @@ class Row:
     kind: str
     deterministic: Result | None
     stochastic: Result | None
+    failed: tuple[Mode, ...] = ()
 
 
 class Clock:
@@ -66,6 +68,7 @@ ROWS = [
     Row(0, "gaussian", Result(-123.44, 5.55, 61.25), Result(-130.0, 10.0, 58.0)),
     Row(1, "deterministic", Result(3000.0, 0.0), None),
     Row(2, "stochastic", None, None),
+    Row(3, "gaussian", None, Result(1.0, 0.0), failed=("deterministic",)),
 ]
 
 
@@ -79,10 +82,11 @@ def test_the_table_has_a_row_per_actor() -> None:
     RunConsole(10, stream=stream).evaluation_table("update 5000", ROWS)
     assert "update 5000" in stream.getvalue()
     assert "deterministic return" in stream.getvalue()
-    assert table_cells(stream.getvalue())[-3:] == [
+    assert table_cells(stream.getvalue())[-4:] == [
         ["0", "gaussian", "-123.4 ± 5.5", "61.2", "-130.0 ± 10.0", "58.0"],
         ["1", "deterministic", "3000.0 ± 0.0", "-", "-", "-"],
         ["2", "stochastic", "-", "-", "-", "-"],
+        ["3", "gaussian", "failed", "-", "1.0 ± 0.0", "-"],
     ]
 
 

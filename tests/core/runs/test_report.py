@@ -362,6 +362,32 @@ def test_failed_and_missing_evaluations_are_no_scores(tmp_path: Path) -> None:
     )
 
 
+def test_a_failed_mode_costs_no_other_result(tmp_path: Path) -> None:
+    why = "actor 0 (gaussian), deterministic, at update 3000: gives non-finite actions."
+    part = [{"index": 0, "kind": "gaussian", "deterministic": None, "stochastic": {"return_mean": 2.0,
+             "normalized_score": None}, "failed": {"deterministic": why}}]  # fmt: skip
+    run = write_run(tmp_path / "a", config(0), actors=part)
+    write_curve(run, at_3000=part)
+    for options in ((), ("--curve",)):
+        rows, below = table(tmp_path, *options)
+        assert [(row["mode"], row["return"]) for row in rows] == [("stochastic", "2.0")]
+        assert below == f"1 failed evaluation: {tmp_path}/a at update 3000 ({why.rstrip('.')}).\n"
+
+
+def test_a_null_that_stands_for_nan_is_a_failed_evaluation(tmp_path: Path) -> None:
+    """As pogo once wrote where a reward was NaN."""
+    nan = {"return_mean": None, "return_std": None, "normalized_score": None, "returns": [None], "lengths": [50]}
+    write_run(
+        tmp_path / "a",
+        config(0),
+        actors=[{"index": 0, "kind": "deterministic", "deterministic": nan, "stochastic": None}],
+    )
+    assert report(tmp_path).output == (
+        f"No results to show.\n\n1 failed evaluation: {tmp_path}/a at update 3000 "
+        "(actor 0 (deterministic), deterministic: its return is not finite).\n"
+    )
+
+
 def test_the_curve_is_every_evaluation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     runs = [write_run(tmp_path / str(seed), config(seed), finished=seed < 2) for seed in range(4)]
     write_curve(runs[0], at_1000=actors(one_actor(-30.0, 1.0)), at_2000=actors(one_actor(-20.0, 5.0)))
