@@ -195,7 +195,7 @@ SYNTAX = {
     "forced": ({"more": ("++seed=1",)}, "++seed=1: keys can be set"),
     "removed": ({"more": ("~seed",)}, "~seed: keys can be set"),
     "hydra": ({"more": ("hydra.run.dir=x",)}, "hydra.run.dir=x: pogo keeps its own run folder; set run.dir"),
-    "hydra group": ({"more": ("hydra/launcher=x",)}, "hydra/launcher=x: pogo keeps its own run folder"),
+    "hydra group": ({"more": ("hydra/launcher=x",)}, "hydra/launcher=x: pogo starts many runs by -m"),
     "hydra chdir": ({"more": ("hydra.job.chdir=true",)}, "hydra.job.chdir=true"),
     "choices": ({"seed": "1,2"}, "seed=1,2: one run takes one value; add -m"),
     "range": ({"seed": "range(1,3)"}, "one run takes one value"),
@@ -289,7 +289,7 @@ def test_a_file_is_no_run_folder(tmp_path: Path, name: str) -> None:
 def test_a_name_that_no_folder_can_have() -> None:
     outcome = train(*arguments(Path("x" * 300), train__updates=1))
     outcome.assert_code(2)
-    assert "File name too long" in outcome.output
+    assert "300 bytes, and a name has at most 255; shorten run.variant" in outcome.output
     assert outcome.output.count("\n") == 1
 
 

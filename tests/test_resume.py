@@ -370,16 +370,16 @@ def test_a_value_written_out_that_it_has_anyway_is_no_change(whole: Callable, op
 
 
 def test_published_values_and_schedules_written_out_are_no_change(tmp_path: Path) -> None:
-    """They go on as they began, which a longer run does too; one that would end its schedule later does not."""
+    """They go on as they began, where what becomes of a longer run's schedule is said."""
     pytest.importorskip("torch")
     given = {"train__batch_size": None, "train__updates": 4, "eval__episodes": 0, "checkpoint__every": 0}
     train(*arguments(tmp_path / "run", **given)).assert_code(0)
     written_out = {**given, "train__batch_size": 256}
-    train(*arguments(tmp_path / "run", **{**written_out, "train__updates": 6})).assert_code(0)
-    longer = {**written_out, "train__updates": 8}
-    outcome = train(*arguments(tmp_path / "run", **longer, algorithm__cosine_updates=8))
+    train(*arguments(tmp_path / "run", **written_out)).assert_code(0)
+    outcome = train(*arguments(tmp_path / "run", **written_out, algorithm__cosine_updates=8))
     outcome.assert_code(2)
     assert "(algorithm.cosine_updates: 4 -> 8);" in outcome.output
+    longer = {**written_out, "train__updates": 8}
     train(*arguments(tmp_path / "run", **longer, algorithm__cosine_updates=4)).assert_code(0)
     assert steps(tmp_path / "run")[-1] == 8
 
@@ -431,28 +431,53 @@ def test_other_data_is_a_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", TORCH_QUICKLY)
-def test_a_longer_run_goes_on(whole: Callable, tmp_path: Path, backend: str) -> None:
+def test_a_longer_run_goes_on(whole: Callable, tmp_path: Path, backend: str, caplog: pytest.LogCaptureFixture) -> None:
     run_dir = tmp_path / "run"
     shutil.copytree(whole(backend), run_dir)
-    train(*arguments(run_dir, backend, train__updates=60)).assert_code(0)
+    outcome = train(*arguments(run_dir, backend, train__updates=60))
+    outcome.assert_code(2)
+    assert f"its learning rate is 0 after {UPDATES} updates" in outcome.output
+    with caplog.at_level("INFO"):
+        train(*arguments(run_dir, backend, train__updates=60, algorithm__cosine_updates=UPDATES)).assert_code(0)
+    assert f"algorithm.cosine_updates: a learning rate is 0 from update {UPDATES} on." in caplog.text
     assert steps(run_dir)[-1] == 60
     assert summary(run_dir)["updates"] == 60
-    # It keeps the cosine's length; a run that had it from its start gives the same bits.
+    # A run that had the cosine's length from its start gives the same bits: actor 0 stands still from there.
+    assert np.array_equal(arrays(run_dir)["actor_0/output/bias"], arrays(whole(backend))["actor_0/output/bias"])
     whole_dir = tmp_path / "whole"
     train(*arguments(whole_dir, backend, train__updates=60, algorithm__cosine_updates=UPDATES)).assert_code(0)
     assert array_bytes(run_dir) == array_bytes(whole_dir)
-    outcome = train(*arguments(run_dir, backend, train__updates=UPDATES))
+    outcome = train(*arguments(run_dir, backend, train__updates=UPDATES, algorithm__cosine_updates=UPDATES))
     outcome.assert_code(2)
     assert "train.updates: 60 -> 40" in outcome.output
+
+
+def test_a_longer_run_may_have_a_longer_schedule(
+    whole: Callable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From there on; and the same command again, or one that is stopped on the way, goes on with it."""
+    run_dir = tmp_path / "run"
+    shutil.copytree(whole("torch"), run_dir)
+    longer = arguments(run_dir, train__updates=60, algorithm__cosine_updates=80)
+    with caplog.at_level("INFO"), signalled(TrainingLoop, "_advance", signal.SIGTERM, lambda *_: True):
+        train(*longer).assert_code(143)
+    assert f"the schedule is of 80 updates from here on, and was of {UPDATES}" in caplog.text
+    train(*longer).assert_code(0)
+    assert not np.array_equal(arrays(run_dir)["actor_0/output/bias"], arrays(whole("torch"))["actor_0/output/bias"])
+    train(*longer).assert_code(0)
+    other = train(*arguments(run_dir, train__updates=60, algorithm__cosine_updates=70))
+    other.assert_code(2)
+    assert "algorithm.cosine_updates: 80 -> 70" in other.output
 
 
 def test_a_summary_of_a_shorter_run_does_not_finish_the_longer_one(whole: Callable, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     shutil.copytree(whole("torch"), run_dir)
+    longer = arguments(run_dir, train__updates=60, algorithm__cosine_updates=UPDATES)
     with signalled(SeedRun, "_act", signal.SIGTERM, at_step_of_evaluation(70, 60)):
-        train(*arguments(run_dir, train__updates=60)).assert_code(143)
+        train(*longer).assert_code(143)
     assert summary(run_dir)["updates"] == UPDATES
-    train(*arguments(run_dir, train__updates=60)).assert_code(0)
+    train(*longer).assert_code(0)
     assert summary(run_dir)["updates"] == 60
     assert [line["update"] for line in lines(run_dir / "eval.jsonl")] == [20, 40, 60]
 
@@ -465,16 +490,17 @@ def test_the_other_backend_takes_over(whole: Callable, tmp_path: Path, backend: 
     run_dir = tmp_path / "run"
     shutil.copytree(whole(backend, algorithm), run_dir)
     before = arrays(run_dir)
+    schedule = {"algorithm__cosine_updates": UPDATES} if algorithm == "iql" else {}
     with signalled(TrainingLoop, "_advance", signal.SIGTERM, lambda *_: True):
-        train(*arguments(run_dir, other, algorithm, train__updates=60)).assert_code(143)
+        train(*arguments(run_dir, other, algorithm, train__updates=60, **schedule)).assert_code(143)
     after = arrays(run_dir)
     own = {name for name in before if not name.startswith(("stream/", "window/"))}
     assert own == {name for name in after if not name.startswith(("stream/", "window/"))}
     assert f"stream/{other}" in after
     assert after["updates"] > UPDATES
-    train(*arguments(run_dir, other, algorithm, train__updates=60)).assert_code(0)
+    train(*arguments(run_dir, other, algorithm, train__updates=60, **schedule)).assert_code(0)
     assert summary(run_dir)["backend"] == other
-    train(*arguments(run_dir, backend, algorithm, train__updates=70)).assert_code(0)
+    train(*arguments(run_dir, backend, algorithm, train__updates=70, **schedule)).assert_code(0)
     assert summary(run_dir)["backend"] == backend
 
 

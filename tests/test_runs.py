@@ -1,5 +1,6 @@
 """Runs from the command line to their folders, on both backends, as a user types them."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from pogo.cli import evaluate, golden, parity
+from pogo.core.config.schema import W2Section
 from tests.run_helpers import (
     ALGORITHMS,
     BACKENDS,
@@ -160,9 +162,8 @@ def test_every_key_that_scripts_use_is_accepted(tmp_path: Path) -> None:
     assert steps(tmp_path / "run") == [4]
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["algorithm"]["expectile"] == 0.8
-    assert config["w2"] == {"solver": "exact", "noise": "independent", "num_samples": 3, "blur": 0.1} | {
-        "exact_points": False
-    }
+    given = {"solver": "exact", "noise": "independent", "num_samples": 3, "blur": 0.1}
+    assert config["w2"] == dataclasses.asdict(W2Section()) | given
 
 
 @pytest.mark.parametrize(

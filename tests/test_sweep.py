@@ -176,3 +176,42 @@ def test_an_experiment_is_a_source_and_an_option_wins_over_it():
     assert resolved["eval"]["episodes"] == 3
     assert resolved["sources"]["eval.episodes"] == "command line"
     assert "sweep" not in resolved
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("algorithm.beta=interval(1,2)", "an interval has no values to list; write algorithm.beta=a,b"),
+        ("seed=range(0,3,0)", "a range goes from start to stop by a step that is not 0"),
+        ("seed=range(5,0)", "no values between 5 and 0 by steps of 1, and so no run."),
+        ("seed=range(1,2,-1)", "no values between 1 and 2 by steps of -1, and so no run."),
+        ("seed=range(0,1000000)", "1000000 values; one command starts at most 10000 runs."),
+        ("seed=1,range(2,4)", "list the values; write seed=a,b"),
+        ("seed=interval(1,2),3", "list the values; write seed=a,b"),
+    ],
+    ids=str,
+)
+def test_values_that_are_none_or_cannot_be_listed_are_refused(given, message):
+    with pytest.raises(BadInput, match=re.escape(f"{given}: {message}")):
+        plan_sweep([given])
+
+
+def test_too_many_runs_are_counted_before_any_is_planned():
+    with pytest.raises(
+        BadInput, match=r"chain.last_w2_weight=range\(1,200\) makes this 19900 runs; one command starts"
+    ):
+        plan_sweep(["seed=range(0,100)", "chain.last_w2_weight=range(1,200)"])
+
+
+def test_a_bad_value_is_named_once():
+    with pytest.raises(BadInput) as caught:
+        plan_sweep(["seed=1,x"])
+    assert str(caught.value).count("seed=x") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"),
+    [("seed=range(3,0,-1)", [3, 2, 1]), ("seed=sort(3,1)", [1, 3]), ("seed=choice(4)", [4]), ("experiment=null", [0])],
+)
+def test_what_hydras_grammar_lists_is_run(given, seeds):
+    assert [cell.resolved["seed"] for cell in plan_sweep([given])] == seeds

@@ -61,15 +61,14 @@ def make_learner(
         replay_capacity: rows of a replay buffer to train on, in place of `transitions`.
 
     Raises:
-        BadInput: the device is not there, or `compile` is false.
+        BadInput: the device is not there, JAX cannot start on the platforms that it is told, or `compile` is false.
     """
     if not compile:
         raise BadInput("backend.compile=false has no meaning for backend=jax, which is compiled throughout; drop it.")
-    # XLA reads its flags once, when the first client is made: `_limit_threads` makes one.
+    # XLA reads its flags once, when the first client is made: `_start_client` makes one.
     if deterministic and "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
-    if threads is not None:
-        _limit_threads(threads)
+    _start_client(device, threads)
     if spec.dtype == "float64":
         jax.config.update("jax_enable_x64", True)
     keep_compiled_programs()
@@ -333,17 +332,27 @@ class JaxLearner(Learner):
         return jnp.stack([first, second + (second >= first)], axis=1)
 
 
-def _limit_threads(threads: int) -> None:
-    """XLA sizes its CPU pool by the processors that the process may use, once, when its client is made."""
+def _start_client(device: str, threads: int | None) -> None:
+    """Have JAX look for its devices, on so many CPU threads; none: as many as it chooses.
+
+    XLA sizes its CPU pool by the processors that the process may use, once, when its client is made.
+    """
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if device == "cpu" and "cpu" not in platforms and platforms:
+        jax.config.update("jax_platforms", "cpu")  # the run's own option comes before what every program is told
     allowed = os.sched_getaffinity(0)
-    if threads >= len(allowed):
-        return
-    os.sched_setaffinity(0, sorted(allowed)[:threads])
+    is_limited = threads is not None and threads < len(allowed)
+    if is_limited:
+        os.sched_setaffinity(0, sorted(allowed)[:threads])
     try:
         jax.devices()  # makes the client
+    except (RuntimeError, AssertionError) as error:  # the latter where the platform has no plugin at all
+        told = f"JAX_PLATFORMS={platforms}: " if platforms else ""
+        reason = (str(error).splitlines() or ["no device"])[0]
+        raise BadInput(f"{told}JAX finds no device ({reason}); unset JAX_PLATFORMS, or use device=cpu.") from error
     finally:
         # The pool keeps its size, and may run anywhere: two runs of one thread each shall not share a processor.
-        for thread in os.listdir("/proc/self/task"):
+        for thread in os.listdir("/proc/self/task") if is_limited else ():
             with contextlib.suppress(OSError):  # a thread that has ended
                 os.sched_setaffinity(int(thread), allowed)
 

@@ -62,9 +62,10 @@ def steps_taken(state: TrainState, network: str) -> Array:
 
 
 def cosine_decay(base: float, state: TrainState, network: str, length: int) -> Array:
-    """Base rate times (1 + cos(pi t / length)) / 2, t the network's steps so far; it rises again beyond `length`."""
+    """Base rate times (1 + cos(pi t / length)) / 2, t the network's steps so far; 0 beyond `length`."""
     dtype = next(iter(state.networks[network].values())).dtype
-    return base * 0.5 * (1.0 + jnp.cos(jnp.pi * steps_taken(state, network).astype(dtype) / length))
+    done = jnp.minimum(steps_taken(state, network).astype(dtype) / length, 1.0)
+    return base * 0.5 * (1.0 + jnp.cos(jnp.pi * done))
 
 
 def linear_decay(base: float, state: TrainState, network: str, length: int) -> Array:

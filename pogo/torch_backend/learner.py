@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -60,7 +61,8 @@ def make_learner(
         replay_capacity: rows of a replay buffer to train on, in place of `transitions`.
 
     Raises:
-        BadInput: the device is not there, or cannot solve the chain's distances exactly.
+        BadInput: the device is not there, or cannot solve the chain's distances exactly; or a C++ compiler is needed
+            and not there.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -75,6 +77,8 @@ def make_learner(
             names = actor_name(index), actor_name(index - 1)
             check_exact(spec.w2.solver, spec.w2.num_samples, found.type, *names)
             check_library(spec.w2.library)
+    if compile and found.type == "cpu":
+        _check_compiler()
     return TorchLearner(spec, seed, transitions, found, compile, replay_capacity)
 
 
@@ -336,6 +340,21 @@ class _CompiledStep:
     def _same_kind(self, due: Callable[..., bool], update: int, other: int) -> bool:
         hp = self._algorithm.hyperparameters
         return due(update, hp) == due(other, hp)
+
+
+def _check_compiler() -> None:
+    """Refuse torch.compile on a CPU where there is no C++ compiler that works."""
+    from torch._inductor.cpp_builder import get_cpp_compiler  # slow to import, and only this needs it
+
+    try:
+        compiler = get_cpp_compiler()
+        subprocess.run([compiler, "--version"], check=True, capture_output=True, timeout=60)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(
+            f"backend.compile=true needs a C++ compiler on a CPU, and none works here ({reason}); install g++ or name "
+            "one by CXX, or use backend.compile=false."
+        ) from error
 
 
 def _device(name: str) -> torch.device:

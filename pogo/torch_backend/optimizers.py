@@ -64,9 +64,10 @@ def steps_taken(state: TrainState, network: str) -> Tensor:
 
 
 def cosine_decay(base: float, state: TrainState, network: str, length: int) -> Tensor:
-    """Base rate times (1 + cos(pi t / length)) / 2, t the network's steps so far; it rises again beyond `length`."""
+    """Base rate times (1 + cos(pi t / length)) / 2, t the network's steps so far; 0 beyond `length`."""
     dtype = next(iter(state.networks[network].values())).dtype
-    return base * 0.5 * (1.0 + torch.cos(torch.pi * steps_taken(state, network).to(dtype) / length))
+    done = (steps_taken(state, network).to(dtype) / length).clamp(max=1.0)
+    return base * 0.5 * (1.0 + torch.cos(torch.pi * done))
 
 
 def linear_decay(base: float, state: TrainState, network: str, length: int) -> Tensor:

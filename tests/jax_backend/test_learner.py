@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -6,6 +11,8 @@ from pogo.core.interface import Pair
 from pogo.core.registry import ALGORITHMS
 from tests.learner_checks import LearnerChecks, transitions
 from tests.parity.helpers import problem
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class TestLearner(LearnerChecks):
@@ -70,3 +77,26 @@ class TestLearner(LearnerChecks):
     def test_eager_updates_are_refused(self, framework):
         with pytest.raises(BadInput, match=r"backend\.compile=false has no meaning"):
             framework.module("learner").make_learner(problem("iql"), 0, None, compile=False)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_platforms_that_are_not_here_are_named(device):
+    """By a process of its own: JAX looks for its devices once."""
+    script = (
+        "from pogo.jax_backend.learner import make_learner; from tests.parity.helpers import problem; "
+        f"print(make_learner(problem('td3_bc', 'float32'), 0, device='{device}').updates)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"JAX_PLATFORMS": "cuda"},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if device == "cpu":
+        assert done.stdout == "0\n", done.stderr
+    else:
+        assert "JAX_PLATFORMS=cuda: JAX finds no device" in done.stderr
+        assert "unset JAX_PLATFORMS, or use device=cpu" in done.stderr

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pogo.core.errors import BadInput
 from pogo.core.registry import ALGORITHMS
 from tests.learner_checks import LearnerChecks, transitions, without_later_actors, without_window
 from tests.parity.helpers import problem
@@ -119,3 +120,19 @@ class TestLearner(LearnerChecks):
         resumed.restore(arrays)
         resumed.train(2)
         assert resumed.updates == 5
+
+    def test_compiling_without_a_compiler_is_refused(self, framework, monkeypatch):
+        import torch._inductor.cpp_builder as builder
+
+        def none_found():
+            raise RuntimeError("No working C++ compiler found\nin ...")
+
+        spec, make = problem("td3_bc", "float32"), framework.module("learner").make_learner
+        monkeypatch.setattr(builder, "get_cpp_compiler", none_found)
+        with pytest.raises(
+            BadInput, match=r"backend\.compile=true needs a C\+\+ compiler .*none works here \(No working"
+        ):
+            make(spec, 0, transitions(), device="cpu", compile=True)
+        monkeypatch.setattr(builder, "get_cpp_compiler", lambda: "/nonexistent/g++")
+        with pytest.raises(BadInput, match=r"install g\+\+ or name one by CXX, or use backend\.compile=false"):
+            make(spec, 0, transitions(), device="cpu", compile=True)

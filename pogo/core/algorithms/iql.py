@@ -57,6 +57,11 @@ def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
     return replace(hp, cosine_updates=hp.cosine_updates or updates)
 
 
+def scheduled(hp: Hyperparameters) -> str | None:
+    """The option that says after how many updates a learning rate is 0."""
+    return "cosine_updates"
+
+
 def default_actor(hp: Hyperparameters) -> ActorConfig:
     """The published actor: a Gaussian around tanh(head), one free log_std per action dimension."""
     return ActorConfig(

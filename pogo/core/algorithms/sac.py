@@ -134,6 +134,11 @@ def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
     return replace(hp, schedule_updates=hp.schedule_updates or updates)
 
 
+def scheduled(hp: Hyperparameters) -> str | None:
+    """The option that says after how many updates a learning rate is 0; none where both rates are constant."""
+    return "schedule_updates" if "linear" in (hp.actor_schedule, hp.critic_schedule) else None
+
+
 def default_actor(hp: Hyperparameters) -> ActorConfig:
     """The homework's actor: a tanh-Gaussian with a softplus std per state, or as `use_tanh`, `fixed_std` say."""
     return ActorConfig(

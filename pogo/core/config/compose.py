@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pogo.core.actors import ACTOR_KINDS
+from pogo.core.config.option_types import check_values, check_written, option_types
 from pogo.core.config.provenance import SOURCES, setting_sources
 from pogo.core.config.schema import SECTIONS, register
 from pogo.core.data import d4rl
@@ -64,7 +65,12 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     arguments = [_quoted_path(argument) for argument in arguments]
     overrides = parse_overrides(arguments)
     _check_choices(overrides)
+    # Hydra takes no null for a group, not even where it is the default.
+    arguments = [given for given, each in zip(arguments, overrides, strict=True) if not _is_no_experiment(each)]
     algorithm = _algorithm(overrides)
+    annotations = option_types(algorithm)
+    for override in overrides:
+        check_written(override, annotations)
     _check_published(overrides, algorithm)
     if _value(overrides, "dataset") is None:
         arguments += _implied_dataset(overrides)
@@ -75,6 +81,7 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
         values: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment] - a mapping
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(_explain(error, algorithm)) from error
+    check_values(values, annotations)
     sweep = values.pop("sweep")
     if sweep and not in_sweep:
         raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
@@ -169,26 +176,43 @@ def _check_choices(overrides: Sequence[Override]) -> None:
         "experiment": _experiments(),
     }
     for override in overrides:
-        if not override.key_or_group:
-            raise BadInput(f"{override.input_line}: nothing is named before the =; write key=value.")
-        if override.is_add() or override.is_force_add() or override.is_delete():
-            raise BadInput(f"{override.input_line}: keys can be set, not added or removed; write key=value.")
-        if re.split("[./]", override.key_or_group)[0] == "hydra":
-            raise BadInput(f"{override.input_line}: pogo keeps its own run folder; set run.dir or run.root.")
-        if _names_target(override.key_or_group.split(".")) or _names_target(override.value()):
-            raise BadInput(
-                f"{override.input_line}: _target_ has no place here; a config names what pogo has registered."
-            )
-        if override.is_sweep_override():
-            raise BadInput(f"{override.input_line}: one run takes one value; add -m for a run of each.")
-        if override.key_or_group in ("backend.name", "algorithm.name"):
-            group = override.key_or_group.split(".")[0]
-            raise BadInput(f"{override.input_line}: write {group}={override.value()}, which brings its settings too.")
-        if override.key_or_group in known:
-            choice = str(override.value())
-            if override.key_or_group == "dataset" and choice.endswith((".hdf5", ".h5", ".npz")):
+        _check_form(override)
+        key, choice = override.key_or_group, str(override.value())
+        if key in known and not _is_no_experiment(override):
+            if key == "dataset" and choice.endswith((".hdf5", ".h5", ".npz")):
                 raise BadInput(f"dataset={choice} is a file, not a name; use dataset.path={choice}.")
-            check_name(override.key_or_group, choice, known[override.key_or_group])
+            check_name(key, choice, known[key])
+
+
+def _is_no_experiment(override: Override) -> bool:
+    return override.key_or_group == "experiment" and override.value() is None
+
+
+def _check_form(override: Override) -> None:
+    """Refuse what Hydra's grammar allows and a run has no use for."""
+    key, line = override.key_or_group, override.input_line
+    if not key:
+        raise BadInput(f"{line}: nothing is named before the =; write key=value.")
+    if override.is_add() or override.is_force_add() or override.is_delete():
+        raise BadInput(f"{line}: keys can be set, not added or removed; write key=value.")
+    if re.split("[./]", key)[0] == "hydra":
+        raise BadInput(f"{line}: {_why_not_hydras(key)}")
+    if _names_target(key.split(".")) or _names_target(override.value()):
+        raise BadInput(f"{line}: _target_ has no place here; a config names what pogo has registered.")
+    if override.is_sweep_override():
+        raise BadInput(f"{line}: one run takes one value; add -m for a run of each.")
+    if key in ("backend.name", "algorithm.name"):
+        raise BadInput(f"{line}: write {key.split('.')[0]}={override.value()}, which brings its settings too.")
+
+
+def _why_not_hydras(key: str) -> str:
+    if re.match(r"hydra\.(run|sweep|job|output_subdir|runtime)\b", key):
+        return "pogo keeps its own run folder; set run.dir or run.root."
+    if key.startswith(("hydra.launcher", "hydra/launcher", "hydra.sweeper", "hydra/sweeper", "hydra.mode")):
+        return "pogo starts many runs by -m, with --jobs N of them side by side."
+    if key.startswith("hydra.searchpath"):
+        return "configs are found in pogo's own conf/ alone; write out the options, or add a file there."
+    return "Hydra's own settings are none of pogo's; see pogo-train --help."
 
 
 def _names_target(value: Any) -> bool:

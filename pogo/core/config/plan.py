@@ -1,6 +1,7 @@
 """From a composed config to a checked plan: every mistake is found here, before any work."""
 
 import copy
+import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -47,6 +48,8 @@ DTYPES = ("float32", "float64")
 LARGEST_SEED = 2**63 - 1
 LARGEST_NUM_SEEDS = 128  # each holds five files open, of the usual 1024
 LARGEST_EVALUATION_PROCESSES = 128
+LARGEST_NUM_ACTORS = 256
+LONGEST_NAME, LONGEST_PATH = 255, 3800  # bytes, with room for the files inside
 # (section, key, least value): whole numbers that a run needs in range
 _LEAST = (
     ("train", "updates", 1),
@@ -222,12 +225,7 @@ def check_settings(asked: Mapping[str, Any], to_run: bool = True) -> Settings:
     spec = spec_of_run(resolved, 0, 0)
     if to_run:
         check_backend(resolved["backend"]["name"])
-    owner = LIBRARY_SOLVERS.get(spec.w2.solver, resolved["backend"]["name"])
-    if owner != resolved["backend"]["name"]:
-        raise BadInput(
-            f"w2.solver={spec.w2.solver} is a library of backend={owner}; use that, or w2.solver=fused, which "
-            "both have."
-        )
+        _check_packages(resolved, spec)
     _check_num_seeds(resolved)
     config = DatasetConfig(**resolved["dataset"])
     check_config(config)
@@ -244,7 +242,33 @@ def check_settings(asked: Mapping[str, Any], to_run: bool = True) -> Settings:
     seeds = range(resolved["seed"], resolved["seed"] + resolved["train"]["num_seeds"])
     given = resolved["run"]["dir"]
     run_dirs = {seed: Path(given or default_run_dir({**resolved, "seed": seed}, name)).expanduser() for seed in seeds}
+    for run_dir in run_dirs.values():
+        _check_path(run_dir)
     return Settings(resolved, spec, config, name, run_dirs, online, source, environment)
+
+
+def _check_packages(resolved: Mapping[str, Any], spec: TrainSpec) -> None:
+    """Refuse options that need a package which is not there, or which the backend has no use for."""
+    backend = resolved["backend"]["name"]
+    if (owner := LIBRARY_SOLVERS.get(spec.w2.solver, backend)) != backend:
+        raise BadInput(
+            f"w2.solver={spec.w2.solver} is a library of backend={owner}; use that, or w2.solver=fused, which both "
+            "have."
+        )
+    if resolved["logger"]["wandb"] and importlib.util.find_spec("wandb") is None:
+        raise BadInput("logger.wandb=true needs wandb, not installed here: pip install 'pogo[wandb]'.")
+
+
+def _check_path(run_dir: Path) -> None:
+    """Refuse a run folder that no file system can hold, before anything is made of it."""
+    for part in run_dir.parts:
+        if len(part.encode()) > LONGEST_NAME or "\0" in part:
+            raise BadInput(
+                f"the run's folder would have {part[:20]!r}... in it, {len(part.encode())} bytes, and a name has at "
+                f"most {LONGEST_NAME}; shorten run.variant, run.root or dataset.name, or name a folder by run.dir."
+            )
+    if len(str(run_dir.absolute()).encode()) > LONGEST_PATH:
+        raise BadInput(f"the run's folder would be {len(str(run_dir))} characters long; name a shorter one by run.dir.")
 
 
 def _read_source(resolved: Mapping[str, Any]) -> SourceRun | None:
@@ -308,6 +332,10 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
     if resolved["chain"]["num_actors"] < 1:
         raise BadInput(f"chain.num_actors={resolved['chain']['num_actors']} is too few; actor 0 alone is 1.")
+    if resolved["chain"]["num_actors"] > LARGEST_NUM_ACTORS:
+        raise BadInput(
+            f"chain.num_actors={resolved['chain']['num_actors']} is too large; use at most {LARGEST_NUM_ACTORS}."
+        )
     if resolved["chain"]["init"] is None:
         own = getattr(algorithm, "CHAIN_INIT", None)
         resolved["chain"]["init"] = own or "copy"

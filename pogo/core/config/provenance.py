@@ -29,13 +29,21 @@ def setting_sources(
     choices = (composed["backend"]["name"], algorithm, dataset, published, experiment)
     for group, choice in zip(GROUPS, choices, strict=True):
         path = folder / group / f"{choice}.yaml"
-        if choice is None or not path.is_file():  # a D4RL name and most pairs have none
+        if choice is None or not is_file(path):  # a D4RL name and most pairs have none
             continue
         name = f"conf/{group}/{choice}.yaml"
         sources |= {key: name for key in _keys_of_file(path, group) if key in sources}
     for override in overrides:
         sources |= {key: COMMAND_LINE for key in _keys_of_override(override) if key in sources}
     return sources
+
+
+def is_file(path: Path) -> bool:
+    """Whether the path names a file; a name that no file can have does not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def published_default(algorithm: str) -> str:

@@ -46,6 +46,7 @@ NO_ENVIRONMENT = "none"  # env=none: train without evaluating
 _PACKAGE_DATA = Path(__file__).resolve().parents[2] / "data"
 _ZIP_MAGIC = b"PK\x03\x04"
 CONSTANT_COLUMNS = ("hold", "keep")
+LARGEST_LIMIT = 999_999_999  # steps of an episode
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,9 @@ def check_config(config: DatasetConfig) -> None:
         check_name("dataset", config.name, (*BUNDLED, *d4rl.D4RL_DATASETS, ONLINE))
     if not config.max_gib > 0:
         raise BadInput(f"dataset.max_gib={config.max_gib} must be above 0.")
-    if config.max_episode_steps is not None and config.max_episode_steps < 1:
-        raise BadInput(f"dataset.max_episode_steps={config.max_episode_steps} must be at least 1.")
+    limit = config.max_episode_steps
+    if limit is not None and not 1 <= limit <= LARGEST_LIMIT:
+        raise BadInput(f"dataset.max_episode_steps={limit} is out of range; use 1 to {LARGEST_LIMIT}.")
     digest = config.sha256
     if digest is not None and (len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef")):
         raise BadInput(f"dataset.sha256={digest} is not a SHA-256: 64 hexadecimal digits.")

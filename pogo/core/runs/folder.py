@@ -134,6 +134,7 @@ def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Star
         return Start(())
     for plan, checkpoint in zip(plans, checkpoints, strict=True):
         check_unchanged(plan, checkpoint)
+        check_schedule(plan, checkpoint)
     finished = all(
         checkpoint.step >= plan.length and _is_summed_up(plan, checkpoint)
         for plan, checkpoint in zip(plans, checkpoints, strict=True)
@@ -209,8 +210,40 @@ def versions(backend: str) -> dict[str, str]:
 
 
 def adopt_schedule(plan: Plan, checkpoint: Checkpoint) -> dict[str, Any]:
-    """The algorithm's section as first resolved: a longer run keeps the schedules that it began with."""
-    return dict(checkpoint.records["run"]["resolved"]["algorithm"])
+    """The algorithm's section as first resolved, with the schedule's length that a longer run gives."""
+    section = dict(checkpoint.records["run"]["resolved"]["algorithm"])
+    key = _schedule_of(plan)
+    given = None if key is None else plan.asked["algorithm"][key]
+    return section if key is None or given is None else section | {key: given}
+
+
+def check_schedule(plan: Plan, checkpoint: Checkpoint) -> None:
+    """Refuse to make a run longer than the schedule that ended with it, unless it is said what becomes of that.
+
+    Raises:
+        BadInput: a learning rate would be 0 from where the shorter run was to end, and the options do not say whether
+            that is meant.
+    """
+    key, recorded = _schedule_of(plan), checkpoint.records["run"]
+    if key is None:
+        return
+    before, given = recorded["resolved"]["algorithm"][key], plan.asked["algorithm"][key]
+    if given is None and before < plan.length:
+        raise BadInput(
+            f"{plan.run_dir}: its learning rate is 0 after {before} updates, where the run was to end, and "
+            f"train.{plan.length_key}={plan.length} goes on; say what is meant: algorithm.{key}={before} leaves it at "
+            f"0, algorithm.{key}=N goes on by a schedule of N updates in all."
+        )
+    if given is not None and given != before:
+        logger.info("algorithm.%s: the schedule is of %d updates from here on, and was of %d.", key, given, before)
+    if (given or before) < plan.length:
+        logger.info("algorithm.%s: a learning rate is 0 from update %d on.", key, given or before)
+
+
+def _schedule_of(plan: Plan) -> str | None:
+    """The option of the plan's algorithm that is the length of a schedule."""
+    scheduled = getattr(load_algorithm(plan.spec.algorithm), "scheduled", None)
+    return None if scheduled is None else scheduled(plan.spec.hyperparameters)
 
 
 def check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
@@ -222,6 +255,10 @@ def check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
     recorded = checkpoint.records["run"]
     before, now = _effective(recorded, run_record(plan))
     length_before = recorded["resolved"]["train"].get(plan.length_key)
+    schedule = f"algorithm.{_schedule_of(plan)}"
+    is_longer = length_before is not None and plan.length > length_before
+    if is_longer and recorded["asked"]["algorithm"].get(schedule.partition(".")[2], "") is None:
+        before[schedule] = now[schedule]  # `check_schedule` has its say
     changes = [
         f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
         for key in sorted({*before, *now})

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from hydra.core.override_parser.types import Glob
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Sweep
 
 from pogo.core.config.compose import PATH_KEYS, compose_config, experiment_sweep, parse_overrides
 from pogo.core.config.online import is_online
@@ -24,6 +25,7 @@ from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
 from pogo.core.signals import StopRequest
 
 POLL_SECONDS = 0.05
+MOST_RUNS = 10_000  # of one command: each config is checked before the first run starts
 SHOWN_LINES = 5  # of a failed run's output, where runs go on side by side
 # What a run's folder names by itself; of the rest that is swept it gets a folder, `run.variant`.
 _IN_PATH = ("backend", "algorithm", "dataset", "dataset.path", "seed", "chain.w2_weights", "chain.last_w2_weight")
@@ -136,15 +138,11 @@ def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
             axes.append((key, [f"{key}={part}" for part in value.split(",")]))
             continue
         (override,) = parse_overrides([argument])
-        if override.is_sweep_override():
-            if isinstance(override.value(), Glob):
-                raise BadInput(f"{argument}: list the values, as in {key}=a,b, or use range(...).")
-            values = [f"{key}={text}" for text in override.sweep_string_iterator()]
-        else:
-            values = [argument]
-        axes.append((override.key_or_group, values))
+        axes.append((override.key_or_group, _values(override, argument)))
+        if (count := math.prod(len(values) for _, values in axes)) > MOST_RUNS:
+            raise BadInput(f"{argument} makes this {count} runs; one command starts at most {MOST_RUNS}.")
     given = {key for key, _ in axes}
-    names = [values for key, values in axes if key == "experiment"]
+    names = [values for key, values in axes if key == "experiment" and values != ["experiment=null"]]
     if not names:
         return axes
     if len(names[0]) > 1:
@@ -157,6 +155,37 @@ def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
     ]  # fmt: skip
 
 
+def _values(override: Override, argument: str) -> list[str]:
+    """The overrides `key=value` that one takes, one or several.
+
+    Raises:
+        BadInput: it takes none, too many to list, or values that cannot be listed.
+    """
+    if not override.is_sweep_override():
+        return [argument]
+    key, sweep = override.key_or_group, override.value()
+    if isinstance(sweep, RangeSweep):
+        _check_range(sweep, argument)
+    elif not isinstance(sweep, ChoiceSweep) or any(isinstance(entry, Sweep | Glob) for entry in sweep.list):
+        kind = "an interval has no values to list" if isinstance(sweep, IntervalSweep) else "list the values"
+        raise BadInput(f"{argument}: {kind}; write {key}=a,b, or {key}=range(start,stop,step).")
+    values = [f"{key}={text}" for text in override.sweep_string_iterator()]
+    if not values:
+        raise BadInput(f"{argument}: no values, and so no run; write {key}=a,b.")
+    return values
+
+
+def _check_range(sweep: RangeSweep, argument: str) -> None:
+    start, stop, step = (0 if number is None else number for number in (sweep.start, sweep.stop, sweep.step))
+    if step == 0 or not all(math.isfinite(number) for number in (start, stop, step)):
+        raise BadInput(f"{argument}: a range goes from start to stop by a step that is not 0, as in range(0,10,2).")
+    count = math.ceil((stop - start) / step)
+    if count < 1:
+        raise BadInput(f"{argument}: no values between {start} and {stop} by steps of {step}, and so no run.")
+    if count > MOST_RUNS:
+        raise BadInput(f"{argument}: {count} values; one command starts at most {MOST_RUNS} runs.")
+
+
 def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
     by_key = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
     if "env" in unnamed and is_online(compose_config(arguments, in_sweep=True)):
@@ -167,7 +196,8 @@ def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
     try:
         settings = check_settings(compose_config(arguments, in_sweep=True))
     except BadInput as error:
-        raise BadInput(f"{label}: {error}" if label else str(error)) from error
+        is_named = not label or str(error).startswith(label)
+        raise BadInput(str(error) if is_named else f"{label}: {error}") from error
     saved = settings.online.save_replay if settings.online is not None else None
     replay = None if saved is None else Path(saved)
     return Cell(tuple(arguments), tuple(settings.run_dirs.values()), replay, label, settings.resolved)
