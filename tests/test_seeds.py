@@ -279,12 +279,13 @@ def test_each_seeds_folder_is_as_of_a_run_alone(whole: Path, tmp_path: Path) -> 
     assert "seed_0" not in log_of(whole, 1)
     # And a run alone may be joined by others: the group goes on from there.
     train(*arguments(alone, seed=0, train__num_seeds=None)).assert_code(0)
-    train(*arguments(alone, train__updates=50)).assert_code(0)
+    train(*arguments(alone, train__updates=50, algorithm__cosine_updates=UPDATES)).assert_code(0)
     assert [summary(run_dir(alone, seed))["updates"] for seed in SEEDS] == [50, 50]
 
 
 def test_a_seed_of_a_group_goes_on_alone(copy: Path) -> None:
-    train(*arguments(copy, seed=1, train__num_seeds=None, train__updates=50)).assert_code(0)
+    longer = {"train__updates": 50, "algorithm__cosine_updates": UPDATES}
+    train(*arguments(copy, seed=1, train__num_seeds=None, **longer)).assert_code(0)
     assert summary(run_dir(copy, 1))["updates"] == 50
     assert summary(run_dir(copy, 0))["updates"] == UPDATES
 
@@ -313,28 +314,59 @@ def test_a_signal_saves_all_and_the_resume_gives_the_same_bits(whole: Path, tmp_
         assert summary(run_dir(tmp_path, seed))["actors"] == summary(run_dir(whole, seed))["actors"]
 
 
-def test_a_kill_between_two_saves_goes_back_to_what_all_have(
-    whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Killed(BaseException):
-        pass
+class Killed(BaseException):
+    """A process that ends where nothing can catch it."""
 
+
+def killed_at(root: Path, step: int, **changes: Any) -> None:
+    """Train until the second seed is to save this step, the first one having saved it."""
     save = CheckpointStore.save
 
-    def killed(self: CheckpointStore, step: int, *rest: Any) -> Path:
-        if step == 25 and self.run_dir.name == "seed_1":
+    def killed(self: CheckpointStore, saved: int, *rest: Any, **options: Any) -> Path:
+        if saved == step and self.run_dir.name == "seed_1":
             raise Killed
-        return save(self, step, *rest)
+        return save(self, saved, *rest, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CheckpointStore, "save", killed)
         with pytest.raises(Killed):
-            train(*arguments(tmp_path))
+            train(*arguments(root, **changes))
+
+
+@pytest.mark.parametrize("changes", [{}, {"checkpoint__keep": 1}], ids=["keep 3", "keep 1"])
+def test_a_kill_between_two_saves_goes_back_to_what_all_have(
+    whole: Path, tmp_path: Path, changes: dict, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed_at(tmp_path, 25, **changes)
     assert [steps(run_dir(tmp_path, seed))[-1] for seed in SEEDS] == [25, 20]
-    train(*arguments(tmp_path)).assert_code(0)
+    train(*arguments(tmp_path, **changes)).assert_code(0)
     assert "seed_0 goes back from update 25 to 20" in caplog.text
     for seed in SEEDS:
         assert_same_run(run_dir(tmp_path, seed), run_dir(whole, seed))
+
+
+@pytest.mark.parametrize("is_made", [True, False], ids=["without a checkpoint", "without a folder"])
+def test_a_kill_before_the_second_seeds_first_save_begins_again(
+    whole: Path, tmp_path: Path, is_made: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed_at(tmp_path, 5)
+    assert [steps(run_dir(tmp_path, seed)) for seed in SEEDS] == [[5], []]
+    if not is_made:
+        shutil.rmtree(run_dir(tmp_path, 1))
+    killed_at(tmp_path, 5)  # and once more at the same place
+    train(*arguments(tmp_path)).assert_code(0)
+    assert "seed_0 begins again: a seed that is trained with it was killed before its first checkpoint" in caplog.text
+    for seed in SEEDS:
+        assert_same_run(run_dir(tmp_path, seed), run_dir(whole, seed))
+
+
+def test_a_run_of_its_own_is_not_begun_again_for_another_seed(tmp_path: Path) -> None:
+    """Also where its first checkpoint is all that it has."""
+    pytest.importorskip("jax")
+    alone = {"train__num_seeds": None, "train__updates": 4, "checkpoint__every": 0}
+    train(*arguments(tmp_path, **alone)).assert_code(0)
+    assert steps(run_dir(tmp_path, 0)) == [4]
+    refused(tmp_path, "seed_0 hold a run, ", "seed_1 none", train__updates=4, checkpoint__every=0)
 
 
 def test_a_damaged_checkpoint_takes_all_back(copy: Path, whole: Path) -> None:

@@ -94,6 +94,11 @@ class Learner(ABC):
 
     @property
     @abstractmethod
+    def machine(self) -> dict[str, str]:
+        """The `device` that it computes on, such as cpu or cuda:0, and the `device_name` that its maker gave it."""
+
+    @property
+    @abstractmethod
     def replay(self) -> ReplayBuffer | None:
         """What it trains on where a run collects its own data."""
 

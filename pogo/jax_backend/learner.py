@@ -20,6 +20,7 @@ from pogo.core.errors import BadInput
 from pogo.core.initial import initial_state
 from pogo.core.interface import Learner, Pair, TrainSpec, TrainState
 from pogo.core.learning import batch_arrays, update_noise_spec
+from pogo.core.machine import processor_name
 from pogo.core.metrics import check_finite, window_means
 from pogo.core.noise import Draw
 from pogo.core.probe import Probe
@@ -69,8 +70,8 @@ def make_learner(
     if deterministic and "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     _start_client(device, threads)
-    if spec.dtype == "float64":
-        jax.config.update("jax_enable_x64", True)
+    # Both ways: a run's numbers do not depend on which runs this process has made before.
+    jax.config.update("jax_enable_x64", spec.dtype == "float64")
     keep_compiled_programs()
     # Full float32 products on every device: the same numbers as on a CPU.
     jax.config.update("jax_default_matmul_precision", "highest")
@@ -116,6 +117,13 @@ class JaxLearner(Learner):
     def updates(self) -> int:
         """How many updates have been made."""
         return self._updates
+
+    @property
+    def machine(self) -> dict[str, str]:
+        """As `Learner.machine`."""
+        if self._device.platform == "cpu":
+            return {"device": "cpu", "device_name": processor_name()}
+        return {"device": f"cuda:{self._device.id}", "device_name": self._device.device_kind}
 
     @property
     def replay(self) -> ReplayBuffer | None:

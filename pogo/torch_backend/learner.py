@@ -16,6 +16,7 @@ from pogo.core.errors import BadInput
 from pogo.core.initial import initial_state
 from pogo.core.interface import Learner, Pair, TrainSpec, TrainState
 from pogo.core.learning import batch_arrays, update_noise_spec
+from pogo.core.machine import processor_name
 from pogo.core.metrics import check_finite, window_means
 from pogo.core.noise import Draw
 from pogo.core.probe import Probe
@@ -124,6 +125,14 @@ class TorchLearner(Learner):
     def updates(self) -> int:
         """How many updates have been made."""
         return self._state.updates
+
+    @property
+    def machine(self) -> dict[str, str]:
+        """As `Learner.machine`."""
+        on_gpu = self._device.type == "cuda"
+        index = torch.cuda.current_device() if on_gpu and self._device.index is None else self._device.index
+        name = torch.cuda.get_device_name(index) if on_gpu else processor_name()
+        return {"device": f"cuda:{index}" if on_gpu else "cpu", "device_name": name}
 
     @property
     def replay(self) -> ReplayBuffer | None:

@@ -74,6 +74,7 @@ class Plan:
     run_dir: Path
     online: OnlineConfig | None = None  # of a run that collects its own data
     source: SourceRun | None = None  # the run whose actors and critics it begins with
+    seeds: tuple[int, ...] = ()  # of all runs that are trained together with it, its own among them
 
     @property
     def backend(self) -> str:
@@ -174,6 +175,7 @@ def make_plans(asked: Mapping[str, Any]) -> list[Plan]:
             run_dir,
             settings.online,
             settings.source,
+            tuple(settings.run_dirs),
         )
         for seed, run_dir in settings.run_dirs.items()
     ]
@@ -225,8 +227,9 @@ def check_settings(asked: Mapping[str, Any], to_run: bool = True) -> Settings:
     spec = spec_of_run(resolved, 0, 0)
     if to_run:
         check_backend(resolved["backend"]["name"])
-        _check_packages(resolved, spec)
     _check_num_seeds(resolved)
+    if to_run:
+        _check_packages(resolved, spec)
     config = DatasetConfig(**resolved["dataset"])
     check_config(config)
     online = online_config(resolved) if is_online(resolved) else None

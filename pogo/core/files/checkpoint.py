@@ -7,6 +7,7 @@
     run_dir/partial/                 being written or being deleted; may be cleared at any time
     run_dir/replaced/                a committed one whose step is being saved again
     run_dir/damaged/                 set aside: failed its verification
+    run_dir/.checkpointed            there once a first one is committed: tells checkpoints lost from none made yet
 
 A folder enters `checkpoints/` and leaves it by one rename, so that a kill at any moment leaves committed folders only.
 """
@@ -77,15 +78,25 @@ class CheckpointStore:
     `load_newest(set_aside=False)`): a reader writes nothing.
     """
 
-    def __init__(self, run_dir: Path, keep: int = DEFAULT_KEEP) -> None:
+    def __init__(self, run_dir: Path, keep: int = DEFAULT_KEEP, group: str = "") -> None:
+        """Look at a run's folder, which need not be there.
+
+        Args:
+            run_dir: the folder.
+            keep: how many checkpoints stay.
+            group: names the runs that are trained together with this one; empty: none.
+        """
         if keep < 1:
             raise BadInput(f"checkpoints to keep must be at least 1, got {keep}.")
         self.run_dir = Path(run_dir)
         self.keep = keep
         self.folder = self.run_dir / "checkpoints"
         self.damaged_folder = self.run_dir / "damaged"
+        self._mark = self.run_dir / ".checkpointed"
         self._partial_folder = self.run_dir / "partial"
         self._replaced_folder = self.run_dir / "replaced"
+        self._group = group
+        self._saved: int | None = None  # the step saved last
 
     def steps(self) -> list[int]:
         """Committed steps, ascending.
@@ -97,7 +108,9 @@ class CheckpointStore:
         names = {*_names(self.folder), *_names(self._replaced_folder)}
         return sorted(int(name) for name in names if _STEP_NAME.fullmatch(name))
 
-    def save(self, step: int, arrays: Mapping[str, np.ndarray], records: Mapping[str, object]) -> Path:
+    def save(
+        self, step: int, arrays: Mapping[str, np.ndarray], records: Mapping[str, object], *, prune: bool = True
+    ) -> Path:
         """Commit a checkpoint, then delete all but the newest `keep`. A step that exists is replaced.
 
         Args:
@@ -105,6 +118,7 @@ class CheckpointStore:
             arrays: boolean, integer and real arrays of up to 64 bits, of any layout; a foreign byte order becomes
                 the native one.
             records: JSON documents; numpy, torch and jax scalars become numbers, NaN and infinities are kept.
+            prune: whether older ones are deleted now, or by `prune`, once what belongs to this one is saved too.
 
         Raises:
             RunFailed: it could not be written; names path and cause. Earlier checkpoints are as they were.
@@ -120,6 +134,7 @@ class CheckpointStore:
         try:
             self._settle()
             self._commit(self._write_partial(step, contents), target)
+            self._saved = step
         except OSError as exc:
             with contextlib.suppress(OSError, RunFailed):
                 self._settle()  # frees the disk, and puts back what was being replaced
@@ -128,10 +143,28 @@ class CheckpointStore:
             ) from exc
         try:
             self._settle()  # the new one is in: what it replaced may go
-            self._prune(step)
+            if not self._mark.exists():
+                write_new_file(self._mark, self._mark_of(step))
+                sync_folder(self.run_dir)
         except OSError as exc:
-            raise RunFailed(f"checkpoint {target} is written, but older ones could not be removed: {exc}.") from exc
+            raise RunFailed(f"checkpoint {target} is written, but {self.run_dir} could not be tidied: {exc}.") from exc
+        if prune:
+            self.prune()
         return target
+
+    def prune(self) -> None:
+        """Delete all checkpoints but the newest `keep` and the one saved last.
+
+        Raises:
+            RunFailed: one could not be removed.
+        """
+        try:
+            for step in self.steps()[: -self.keep]:
+                if step != self._saved:  # newer ones may exist where a run went back
+                    self._discard(self._path(step))
+            self._remove_empty_folders()
+        except OSError as exc:
+            raise RunFailed(f"older checkpoints of {self.run_dir} could not be removed: {exc}.") from exc
 
     def load(self, step: int) -> Checkpoint:
         """One committed checkpoint, every byte verified.
@@ -178,7 +211,44 @@ class CheckpointStore:
                 f"{self.run_dir} has had checkpoints and none is good: see {self.damaged_folder}. "
                 "Restore one into checkpoints/, or start again in another folder."
             )
+        self.check_not_lost()
         return None
+
+    def check_not_lost(self) -> None:
+        """Refuse a folder that has had checkpoints and holds none, not even damaged ones.
+
+        Raises:
+            NoGoodCheckpoint: they have been deleted or moved away.
+        """
+        if self._mark.exists() and not self.steps():
+            raise NoGoodCheckpoint(lost(self.run_dir))
+
+    def holds_first_alone(self) -> bool:
+        """Whether all that there is is the first checkpoint of a run of this very group, of several runs."""
+        steps = self.steps()
+        if not self._group or len(steps) != 1:
+            return False
+        try:
+            return self._mark.read_bytes() == self._mark_of(steps[0])
+        except OSError:  # an older pogo left none
+            return False
+
+    def _mark_of(self, first: int) -> bytes:
+        group = f", of runs {self._group} trained together" if self._group else ""
+        return f"The first checkpoint was {_name(first)}{group}.\n".encode()
+
+    def begin_again(self) -> None:
+        """Delete every checkpoint of a run that starts from its beginning again.
+
+        Raises:
+            RunFailed: one could not be removed.
+        """
+        try:
+            self._mark.unlink(missing_ok=True)  # first: a kill on the way leaves what can be begun again once more
+            sync_folder(self.run_dir)
+        except OSError as exc:
+            raise RunFailed(f"checkpoints of {self.run_dir} could not be removed: {exc}.") from exc
+        self.drop_newer(-1)
 
     def drop_newer(self, step: int) -> None:
         """Delete what was committed after `step`: a run that goes back to it cuts its logs to what it then held.
@@ -234,12 +304,6 @@ class CheckpointStore:
         _move(target, replaced)
         _move(partial, target)
 
-    def _prune(self, saved: int) -> None:
-        for step in self.steps()[: -self.keep]:
-            if step != saved:  # newer ones may exist where a run went back
-                self._discard(self._path(step))
-        self._remove_empty_folders()
-
     def _remove_empty_folders(self) -> None:
         for folder in (self._partial_folder, self._replaced_folder):
             with contextlib.suppress(OSError):  # it is not there, or what could not be deleted yet is in it
@@ -263,6 +327,14 @@ class CheckpointStore:
         except OSError as exc:
             raise RunFailed(f"damaged checkpoint {path} could not be moved to {self.damaged_folder}: {exc}.") from exc
         return self.damaged_folder / name
+
+
+def lost(run_dir: Path) -> str:
+    """What is said of a run whose checkpoints were there and are not any more."""
+    return (
+        f"{run_dir} has had checkpoints, and checkpoints/ is gone or empty: put it back to go on, or start again in "
+        "another folder (run.dir), or once this one is deleted."
+    )
 
 
 def load_newest_common(stores: Sequence[CheckpointStore]) -> list[Checkpoint] | None:
@@ -369,9 +441,9 @@ def _load(path: Path, step: int) -> Checkpoint:
         arrays = safetensors.numpy.load(contents[ARRAYS])
         records = json.loads(contents[RECORDS], object_pairs_hook=_restore_non_finite)
     except OSError as exc:
-        # Missing, a link, not a folder, unreadable sectors: the checkpoint's fault. Anything else is the system's,
-        # and moving good checkpoints away for it would lose them.
-        if exc.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EIO):
+        # Missing, a link, a folder where a file should be or none, unreadable sectors: the checkpoint's fault. Anything
+        # else is the system's, and moving good checkpoints away for it would lose them.
+        if exc.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EIO):
             raise CheckpointDamaged(f"Checkpoint {path} is damaged: {exc.strerror}: {exc.filename}.") from exc
         raise RunFailed(f"checkpoint {path} could not be read: {exc}.") from exc
     except BadInput:  # a ValueError too

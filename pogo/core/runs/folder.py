@@ -18,8 +18,9 @@ from pogo.core.config.provenance import SOURCES
 from pogo.core.config.schema import Config
 from pogo.core.data.sources import DatasetConfig
 from pogo.core.errors import BadInput
-from pogo.core.files.checkpoint import Checkpoint, CheckpointStore, load_newest_common
+from pogo.core.files.checkpoint import Checkpoint, CheckpointStore, load_newest_common, lost
 from pogo.core.files.durable import make_folder
+from pogo.core.files.logs import TRAIN
 from pogo.core.registry import load_algorithm
 
 logger = logging.getLogger("pogo")
@@ -37,7 +38,7 @@ _FREE_KEYS = (
 )
 # What the resolved config leaves to the algorithm.
 _OF_ACTORS = ("chain.actors", "chain.learning_rate")
-_PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "flax", "optax", "ott-jax")}
+_PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "optax", "ott-jax")}
 
 
 class RunLock:
@@ -105,6 +106,7 @@ class Start:
 
     checkpoints: tuple[Checkpoint, ...]  # one per run, all of one update; none: update 0
     finished: bool = False  # nothing is left to do in any of them
+    begins_again: bool = False  # some hold a first checkpoint, and some were killed before theirs
 
 
 def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Start:
@@ -116,9 +118,13 @@ def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Star
     """
     for plan, store in zip(plans, stores, strict=True):
         _check_resume_mode(plan, store.steps())
+        _check_not_lost(plan, store)
     begun = [plan for plan, store in zip(plans, stores, strict=True) if store.steps()]
     fresh = [plan for plan, store in zip(plans, stores, strict=True) if not store.steps()]
     if begun and fresh:
+        # Nothing is lost by that: what was computed up to a first checkpoint is computed once more, to the same bits.
+        if all(store.holds_first_alone() for store in stores if store.steps()):
+            return Start((), begins_again=True)
         raise BadInput(
             f"{_folders(begun)} hold a run, {_folders(fresh)} none: seeds are trained together from one update. "
             f"Train the others by themselves ({_alone(fresh)}), or name another run.root."
@@ -140,6 +146,38 @@ def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Star
         for plan, checkpoint in zip(plans, checkpoints, strict=True)
     )
     return Start(tuple(checkpoints), finished)
+
+
+def _check_not_lost(plan: Plan, store: CheckpointStore) -> None:
+    """Refuse a folder whose checkpoints have been deleted, also where a pogo that left no mark of them has run.
+
+    Raises:
+        BadInput: the run had come further than its first checkpoint, and holds none.
+    """
+    if store.steps() or store.damaged_folder.exists():
+        return
+    store.check_not_lost()
+    if (plan.run_dir / SUMMARY).exists():
+        raise BadInput(lost(plan.run_dir))
+    try:
+        every = json.loads((plan.run_dir / CONFIG).read_bytes())["checkpoint"]["every"]
+        *_, last = (plan.run_dir / TRAIN).read_bytes().splitlines()
+        logged = json.loads(last)[plan.clock.unit]
+        is_beyond = 0 < every < logged  # the line at its update is written before a checkpoint
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # not begun, or killed as it wrote
+        return
+    if is_beyond:
+        raise BadInput(lost(plan.run_dir))
+
+
+def begin_again(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> None:
+    """Let seeds that are trained together start from their beginning, some having saved once and some not."""
+    for plan, store in zip(plans, stores, strict=True):
+        if store.steps():
+            logger.warning(
+                "%s begins again: a seed that is trained with it was killed before its first checkpoint.", plan.run_dir
+            )
+            store.begin_again()
 
 
 def go_back(store: CheckpointStore, checkpoint: Checkpoint) -> None:
@@ -335,12 +373,12 @@ def _comparable(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if key not in _FREE_KEYS}
 
 
-def warn_of_other_bits(plan: Plan, checkpoint: Checkpoint) -> None:
+def warn_of_other_bits(plan: Plan, checkpoint: Checkpoint, machine: Mapping[str, str]) -> None:
     """Say what differs from where the checkpoint was written and may change the last bits of what follows."""
     recorded = checkpoint.records["run"]
     where = ("device", "threads")
-    before = {key: recorded["resolved"][key] for key in where} | recorded["versions"]
-    now = {key: plan.resolved[key] for key in where} | versions(plan.backend)
+    before = {key: recorded["resolved"][key] for key in where} | recorded["versions"] | recorded.get("machine", {})
+    now = {key: plan.resolved[key] for key in where} | versions(plan.backend) | dict(machine)
     if recorded["resolved"]["backend"]["name"] != plan.backend:
         return  # its streams start anew: other bits are expected
     changes = [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]

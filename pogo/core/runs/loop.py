@@ -114,11 +114,14 @@ class Loop(ABC):
         with self._console.pause():
             for run in self._runs:
                 try:
-                    run.save(self._spent_by_now())
+                    run.save(self._spent_by_now(), prune=False)
                 except RunFailed as error:
                     if len(self._runs) == 1:
                         raise
                     raise RunFailed(f"seed {run.seed}, {error}") from error
+            # Once all have this state: until then an older one is what they have in common.
+            for run in self._runs:
+                run.prune()
 
     def _intervals(self) -> list[int]:
         return [self._config[section]["every"] for section in ("log", "eval", "checkpoint")] + [0]

@@ -60,7 +60,7 @@ class SeedRun:
     ) -> None:
         self.plan, self.learner, self._evaluator, self._collector = plan, learner, evaluator, collector
         self._probe, self._store, self._log, self._stop = probe, store, log, stop
-        self._record = run_record(plan)
+        self._record = run_record(plan) | {"machine": learner.machine}
         progress = checkpoint.records["progress"] if checkpoint is not None else {}
         # Of earlier processes of this run.
         self._before = Spent(*(progress.get(f"{name}_seconds", 0.0) for name in ("train", "compile", "wall")))
@@ -93,7 +93,9 @@ class SeedRun:
 
     def begin(self) -> None:
         """Write config.json, and say where the run starts."""
-        write_json_atomically(self.plan.run_dir / CONFIG, self.plan.resolved, as_text)
+        write_json_atomically(
+            self.plan.run_dir / CONFIG, self.plan.resolved | {"machine": self.learner.machine}, as_text
+        )
         with self._log.own_messages():
             if self._saved_at is None:
                 logger.info("no checkpoint in %s: starting from %s.", self.plan.run_dir, self._words(0))
@@ -155,8 +157,8 @@ class SeedRun:
             raise _Stopped
         return self.learner.act_pairs(observations, pairs, noise)
 
-    def save(self, spent: Spent) -> None:
-        """Commit a checkpoint.
+    def save(self, spent: Spent, prune: bool = True) -> None:
+        """Commit a checkpoint; with `prune`, delete older ones than are kept.
 
         Raises:
             RunFailed: a parameter is not finite, or it cannot be written.
@@ -177,8 +179,12 @@ class SeedRun:
         check_parameters(self.learner.updates, arrays)
         if self._collector is not None:
             arrays |= self._collector.snapshot()
-        self._store.save(self.position, arrays, records)
+        self._store.save(self.position, arrays, records, prune=prune)
         self._saved_at = self.position
+
+    def prune(self) -> None:
+        """Delete older checkpoints than are kept."""
+        self._store.prune()
 
     def write_summary(self, spent: Spent) -> None:
         """Write summary.json."""
@@ -203,6 +209,7 @@ class SeedRun:
             "compile_seconds": total.compile,
             "wall_seconds": total.wall,
             "threads": self.plan.resolved["threads"],
+            **self.learner.machine,
             "w2_weights": list(self.plan.spec.chain.w2_weights),
             "actors": actors,
             "behaviour": dataclasses.asdict(dataset.behaviour),

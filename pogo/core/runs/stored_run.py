@@ -34,6 +34,7 @@ class StoredRun:
             raise BadInput(f"{run_dir} is no folder; give a run's own folder, which holds checkpoints/.")
         store = CheckpointStore(run_dir)
         steps = store.steps()
+        store.check_not_lost()
         if not steps:
             raise BadInput(f"{run_dir} holds no checkpoints; give a run's own folder, which holds checkpoints/.")
         if update is not None and update not in steps:

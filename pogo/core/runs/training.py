@@ -24,7 +24,7 @@ from pogo.core.online.warm_start import SourceRun, warm_started
 from pogo.core.probe import make_probe
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator
-from pogo.core.runs.folder import RunLock, adopt_schedule, find_start, go_back, warn_of_other_bits
+from pogo.core.runs.folder import RunLock, adopt_schedule, begin_again, find_start, go_back, warn_of_other_bits
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.online_loop import OnlineLoop
 from pogo.core.runs.seed_run import SeedRun
@@ -51,7 +51,8 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
     locks = [held.enter_context(RunLock(plan.run_dir)) for plan in plans]
     for lock in locks:
         lock.acquire(make=False)  # a folder that is not there yet is made when nothing can be refused any more
-    stores = [CheckpointStore(plan.run_dir, plan.resolved["checkpoint"]["keep"]) for plan in plans]
+    group = ",".join(str(seed) for seed in plans[0].seeds) if len(plans) > 1 else ""
+    stores = [CheckpointStore(plan.run_dir, plan.resolved["checkpoint"]["keep"], group) for plan in plans]
     start = find_start(plans, stores)
     if start.finished:
         _refuse_late_replay(plans[0])
@@ -69,6 +70,8 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
             raise BadInput(f"{plan.run_dir} was begun by another process meanwhile; start again to go on from there.")
     for store, checkpoint in zip(stores, start.checkpoints, strict=False):
         go_back(store, checkpoint)
+    if start.begins_again:
+        begin_again(plans, stores)
     # The learners hold the data on their device: nothing else keeps its rows.
     without_rows = _without_rows(plans[0].dataset)
     plans = [dataclasses.replace(plan, dataset=without_rows) for plan in plans]
@@ -114,7 +117,7 @@ def _restore(
             with naming_failures(collector.spec):
                 collector.restore(checkpoint.arrays)
             _check_counts(learner, collector, checkpoint)
-        warn_of_other_bits(plan, checkpoint)
+        warn_of_other_bits(plan, checkpoint, learner.machine)
 
 
 def _check_counts(learner: Learner, collector: Collector, checkpoint: Checkpoint) -> None:

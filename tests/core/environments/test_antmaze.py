@@ -218,6 +218,7 @@ def test_a_score_is_the_success_rate(monkeypatch: pytest.MonkeyPatch) -> None:
         seed=0,
         update=0,
     )[0].deterministic
+    assert result is not None
     assert set(zip(result.returns, result.lengths, strict=True)) == {(1.0, 1), (0.0, 700)}
     assert result.normalized_score == 100.0 * sum(result.returns) / 8
 

@@ -9,6 +9,7 @@ import random
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -20,7 +21,15 @@ import pytest
 
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.files import checkpoint as checkpoint_module
-from pogo.core.files.checkpoint import ARRAYS, MANIFEST, RECORDS, CheckpointDamaged, CheckpointStore, NoGoodCheckpoint
+from pogo.core.files.checkpoint import (
+    ARRAYS,
+    MANIFEST,
+    RECORDS,
+    CheckpointDamaged,
+    CheckpointStore,
+    NoGoodCheckpoint,
+    load_newest_common,
+)
 
 FILES = (ARRAYS, RECORDS, MANIFEST)
 
@@ -58,7 +67,8 @@ def assert_same_arrays(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray
 
 
 def names_below(run_dir: Path) -> list[str]:
-    return sorted(str(path.relative_to(run_dir)) for path in run_dir.rglob("*"))
+    found = (str(path.relative_to(run_dir)) for path in run_dir.rglob("*"))
+    return sorted(name for name in found if name != ".checkpointed")
 
 
 # What goes in comes out.
@@ -195,7 +205,7 @@ def test_a_step_is_replaced(tmp_path: Path) -> None:
     store.save(20, example_arrays(7), example_records(7))
     assert_same_arrays(store.load(20).arrays, example_arrays(7))
     assert store.steps() == [10, 20]
-    assert sorted(os.listdir(tmp_path)) == ["checkpoints"]
+    assert sorted(os.listdir(tmp_path)) == [".checkpointed", "checkpoints"]
 
 
 @pytest.mark.parametrize("kill_at", [1, 2, 3, 4])
@@ -228,7 +238,7 @@ def test_replacing_is_safe_at_every_rename(tmp_path: Path, monkeypatch: pytest.M
     assert_same_arrays(after.load(20).arrays, example_arrays(20 if kill_at < 3 else 7))
     after.save(30, example_arrays(30), example_records(30))
     assert names_below(tmp_path)[:2] == ["checkpoints", "checkpoints/000000030"]
-    assert os.listdir(tmp_path) == ["checkpoints"]
+    assert sorted(os.listdir(tmp_path)) == [".checkpointed", "checkpoints"]
 
 
 def test_nothing_committed_is_none(tmp_path: Path) -> None:
@@ -608,3 +618,76 @@ def test_many_kill_9_lose_nothing(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     save_until_killed(Path(sys.argv[1]))
+
+
+# What is not there any more, and what is no checkpoint.
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied"])
+def test_checkpoints_that_are_gone_are_not_taken_for_none_made_yet(tmp_path: Path, how: str) -> None:
+    store = store_with(tmp_path, 1, 2)
+    shutil.rmtree(store.folder)
+    if how == "emptied":
+        store.folder.mkdir()
+    for read in (store.load_newest, store.check_not_lost, lambda: load_newest_common([store])):
+        with pytest.raises(
+            NoGoodCheckpoint, match="has had checkpoints, and checkpoints/ is gone or empty: put it back"
+        ):
+            read()
+    assert CheckpointStore(tmp_path / "new").load_newest() is None
+
+
+def test_a_run_that_begins_again_has_had_none(tmp_path: Path) -> None:
+    store = store_with(tmp_path, 1, 2)
+    store.begin_again()
+    assert store.steps() == []
+    assert store.load_newest() is None
+
+
+def test_an_older_checkpoint_stays_until_it_is_to_go(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep=1)
+    for step in (1, 2):
+        store.save(step, example_arrays(step), example_records(step), prune=False)
+    assert store.steps() == [1, 2]
+    store.prune()
+    assert store.steps() == [2]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link", "socket"])
+def test_what_is_no_file_in_a_files_place_is_damage(tmp_path: Path, name: str, kind: str) -> None:
+    store = store_with(tmp_path, 1, 2)
+    path = store.folder / "000000002" / name
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to("/dev/zero")
+    else:
+        os.mknod(path, 0o600 | stat.S_IFSOCK)
+    with pytest.raises(CheckpointDamaged):
+        store.load(2)
+    loaded = store.load_newest()
+    assert loaded is not None
+    assert loaded.step == 1
+    assert store.steps() == [1]
+
+
+@pytest.mark.parametrize(
+    "name", ["0000030", "000000030 ", "000000030.bak", "00000003\N{ARABIC-INDIC DIGIT TWO}", "+00000030"]
+)
+def test_a_folder_of_another_name_is_no_checkpoint(tmp_path: Path, name: str) -> None:
+    store = store_with(tmp_path, 1, 2)
+    shutil.copytree(store.folder / "000000002", store.folder / name)
+    assert store.steps() == [1, 2]
+    with pytest.raises(BadInput, match="has no checkpoint 30"):
+        store.load(30)
+    loaded = store.load_newest()
+    assert loaded is not None
+    assert loaded.step == 2
+    for step in (3, 4, 5):
+        store.save(step, example_arrays(step), example_records(step))
+    assert store.steps() == [3, 4, 5]
+    assert (store.folder / name).is_dir()  # whatever it is, it is not pogo's to delete
