@@ -42,7 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _collect(arguments: Sequence[str]) -> int:
     from pogo.core.config.command_line import parse
-    from pogo.core.environments.spec import environment_spec
     from pogo.core.errors import BadInput
     from pogo.core.online.recording import check_new_file
     from pogo.core.runs.collection import ActorEpisodes, collect  # late: --help answers without these
@@ -84,7 +83,7 @@ def _collect(arguments: Sequence[str]) -> int:
             deterministic=options.deterministic,
             seed=run.seed if options.seed is None else options.seed,
             num_envs=min(options.num_envs or NUM_ENVS, transitions),
-            env=environment_spec(options.env) if options.env is not None else None,
+            env=options.env,
         )
     metadata = collect(run, options.out, with_replay=options.replay, episodes=episodes, best_return=options.best_return)
     print(_told(options.out, metadata))

@@ -18,6 +18,9 @@ def run_command(name: str, help_text: str, command: Callable[[Sequence[str]], in
     if "--version" in arguments:
         print(f"pogo {__version__}")
         return EXIT_DONE
+    # Last: a file of the current folder hides no module of a package's.
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
     logging.getLogger("pogo").setLevel(logging.INFO)
     try:

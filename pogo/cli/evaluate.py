@@ -39,7 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(arguments: Sequence[str]) -> int:
     from pogo.core.config.command_line import parse  # late: --help answers without these
     from pogo.core.environments.checks import try_out
-    from pogo.core.environments.spec import environment_spec
     from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
     from pogo.core.files.documents import as_json, as_null
     from pogo.core.runs.console import RunConsole
@@ -67,10 +66,9 @@ def _evaluate(arguments: Sequence[str]) -> int:
         raise BadInput(f"--seed {options.seed}: use a whole number of at least 0.")
     if options.processes is not None and options.processes < 0:
         raise BadInput(f"--processes {options.processes}: use a whole number of at least 0.")
-    env = environment_spec(options.env) if options.env is not None else None
-    if env is not None:
-        try_out(env)
-    rows = run.evaluate(options.episodes, options.seed, env, options.actor, options.processes)
+    if options.env is not None:
+        try_out(run.environment(options.env))
+    rows = run.evaluate(options.episodes, options.seed, options.env, options.actor, options.processes)
     if options.json:
         document = {
             run.clock.unit: run.checkpoint.step,

@@ -24,8 +24,9 @@ from pogo.core.data.sources import (
     load_dataset,
 )
 from pogo.core.environments.checks import try_out
+from pogo.core.environments.recorded import RecordedEnvironment
 from pogo.core.environments.simulators import default_processes
-from pogo.core.environments.spec import EnvironmentSpec, environment_spec
+from pogo.core.environments.spec import EnvironmentSpec, environment_in_place_of
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP, CheckpointStore
 from pogo.core.group import GroupOfOne, LearnerGroup
@@ -157,12 +158,13 @@ def make_plans(asked: Mapping[str, Any]) -> list[Plan]:
     preprocessing = load_algorithm(spec.algorithm).preprocessing(spec.hyperparameters, name)
     if settings.online is not None:
         normalisation = settings.source.normalisation if settings.source is not None else None
-        environment = settings.environment or environment_spec(resolved["env"], config.max_episode_steps)
+        environment = settings.environment or _online_environment(settings)
         dataset = online_dataset(config, environment, preprocessing, normalisation)
     else:
         dataset = load_dataset(config, preprocessing, resolved["env"])
     if resolved["eval"]["episodes"] and dataset.environment is None and resolved["env"] != NO_ENVIRONMENT:
-        raise BadInput(f"dataset {name} names no environment; give one with env=ID, or train without: env=none.")
+        reason = dataset.why_no_environment or f"dataset {name} names no environment; give one with env=ID."
+        raise BadInput(f"{reason} Or train without evaluation: env=none.")
     if dataset.environment is not None and (settings.online is not None or resolved["eval"]["episodes"]):
         try_out(dataset.environment)
     spec = replace(spec, observation_size=dataset.observation_size, action_size=dataset.action_size)
@@ -203,6 +205,17 @@ class Settings:
     online: OnlineConfig | None
     source: SourceRun | None
     environment: EnvironmentSpec | None  # the source's, where none is named
+
+
+def _online_environment(settings: Settings) -> EnvironmentSpec:
+    """The environment named for an online run, with the observations of the run that it begins with."""
+    limit, theirs = settings.dataset.max_episode_steps, None
+    if settings.source is not None:
+        theirs = settings.source.environment
+    recorded = theirs.recorded if theirs is not None else RecordedEnvironment()
+    if limit is not None:
+        recorded = replace(recorded, max_episode_steps=limit, limit_source="option")
+    return environment_in_place_of(settings.resolved["env"], recorded, "resume_from")
 
 
 def check_settings(asked: Mapping[str, Any], to_run: bool = True) -> Settings:

@@ -8,8 +8,10 @@ from typing import Any
 
 import h5py
 import numpy as np
+from gymnasium.envs.registration import WrapperSpec
 
 from pogo.core.data.raw_rows import OPTIONAL, REQUIRED, Metadata, RawRows, check_layout, check_size, raw_rows
+from pogo.core.environments.recorded import Parts, is_plain, rebuilt_wrappers, without_display
 from pogo.core.errors import BadInput
 
 _MAX_ATTRIBUTE = 65_536  # elements of a metadata attribute; HDF5 itself keeps most under 64 KiB
@@ -103,22 +105,56 @@ def _read_metadata(file: h5py.File, where: str) -> Metadata:
         shown = f"{attributes['env_id']!r:.80}"
         raise BadInput(f"{where}: metadata attribute env_id = {shown} is no name of an environment; use env=ID.")
     if "env_kwargs" in group.attrs:
-        attributes["env_kwargs"] = _environment_settings(group, where)
+        attributes["env_kwargs"] = without_display(_settings(group, "env_kwargs", where))
+    if "env_wrappers" in group.attrs:
+        attributes |= _wrappers(_document(group, "env_wrappers", where), where)
+    if "observation_parts" in group.attrs:
+        attributes["observation_parts"] = _parts(_document(group, "observation_parts", where), where)
     return Metadata(**attributes)
 
 
-def _environment_settings(group: h5py.Group | h5py.Dataset, where: str) -> dict[str, bool | int | float]:
-    """Settings of the environment, JSON; numbers and switches only: a text could name a file to load."""
+def _document(group: h5py.Group | h5py.Dataset, key: str, where: str) -> Any:
     try:
-        found = json.loads(str(_bounded(group, "env_kwargs", where)))
-    except ValueError as error:
-        raise BadInput(f"{where}: metadata attribute env_kwargs is not JSON: {error}.") from error
-    if not isinstance(found, dict) or not all(isinstance(value, bool | int | float) for value in found.values()):
+        return json.loads(str(_bounded(group, key, where)))
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where}: metadata attribute {key} is not JSON: {error}.") from error
+
+
+def _settings(group: h5py.Group | h5py.Dataset, key: str, where: str) -> dict[str, Any]:
+    """Settings of the environment: no texts, which could name a file to load."""
+    found = _document(group, key, where)
+    is_mapping = isinstance(found, dict) and all(
+        isinstance(value, bool | int | float | list) for value in found.values()
+    )
+    if not is_mapping or not is_plain(found):
         raise BadInput(
-            f"{where}: metadata attribute env_kwargs = {found!r:.60} is not a mapping to numbers and switches; "
+            f"{where}: metadata attribute {key} = {found!r:.60} is not a mapping to numbers and switches; "
             "if you trust it, name the environment with env=..."
         )
     return found
+
+
+def _wrappers(found: Any, where: str) -> dict[str, Any]:
+    """The wrappers of gymnasium's own that a file names, or why they cannot be made again."""
+    is_list = isinstance(found, list) and all(
+        isinstance(entry, dict) and isinstance(entry.get("name"), str) and isinstance(entry.get("kwargs"), dict)
+        for entry in found
+    )
+    if not is_list:
+        raise BadInput(f"{where}: metadata attribute env_wrappers = {found!r:.60} is not a list of wrappers.")
+    specs = [WrapperSpec(entry["name"], "gymnasium.wrappers", entry["kwargs"]) for entry in found]
+    wrappers, unmade = rebuilt_wrappers(specs)
+    return {"wrappers": wrappers, "unmade": unmade}
+
+
+def _parts(found: Any, where: str) -> Parts:
+    is_list = isinstance(found, list) and all(
+        isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str) and type(entry[1]) is int
+        for entry in found
+    )
+    if not is_list:
+        raise BadInput(f"{where}: metadata attribute observation_parts = {found!r:.60} is not a list of [name, size].")
+    return tuple((name, size) for name, size in found)
 
 
 def _attribute(group: h5py.Group | h5py.Dataset, key: str, where: str) -> Any:

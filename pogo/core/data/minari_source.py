@@ -9,9 +9,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Dict, Space
 
 from pogo.core.data.raw_rows import Metadata, RawRows, check_size, raw_rows
+from pogo.core.environments.joined import part, parts_of
+from pogo.core.environments.recorded import Parts, rebuilt_wrappers, without_display
 from pogo.core.errors import BadInput
 
 PREFIX = "minari:"
@@ -40,31 +43,30 @@ def read_minari(name: str, *, offline: bool, max_gib: float) -> tuple[RawRows, M
         ) from error
     except (OSError, ValueError, ImportError) as error:
         raise BadInput(f"dataset.name={name} cannot be loaded: {error}.") from error
-    boxes = _boxes(dataset.observation_space, name)
+    parts = _parts(dataset.observation_space, name)
     if not isinstance(dataset.action_space, Box) or len(dataset.action_space.shape) != 1:
         raise BadInput(f"{name} has actions {dataset.action_space}; pogo needs one continuous Box of shape [size].")
-    width = sum(box.shape[0] for _, box in boxes) + dataset.action_space.shape[0] + 3
+    width = sum(size for _, size in parts) + dataset.action_space.shape[0] + 3
     check_size(int(dataset.total_steps) * width * 4, max_gib, name)
-    arrays = _join(dataset.iterate_episodes(), [key for key, _ in boxes], name)
-    return raw_rows(arrays, name), _metadata(dataset), _digest(arrays)
+    arrays = _join(dataset.iterate_episodes(), [key for key, _ in parts], name)
+    return raw_rows(arrays, name), _metadata(dataset, parts), _digest(arrays)
 
 
-def _boxes(space: Space, name: str) -> list[tuple[str | None, Box]]:
-    """The vectors that an observation is made of, in the order of their names."""
-    parts: dict[str | None, Space] = {None: space}
-    if isinstance(space, Dict):
-        parts = {key: space[key] for key in sorted(space.spaces)}
-    boxes = [(key, part) for key, part in parts.items() if isinstance(part, Box) and len(part.shape) == 1]
-    if len(boxes) != len(parts):
+def _parts(space: Space, name: str) -> Parts:
+    """The vectors that an observation is made of, in the order of their names; one without a name."""
+    if isinstance(space, Box) and len(space.shape) == 1:
+        return (("", space.shape[0]),)
+    found = parts_of(space) if isinstance(space, Dict) else None
+    if found is None:
         raise BadInput(f"{name} has observations {space}; pogo needs continuous Boxes of shape [size].")
-    return boxes
+    return tuple(sorted(found))
 
 
-def _join(episodes: Iterable[Any], keys: list[str | None], name: str) -> dict[str, np.ndarray]:
+def _join(episodes: Iterable[Any], names: list[str], name: str) -> dict[str, np.ndarray]:
     columns: dict[str, list[np.ndarray]] = {key: [] for key in _FIELDS}
     for episode in episodes:
         observations = np.concatenate(
-            [np.asarray(episode.observations if key is None else episode.observations[key]) for key in keys], axis=1
+            [np.asarray(part(episode.observations, each) if each else episode.observations) for each in names], axis=1
         )
         steps = len(episode.rewards)
         if len(observations) != steps + 1 or len(episode.actions) != steps or steps == 0:
@@ -88,20 +90,36 @@ def _join(episodes: Iterable[Any], keys: list[str | None], name: str) -> dict[st
 _FIELDS = ("observations", "next_observations", "actions", "rewards", "terminals", "timeouts")
 
 
-def _metadata(dataset: Any) -> Metadata:
+def _metadata(dataset: Any, parts: Parts) -> Metadata:
     """What Minari says of the environment; only the id and plain settings, never an entry point to import."""
-    environment, stored = dataset.env_spec, dataset.storage.metadata
+    stored = dataset.storage.metadata
     scores = {key: stored.get(key) for key in ("ref_min_score", "ref_max_score")}
-    kwargs = json.loads(json.dumps(environment.kwargs, default=list)) if environment is not None else {}
+    environment = dataset.env_spec
+    if stored.get("eval_env_spec"):
+        environment = EnvSpec.from_json(stored["eval_env_spec"])
+    found: dict[str, Any] = {} if environment is None else _of_spec(environment)
     return Metadata(
-        env_id=None if environment is None else environment.id,
         action_low=tuple(dataset.action_space.low.astype(float).tolist()),
         action_high=tuple(dataset.action_space.high.astype(float).tolist()),
         ref_min_score=None if scores["ref_min_score"] is None else float(scores["ref_min_score"]),
         ref_max_score=None if scores["ref_max_score"] is None else float(scores["ref_max_score"]),
-        max_episode_steps=None if environment is None else environment.max_episode_steps,
-        env_kwargs=kwargs,
+        observation_parts=parts if parts[0][0] else (),
+        **found,
     )
+
+
+def _of_spec(environment: EnvSpec) -> dict[str, Any]:
+    """The fields of `Metadata` that a recorded environment fills."""
+    wrappers, unmade = rebuilt_wrappers(environment.additional_wrappers)
+    limits = [wrapper.kwargs.get("max_episode_steps") for wrapper in environment.additional_wrappers if wrapper.kwargs]
+    limits = [limit for limit in (environment.max_episode_steps, *limits) if limit]
+    return {
+        "env_id": environment.id,
+        "env_kwargs": json.loads(json.dumps(without_display(environment.kwargs), default=list)),
+        "wrappers": wrappers,
+        "unmade": unmade,
+        "max_episode_steps": min(limits, default=None),
+    }
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:

@@ -91,9 +91,9 @@ class Normalisation:
         return replace(unchanged, observation_mean=np.where(coarse, self.observation_mean, 0.0))
 
     def environment_actions(self, actions: np.ndarray) -> np.ndarray:
-        """Actions in [-1, 1] in the environment's units, float32, cut at its bounds."""
+        """Actions in [-1, 1] in the environment's units, float64, cut at the bounds."""
         middle, half = self._middle_and_half
-        return np.clip(middle + half * actions, self.action_low, self.action_high).astype(np.float32)
+        return np.clip(middle + half * actions, self.action_low, self.action_high)
 
     @cached_property
     def _middle_and_half(self) -> tuple[np.ndarray, np.ndarray]:

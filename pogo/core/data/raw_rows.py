@@ -8,6 +8,7 @@ import numpy as np
 
 from pogo.core.data.precision import in_float32, lossy_columns
 from pogo.core.data.transitions import check_finite
+from pogo.core.environments.recorded import Parts
 from pogo.core.errors import BadInput
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
@@ -65,6 +66,9 @@ class Metadata:
     ref_max_score: float | None = None
     max_episode_steps: int | None = None
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    wrappers: tuple[Mapping[str, Any], ...] = ()  # of gymnasium's, around it, from the inside: `name` and `kwargs`
+    observation_parts: Parts = ()  # what the columns of an observation are joined from, in their order
+    unmade: str = ""  # why the environment cannot be made again; empty: it can
 
 
 def check_layout(shapes: Mapping[str, tuple[int, ...]], where: str) -> None:

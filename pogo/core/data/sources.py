@@ -11,6 +11,7 @@ import numpy as np
 
 from pogo.core.data import d4rl
 from pogo.core.data.download import cache_folder, cached_file, check_digest, check_url
+from pogo.core.data.environment import NO_ENVIRONMENT, environment_of
 from pogo.core.data.hdf5_file import read_hdf5
 from pogo.core.data.minari_source import PREFIX as MINARI_PREFIX
 from pogo.core.data.minari_source import read_minari
@@ -27,7 +28,6 @@ from pogo.core.data.views import (
     infer_timeouts,
     view_transitions,
 )
-from pogo.core.environments import antmaze, d4rl_package
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_spec
 from pogo.core.errors import BadInput
 from pogo.core.registry import check_name
@@ -42,7 +42,6 @@ BUNDLED = {  # files in pogo/data and their digests
 }
 CUSTOM = "custom"
 ONLINE = "online"  # no data: the run collects its own in env=ID
-NO_ENVIRONMENT = "none"  # env=none: train without evaluating
 _PACKAGE_DATA = Path(__file__).resolve().parents[2] / "data"
 _ZIP_MAGIC = b"PK\x03\x04"
 CONSTANT_COLUMNS = ("hold", "keep")
@@ -85,6 +84,7 @@ class Dataset:
     sha256: str
     view: str
     raw_rows: int
+    why_no_environment: str = ""  # where there is none, and none was declined
 
     @property
     def observation_size(self) -> int:
@@ -178,7 +178,8 @@ def load_dataset(config: DatasetConfig, preprocessing: Preprocessing, env: str |
     raw, metadata, source, digest, view = _read(config)
     entry = d4rl.D4RL_DATASETS.get(config.name)
     limit = config.max_episode_steps or (entry.max_episode_steps if entry else metadata.max_episode_steps)
-    environment = _environment(config, entry, metadata, env, limit)
+    named = str(config.path or config.name)
+    environment, why_none = environment_of(config.name, metadata, env, config.max_episode_steps, named)
     references = check_reference_returns(config.ref_min_score, config.ref_max_score, "dataset")
     if references is None and entry is not None:
         references = check_reference_returns(entry.ref_min_score, entry.ref_max_score, config.name)
@@ -193,6 +194,7 @@ def load_dataset(config: DatasetConfig, preprocessing: Preprocessing, env: str |
         sha256=digest,
         view=view,
         environment=environment,
+        why_no_environment=why_none,
         bounds=_bounds(explicit, metadata, environment, raw.actions.shape[1], source, in_unit_box=entry is not None),
         reference_returns=references,
         max_episode_steps=limit or (environment.max_episode_steps if environment else None),
@@ -281,6 +283,7 @@ def _assemble(
     sha256: str,
     view: View,
     environment: EnvironmentSpec | None,
+    why_no_environment: str = "",
     bounds: tuple[np.ndarray, np.ndarray],
     reference_returns: tuple[float, float] | None,
     max_episode_steps: int | None,
@@ -309,6 +312,7 @@ def _assemble(
         normalisation=normalisation,
         behaviour=behaviour,
         environment=environment,
+        why_no_environment=why_no_environment,
         reference_returns=reference_returns,
         source=source,
         sha256=sha256,
@@ -422,62 +426,6 @@ def _locate(config: DatasetConfig) -> Path:
         max_gib=config.max_gib,
         sha256=config.sha256,
     )
-
-
-def _environment(
-    config: DatasetConfig, entry: d4rl.D4rlEntry | None, metadata: Metadata, env: str | None, limit: int | None
-) -> EnvironmentSpec | None:
-    if env == NO_ENVIRONMENT:
-        return None
-    if env is not None:
-        return environment_spec(env, config.max_episode_steps)
-    if entry is not None:
-        return _d4rl_environment(config.name, entry)
-    if metadata.env_id is None:
-        raise BadInput(
-            f"{config.path or config.name}: names no environment to evaluate in; "
-            "give one with env=ID, or train without evaluation with env=none."
-        )
-    if ":" in metadata.env_id:
-        raise BadInput(
-            f"{config.path or config.name}: its metadata names env_id={metadata.env_id!r}, which would import a "
-            "module; if you trust it, pass it as env=..."
-        )
-    return environment_spec(metadata.env_id, limit, metadata.env_kwargs)
-
-
-def _d4rl_environment(name: str, entry: d4rl.D4rlEntry) -> EnvironmentSpec | None:
-    """D4RL's own environment where its packages work, else the same robot's elsewhere, else none."""
-    if d4rl_package.is_installed():
-        try:
-            return d4rl_package.d4rl_spec(name)
-        except BadInput as error:
-            logger.warning("%s Looking for another environment.", error)
-    if any(candidate.env_id in antmaze.MAZES for candidate in entry.candidates) and not antmaze.is_installed():
-        logger.warning(
-            "dataset %s is not evaluated: its maze needs gymnasium-robotics, which is not installed "
-            "(pip install 'pogo[antmaze]'); name another environment with env=ID.",
-            name,
-        )
-        return None
-    failures = []
-    for candidate in entry.candidates:
-        try:
-            spec = environment_spec(candidate.env_id, kwargs=candidate.kwargs)
-        except BadInput as error:
-            failures.append(error)
-            continue
-        if failures:
-            logger.warning("dataset %s is evaluated in %s instead: %s", name, candidate.env_id, failures[0])
-        return spec
-    if failures:
-        raise BadInput(f"dataset {name}: {failures[0]} Or train without evaluation with env=none.")
-    logger.warning(
-        "dataset %s is not evaluated: only the d4rl package has its environment (pip install 'pogo[d4rl]'); "
-        "name another with env=ID.",
-        name,
-    )
-    return None
 
 
 def _bounds(

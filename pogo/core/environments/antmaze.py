@@ -71,8 +71,8 @@ def is_installed() -> bool:
     return importlib.util.find_spec("gymnasium_robotics") is not None
 
 
-def make_antmaze(name: str) -> "AntMaze":
-    """One of D4RL's mazes.
+def make_antmaze(name: str, max_episode_steps: int | None = None) -> "AntMaze":
+    """One of D4RL's mazes, with its own time limit or another.
 
     Raises:
         BadInput: an unknown name, or gymnasium-robotics is missing or does not load.
@@ -80,7 +80,7 @@ def make_antmaze(name: str) -> "AntMaze":
     check_name("env", name, MAZES)
     if not is_installed():
         raise BadInput(f"env={name} needs gymnasium-robotics, which is not installed: pip install 'pogo[antmaze]'.")
-    text, max_episode_steps = MAZES[name]
+    text, own_limit = MAZES[name]
     rows = text.split()
     cells = {"#": 1, ".": 0, "r": "r", "g": "g"}
     try:
@@ -89,7 +89,7 @@ def make_antmaze(name: str) -> "AntMaze":
             simulator = gymnasium.make(
                 "AntMaze_UMaze-v5",
                 disable_env_checker=True,
-                max_episode_steps=max_episode_steps,
+                max_episode_steps=max_episode_steps or own_limit,
                 # gymnasium-robotics counts rows against the y axis: in reversed order only a translation is left.
                 maze_map=[[cells[cell] for cell in row] for row in reversed(rows)],
                 xml_file=str(_write_robot(Path(folder))),

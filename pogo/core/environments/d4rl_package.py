@@ -44,6 +44,11 @@ def d4rl_spec(name: str) -> EnvironmentSpec:
     """
     environment = make_d4rl_environment(name)
     try:
+        environment.reset(seed=0)  # some raise here alone, for want of a simulator or of a file
+    except Exception as error:
+        environment.close()
+        raise BadInput(f"env={name} of the d4rl package fails at its reset: {_in_one_line(error)}.") from error
+    try:
         actions, observations = environment.action_space, environment.observation_space
         if not (isinstance(actions, Box) and isinstance(observations, Box) and len(observations.shape) == 1):
             raise BadInput(f"env={name} of the d4rl package has spaces {observations}, {actions}; pogo needs boxes.")
@@ -69,8 +74,8 @@ def make_d4rl_environment(name: str) -> "D4rlEnvironment":
     gym = _import_d4rl()
     try:
         return D4rlEnvironment(gym.make(name))
-    except (gym.error.Error, ImportError) as error:  # unregistered where its simulator did not load
-        raise BadInput(f"env={name} cannot be made by the d4rl package: {error}") from error
+    except Exception as error:  # unregistered where its simulator did not load; else whatever old packages raise
+        raise BadInput(f"env={name} cannot be made by the d4rl package: {_in_one_line(error)}.") from error
 
 
 class D4rlEnvironment(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -100,6 +105,10 @@ class D4rlEnvironment(gymnasium.Env[np.ndarray, np.ndarray]):
     def close(self) -> None:
         """Free the simulator."""
         self._environment.close()
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":.")
 
 
 def _box(space: Any) -> gymnasium.Space:

@@ -1,17 +1,22 @@
 """Environments: what one looks like to a policy, and making it."""
 
 import difflib
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Space
+from gymnasium.spaces import Box, Dict
 
 from pogo.core.environments.antmaze import MAZES, make_antmaze
+from pogo.core.environments.joined import JoinedObservation, described, parts_of
+from pogo.core.environments.recorded import LimitSource, Parts, RecordedEnvironment, without_display
 from pogo.core.errors import BadInput
+
+logger = logging.getLogger("pogo")
 
 Package = Literal["gymnasium", "d4rl", "gymnasium_robotics"]
 _EXTRAS = {"mujoco": "pogo[mujoco]", "box2d": "gymnasium[box2d]", "gymnasium_robotics": "pogo[antmaze]"}
@@ -29,6 +34,35 @@ class EnvironmentSpec:
     max_episode_steps: int
     package: Package = "gymnasium"
     kwargs: Mapping[str, Any] = field(default_factory=dict)  # of gymnasium.make, plain JSON values
+    wrappers: tuple[Mapping[str, Any], ...] = ()  # gymnasium's own, from the inside: `name` and `kwargs`
+    observation_parts: Parts = ()  # the vectors that an observation joins, in their order; none: it is one vector
+    action_dtype: str = "float32"  # of its action space
+    limit_source: LimitSource = "environment"  # whose `max_episode_steps` is
+
+    @property
+    def recorded(self) -> RecordedEnvironment:
+        """What another environment in its place takes over."""
+        has_own_limit = self.limit_source != "environment"
+        return RecordedEnvironment(
+            env_id=self.env_id,
+            kwargs=self.kwargs,
+            wrappers=self.wrappers,
+            observation_parts=self.observation_parts,
+            max_episode_steps=self.max_episode_steps if has_own_limit else None,
+            limit_source=self.limit_source,
+        )
+
+    @property
+    def limit_words(self) -> str:
+        """Where episodes are cut off, where that is not as the environment's own registration has it; else empty."""
+        if self.limit_source == "environment":
+            return ""
+        whose = "the data's limit" if self.limit_source == "data" else "dataset.max_episode_steps"
+        return f"episodes of at most {self.max_episode_steps} steps, {whose}"
+
+    def actions(self, wanted: np.ndarray) -> np.ndarray:
+        """Actions [..., A] in its units, cut at its bounds, in its own type: a rounding would leave the box."""
+        return np.clip(wanted, self.action_low, self.action_high).astype(self.action_dtype)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -41,31 +75,50 @@ class EnvironmentSpec:
             "max_episode_steps": self.max_episode_steps,
             "package": self.package,
             "kwargs": dict(self.kwargs),
+            "wrappers": [dict(wrapper) for wrapper in self.wrappers],
+            "observation_parts": [list(part) for part in self.observation_parts],
+            "action_dtype": self.action_dtype,
+            "limit_source": self.limit_source,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "EnvironmentSpec":
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`; what an older pogo did not write is as it was then."""
         bounds = {key: tuple(float(bound) for bound in data[key]) for key in ("action_low", "action_high")}
-        return cls(**{**data, **bounds})
+        parts = tuple((str(name), int(size)) for name, size in data.get("observation_parts", ()))
+        wrappers = tuple(dict(wrapper) for wrapper in data.get("wrappers", ()))
+        return cls(**{**data, **bounds, "observation_parts": parts, "wrappers": wrappers})
 
 
 def environment_spec(
-    env_id: str, max_episode_steps: int | None = None, kwargs: Mapping[str, Any] | None = None
+    env_id: str,
+    max_episode_steps: int | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    wrappers: tuple[Mapping[str, Any], ...] = (),
+    observation_parts: Parts = (),
+    limit_source: LimitSource = "option",
 ) -> EnvironmentSpec:
     """Look at an environment by making it once.
 
     Args:
         env_id: gymnasium's name, or that of one of D4RL's AntMazes, which gymnasium-robotics simulates;
             `module:Name-v0` imports that module first, so it must come from the user, never from a file.
-        max_episode_steps: the time limit, for an environment that has none of its own.
+        max_episode_steps: the time limit; none: the environment's own.
         kwargs: passed to `gymnasium.make`.
+        wrappers: of gymnasium's own, to put around it.
+        observation_parts: the order in which the vectors of its observations are joined; none: its own.
+        limit_source: who says `max_episode_steps`.
 
     Raises:
-        BadInput: unknown id, missing package, spaces other than continuous boxes, infinite bounds, no time limit.
+        BadInput: unknown id, missing package, spaces other than continuous boxes, infinite bounds, no time limit, or
+            observations of other parts.
     """
     package: Package = "gymnasium_robotics" if env_id in MAZES else "gymnasium"
-    draft = EnvironmentSpec(env_id, 0, 0, (), (), max_episode_steps or 0, package, dict(kwargs or {}))
+    draft = EnvironmentSpec(
+        *(env_id, 0, 0, (), (), max_episode_steps or 0, package, without_display(kwargs or {}), wrappers),
+        observation_parts=observation_parts,
+    )
     environment = make_environment(draft)
     try:
         actions, observations = environment.action_space, environment.observation_space
@@ -76,7 +129,8 @@ def environment_spec(
             raise BadInput(f"{where} has observations {observations}; pogo needs one continuous Box of shape [size].")
         if not (np.isfinite(actions.low).all() and np.isfinite(actions.high).all()):
             raise BadInput(f"{where} has unbounded actions; wrap it so that its action Box has finite bounds.")
-        steps = environment.spec.max_episode_steps if environment.spec is not None else None
+        own = _own_limit(env_id)
+        steps = max_episode_steps or (environment.spec.max_episode_steps if environment.spec is not None else None)
         if steps is None:
             raise BadInput(f"{where} has no time limit; give one with dataset.max_episode_steps.")
         return replace(
@@ -86,9 +140,62 @@ def environment_spec(
             action_low=tuple(actions.low.astype(float).tolist()),
             action_high=tuple(actions.high.astype(float).tolist()),
             max_episode_steps=int(steps),
+            observation_parts=observation_parts or _joined_parts(environment),
+            action_dtype=str(actions.dtype),
+            limit_source="environment" if max_episode_steps is None or steps == own else limit_source,
         )
     finally:
         environment.close()
+
+
+def environment_in_place_of(env_id: str | None, recorded: RecordedEnvironment, where: str) -> EnvironmentSpec:
+    """The environment that data or a run is of, or the one that is named in its place.
+
+    A named one of the same id, whatever module registers it, gets the recorded settings and wrappers; another one is
+    taken as it is, which is said. Both give observations in the recorded order and are cut off at the recorded limit.
+
+    Args:
+        env_id: the one named; none: the recorded one.
+        recorded: what is known of the environment.
+        where: the data or the run, for messages.
+
+    Raises:
+        BadInput: the recorded environment cannot be made again, or the environment cannot be used.
+    """
+    is_recorded = env_id is None or recorded.is_of(env_id)
+    if is_recorded and recorded.unmade:
+        raise BadInput(
+            f"{where}: its environment {recorded.env_id} has {recorded.unmade}; evaluate in one of your own that has "
+            "it, registered under another id (env=module:ID), or go without (env=none)."
+        )
+    if not is_recorded and recorded.settings:
+        logger.info("env=%s is taken as it is, without the data's settings: %s.", env_id, recorded.settings)
+    name = env_id or recorded.env_id
+    assert name is not None
+    return environment_spec(
+        name,
+        recorded.max_episode_steps,
+        recorded.kwargs if is_recorded else None,
+        wrappers=recorded.wrappers if is_recorded else (),
+        observation_parts=recorded.observation_parts,
+        limit_source=recorded.limit_source,
+    )
+
+
+def _own_limit(env_id: str) -> int | None:
+    if env_id in MAZES:
+        return MAZES[env_id][1]
+    registered = gymnasium.registry.get(env_id.rpartition(":")[2])
+    return None if registered is None else registered.max_episode_steps
+
+
+def _joined_parts(environment: gymnasium.Env) -> Parts:
+    """The order in which an environment made here joins its observations."""
+    while isinstance(environment, gymnasium.Wrapper):
+        if isinstance(environment, JoinedObservation):
+            return environment.parts
+        environment = environment.env
+    return ()
 
 
 def make_environment(spec: EnvironmentSpec) -> gymnasium.Env[np.ndarray, np.ndarray]:
@@ -100,14 +207,15 @@ def make_environment(spec: EnvironmentSpec) -> gymnasium.Env[np.ndarray, np.ndar
     if spec.package == "d4rl":
         from pogo.core.environments.d4rl_package import make_d4rl_environment  # optional packages stay unimported
 
-        return make_d4rl_environment(spec.env_id)
+        environment = make_d4rl_environment(spec.env_id)
+        is_cut = 0 < spec.max_episode_steps < environment.max_episode_steps
+        return gymnasium.wrappers.TimeLimit(environment, spec.max_episode_steps) if is_cut else environment
     if spec.package == "gymnasium_robotics":
         if spec.kwargs:
             raise BadInput(f"env={spec.env_id} takes no settings, but is given {dict(spec.kwargs)}.")
-        return make_antmaze(spec.env_id)
+        return make_antmaze(spec.env_id, spec.max_episode_steps or None)
     options = dict(spec.kwargs)
-    registered = gymnasium.registry.get(spec.env_id)
-    if spec.max_episode_steps and (registered is None or registered.max_episode_steps is None):
+    if spec.max_episode_steps:
         options["max_episode_steps"] = spec.max_episode_steps
     try:
         with warnings.catch_warnings():
@@ -123,9 +231,7 @@ def make_environment(spec: EnvironmentSpec) -> gymnasium.Env[np.ndarray, np.ndar
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
         given = f" with {options}" if options else ""
         raise BadInput(f"env={spec.env_id} cannot be made{given}: {cause}; mend it, or name another.") from error
-    if isinstance(environment.observation_space, Dict):
-        environment = _flattened(environment)
-    return environment
+    return _joined(_wrapped(environment, spec), spec)
 
 
 def check_sizes(spec: EnvironmentSpec, observation_size: int, action_size: int, where: str) -> None:
@@ -145,16 +251,33 @@ def check_sizes(spec: EnvironmentSpec, observation_size: int, action_size: int, 
             )
 
 
-def _flattened(environment: gymnasium.Env) -> gymnasium.Env:
-    """Goal environments observe a Dict of boxes: joined to one vector, in the space's own order."""
-    spaces = cast(Dict, environment.observation_space).spaces.values()
-    if not all(_is_vector(space) for space in spaces):
-        return environment  # environment_spec refuses it
-    return gymnasium.wrappers.FlattenObservation(environment)
+def _wrapped(environment: gymnasium.Env, spec: EnvironmentSpec) -> gymnasium.Env:
+    """The environment inside the wrappers that its data was made behind."""
+    for wrapper in spec.wrappers:
+        name, kwargs = str(wrapper["name"]), wrapper["kwargs"]
+        arrays = {key: np.asarray(value) if isinstance(value, list) else value for key, value in kwargs.items()}
+        try:
+            environment = getattr(gymnasium.wrappers, name)(environment, **arrays)
+        except Exception as error:
+            raise BadInput(
+                f"env={spec.env_id} cannot be wrapped in {name} with {dict(kwargs)}: {_first_line(error)}"
+            ) from error
+    return environment
 
 
-def _is_vector(space: Space) -> bool:
-    return isinstance(space, Box) and len(space.shape) == 1
+def _joined(environment: gymnasium.Env, spec: EnvironmentSpec) -> gymnasium.Env:
+    """The environment with its observations as one vector, in the order of the spec's parts or in its own."""
+    where, space = f"env={spec.env_id}", environment.observation_space
+    if not isinstance(space, Dict):
+        size = sum(size for _, size in spec.observation_parts)
+        if spec.observation_parts and space.shape != (size,):
+            raise BadInput(
+                f"{where} has observations {space}, and the data's are {described(spec.observation_parts)}; name the "
+                "environment that the data is from with env=..."
+            )
+        return environment
+    parts = spec.observation_parts or parts_of(space)
+    return environment if not parts else JoinedObservation(environment, parts, where)  # else environment_spec refuses
 
 
 def _mend(env_id: str) -> str:

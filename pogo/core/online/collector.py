@@ -89,7 +89,7 @@ class Collector:
         actions = np.clip(actions, -1.0, 1.0).astype(np.float32)
         before = self.observations
         with self._naming_faults():
-            raw, rewards, terminated, truncated, _ = self._envs.step(self._normalisation.environment_actions(actions))
+            raw, rewards, terminated, truncated, _ = self._envs.step(self._in_units(actions))
         next_observations = self._normalisation.observations(raw)
         self.env_steps += self.num_envs
         self._returns += rewards
@@ -225,11 +225,14 @@ class Collector:
     def _repeat(self, index: int, history: np.ndarray) -> None:
         """Bring one environment, which is at its episode's start, to where these actions [t, A] lead."""
         for action in history:
-            taken = self._normalisation.environment_actions(action)
+            taken = self._in_units(action)
             observation, reward, *_ = self._envs.envs[index].step(taken)
             self._raw[index] = observation
             self._returns[index] += float(reward)
             self._actions[index].append(action)
+
+    def _in_units(self, actions: np.ndarray) -> np.ndarray:
+        return self.spec.actions(self._normalisation.environment_actions(actions))
 
     def _draws(self) -> tuple[np.ndarray, np.ndarray]:
         """Normal and uniform draws of the next step."""

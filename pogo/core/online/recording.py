@@ -136,7 +136,7 @@ def recording_of_replay(buffer: ReplayBuffer, num_envs: int, normalisation: Norm
     )
     raw = RawRows(
         observations=observations,
-        actions=normalisation.environment_actions(rows["actions"]),
+        actions=normalisation.environment_actions(rows["actions"]).astype(np.float32),
         rewards=((rows["rewards"] - normalisation.reward_shift) / normalisation.reward_scale).astype(np.float32),
         terminals=terminals,
         timeouts=timeouts | is_cut,
@@ -191,6 +191,8 @@ def _metadata(
         "format": FORMAT,
         "env_id": spec.env_id,
         "env_kwargs": json.dumps(dict(spec.kwargs), sort_keys=True),
+        "env_wrappers": json.dumps([dict(wrapper) for wrapper in spec.wrappers], sort_keys=True),
+        "observation_parts": json.dumps(spec.observation_parts),
         "max_episode_steps": spec.max_episode_steps,
         "action_low": np.array(spec.action_low),
         "action_high": np.array(spec.action_high),

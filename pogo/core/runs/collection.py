@@ -32,7 +32,7 @@ class ActorEpisodes:
     deterministic: bool  # the actor's deterministic mode, in place of samples
     seed: int  # of start states and samples
     num_envs: int  # side by side
-    env: EnvironmentSpec | None = None  # none: the run's own
+    env: str | None = None  # the id of another than the run's own
 
 
 def save_replay(plan: Plan, learner: Learner, path: Path) -> None:
@@ -103,7 +103,7 @@ def _episodes_of(run: StoredRun, asked: ActorEpisodes) -> Recording:
         rows = collect_episodes(collector, policy, asked.transitions)
     raw = RawRows(
         observations=unchanged.raw_observations(rows["observations"]),
-        actions=unchanged.environment_actions(rows["actions"]),
+        actions=spec.actions(unchanged.environment_actions(rows["actions"])).astype(np.float32),
         rewards=rows["rewards"],
         terminals=rows["terminals"] > 0,
         timeouts=rows["timeouts"] > 0,

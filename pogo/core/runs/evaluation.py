@@ -192,7 +192,7 @@ class Evaluator:
             noise = draws.standard_normal((self._episodes, self._spec.action_size), dtype=np.float32)
             actions = np.asarray(act(self._normalisation.observations(observations), self._pairs, noise))
             self._check(actions, live, failed, update)
-            actions = self._normalisation.environment_actions(actions)
+            actions = self._spec.actions(self._normalisation.environment_actions(actions))
             observations, rewards, ended, faults = self._simulators.step(actions, live)
             with np.errstate(over="ignore"):  # what is not finite is no result
                 returns += rewards

@@ -145,9 +145,14 @@ class SeedRun:
                 self._failure = failures_in_words(rows)
                 if self._failure is not None and not any(row.deterministic or row.stochastic for row in rows):
                     self._evaluation["failed"] = self._failure
-                console.evaluation_table(where if not among_others else f"seed {self.seed}, {where}", rows)
+                console.evaluation_table(self._title(where, among_others), rows)
         self.owes_evaluation = self._failure is not None and position == self.plan.length
         self._log.evaluation(position, self._evaluation)
+
+    def _title(self, where: str, among_others: bool) -> str:
+        environment = self.plan.dataset.environment
+        limit = "" if environment is None else environment.limit_words
+        return ", ".join(part for part in (f"seed {self.seed}" if among_others else "", where, limit) if part)
 
     def _words(self, position: int) -> str:
         return self.plan.clock.words(position)

@@ -10,8 +10,9 @@ from pogo.core.clock import ENV_STEPS, UPDATES
 from pogo.core.config.online import is_online
 from pogo.core.config.plan import make_learner, spec_of_run
 from pogo.core.data.preprocessing import Normalisation
+from pogo.core.environments.recorded import RecordedEnvironment
 from pogo.core.environments.simulators import default_processes
-from pogo.core.environments.spec import EnvironmentSpec, check_sizes
+from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_in_place_of
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
 from pogo.core.interface import Learner, TrainSpec
@@ -60,7 +61,7 @@ class StoredRun:
         self,
         episodes: int,
         seed: int | None = None,
-        env: EnvironmentSpec | None = None,
+        env: str | None = None,
         actor: int | None = None,
         processes: int | None = None,
     ) -> list[ActorEvaluation]:
@@ -69,7 +70,7 @@ class StoredRun:
         Args:
             episodes: per actor and mode.
             seed: of start states and noise; none: the run's.
-            env: another environment than the run's.
+            env: the id of another environment than the run's.
             actor: the one to evaluate.
             processes: that hold the simulators; none: chosen by the processors that this process may use.
 
@@ -101,16 +102,19 @@ class StoredRun:
         low_and_high = self.record["reference_returns"]
         return None if low_and_high is None else (low_and_high[0], low_and_high[1])
 
-    def environment(self, other: EnvironmentSpec | None = None) -> EnvironmentSpec:
-        """Where to act: the run's own environment, or another in its place.
+    def environment(self, other: str | None = None) -> EnvironmentSpec:
+        """Where to act: the run's own environment, or the one of this id in its place.
 
         Raises:
             BadInput: the run names none, or the other has other sizes or bounds.
         """
+        own = self.record["environment"]
         if other is not None:
-            check_sizes(other, self.spec.observation_size, self.spec.action_size, "this run")
-            _check_bounds(other, self.normalisation)
-            return other
+            recorded = RecordedEnvironment() if own is None else EnvironmentSpec.from_json(own).recorded
+            found = environment_in_place_of(other, recorded, "this run")
+            check_sizes(found, self.spec.observation_size, self.spec.action_size, "this run")
+            _check_bounds(found, self.normalisation)
+            return found
         if self.record["environment"] is None:
             raise BadInput("this run was made without an environment; give one with --env ID.")
         return EnvironmentSpec.from_json(self.record["environment"])

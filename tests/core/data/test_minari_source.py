@@ -122,3 +122,25 @@ def test_sizes_are_checked_before_reading(make_dataset: Callable[..., dict]) -> 
     make_dataset()
     with pytest.raises(BadInput, match="GiB is above the limit"):
         load(max_gib=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_minari_records_of_the_environment_is_kept(make_dataset: Callable[..., dict]) -> None:
+    """Its wrappers, the time limit of its spec, and the environment of evaluations before that of the data."""
+    wrapped = gymnasium.wrappers.RescaleObservation(gymnasium.make("Pendulum-v1", max_episode_steps=60), -1.0, 1.0)
+    make_dataset(env=wrapped)
+    environment = load().environment
+    assert environment is not None
+    assert [wrapper["name"] for wrapper in environment.wrappers] == ["RescaleObservation"]
+    assert environment.limit_words == "episodes of at most 60 steps, the data's limit"
+    bare = load(env="Pendulum-v1").environment
+    assert bare is not None
+    assert bare.wrappers == environment.wrappers
+    make_dataset(
+        "test/pendulum/evaluated-v0",
+        env=gymnasium.make("Pendulum-v1", g=10.0, render_mode="rgb_array"),
+        eval_env=gymnasium.make("Pendulum-v1", g=0.5, max_episode_steps=30),
+    )
+    evaluated = load("minari:test/pendulum/evaluated-v0").environment
+    assert evaluated is not None
+    assert (evaluated.kwargs, evaluated.max_episode_steps) == ({"g": 0.5}, 30)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from pogo.core.data import download, sources
+from pogo.core.data import download, environment, sources
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.data.sources import BUNDLED, Dataset, DatasetConfig, dataset_from_arrays, dataset_name, load_dataset
 from pogo.core.environments import antmaze, d4rl_package
@@ -188,7 +188,7 @@ def test_time_outs_are_inferred_from_the_environments_limit(make_file: MakeFile)
         ({"name": "a/b", "path": "x.hdf5"}, "must be a plain name without path separators"),
         ({"view": "fulll"}, r"dataset.view=fulll is unknown. Did you mean 'full'\? Known: d4rl, full"),
         ({"max_gib": 0.0}, "dataset.max_gib=0.0 must be above 0"),
-        ({"max_episode_steps": 0}, "dataset.max_episode_steps=0 must be at least 1"),
+        ({"max_episode_steps": 0}, "dataset.max_episode_steps=0 is out of range; use 1 to 999999999"),
         ({"sha256": "abc"}, "dataset.sha256=abc is not a SHA-256: 64 hexadecimal digits"),
         ({"mirrors": ["file:///etc"]}, "dataset.mirrors: 'file:///etc' is not an http or https address"),
         ({"ref_min_score": 1.0}, "dataset: ref_min_score=1.0, ref_max_score=None must be two finite numbers"),
@@ -281,7 +281,9 @@ class TestD4rlNames:
             dataset = load(name="kitchen-partial-v0", cache_dir=str(tmp_path))
         assert dataset.environment is None
         assert dataset.reference_returns == (0.0, 4.0)
-        assert "kitchen-partial-v0 is not evaluated: only the d4rl package has its environment" in caplog.text
+        said = "kitchen-partial-v0 is not evaluated: only the d4rl package has its environment"
+        assert said in dataset.why_no_environment
+        assert not caplog.records  # it is said once, where a run would evaluate
 
     @pytest.mark.parametrize("version", ["v0", "v2"])
     def test_an_antmaze_is_evaluated_by_gymnasium_robotics(
@@ -310,23 +312,24 @@ class TestD4rlNames:
             dataset = load(path, name="antmaze-umaze-v2")
         assert dataset.environment is None
         assert dataset.reference_returns == (0.0, 1.0)
-        assert [record.getMessage() for record in caplog.records] == [
+        assert not caplog.records
+        assert dataset.why_no_environment == (
             "dataset antmaze-umaze-v2 is not evaluated: its maze needs gymnasium-robotics, which is not installed "
             "(pip install 'pogo[antmaze]'); name another environment with env=ID."
-        ]
+        )
 
     def test_the_next_version_stands_in_with_one_warning(
         self, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         pytest.importorskip("mujoco")
-        look = sources.environment_spec
+        look = environment.environment_spec
 
         def without_v4(env_id: str, *args: object, **kwargs: object) -> EnvironmentSpec:
             if env_id.endswith("-v4"):
                 raise BadInput(f"env={env_id} cannot be made: gone.")
             return look(env_id, *args, **kwargs)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(sources, "environment_spec", without_v4)
+        monkeypatch.setattr(environment, "environment_spec", without_v4)
         path = make_file(sizes=(11, 3, 1.0))
         with caplog.at_level(logging.WARNING):
             dataset = load(path, name="hopper-medium-v2")
@@ -353,8 +356,10 @@ def test_d4rls_own_environment_comes_first(
 
     monkeypatch.setattr(d4rl_package, "d4rl_spec", fail)
     with caplog.at_level(logging.WARNING):
-        assert load(path, name="pen-human-v1").environment is None
-    assert "the d4rl package does not load here. Looking for another environment." in caplog.text
+        dataset = load(path, name="pen-human-v1")
+    assert dataset.environment is None
+    assert "is not evaluated: the d4rl package does not load here." in dataset.why_no_environment
+    assert not caplog.records
 
 
 def test_an_antmaze_prefers_d4rls_own_environment(make_file: MakeFile, monkeypatch: pytest.MonkeyPatch) -> None:

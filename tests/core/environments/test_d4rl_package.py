@@ -124,3 +124,22 @@ except d4rl_package.BadInput as error:
 """
     printed = run(tmp_path, {"gym": GYM, "d4rl": "raise AttributeError('env_specs')"}, script)
     assert "the d4rl package does not load here (AttributeError: env_specs); repair it, or uninstall it" in printed
+
+
+@pytest.mark.parametrize("fails", ["make", "reset"])
+def test_whatever_an_old_environment_raises_is_bad_input(tmp_path: Path, fails: str) -> None:
+    """For want of a simulator or of a file: of any type, and on several lines."""
+    head = "def make(name):\n" if fails == "make" else "    def reset(self):\n"
+    indent = " " * (4 if fails == "make" else 8)
+    broken = GYM.replace(head, f"{head}{indent}raise KeyError('no\\\\nfile')\n")
+    script = """
+from pogo.core.environments import d4rl_package
+try:
+    d4rl_package.d4rl_spec("bullet-hopper-medium-v0")
+except d4rl_package.BadInput as error:
+    print(error)
+"""
+    printed = run(tmp_path, {"gym": broken, "d4rl": D4RL}, script)
+    what = "cannot be made by the d4rl package" if fails == "make" else "of the d4rl package fails at its reset"
+    assert printed.startswith(f"env=bullet-hopper-medium-v0 {what}: KeyError")
+    assert printed.count("\n") == 1
