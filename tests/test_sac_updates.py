@@ -10,6 +10,7 @@ import pytest
 
 from pogo.core.actors import ActorConfig
 from pogo.core.algorithms.sac import FIXED_STD, Hyperparameters
+from pogo.core.interface import TrainState
 from pogo.core.parity import ParityCase, parity_case, run_updates
 from tests.backends import BACKENDS, Framework
 from tests.parity.helpers import problem
@@ -41,6 +42,37 @@ def test_backups(framework: Framework, name: str, members: int, expected: list[l
     noise = {"redq_pair": framework.array(PAIRS, "int32")}
     found = framework.module("algorithms.sac").backup(framework.array(SLOW_Q[:members]), noise, hp)
     np.testing.assert_allclose(framework.numpy(found), expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "gradient"),
+    [("mean", [2, 5, 5 / 3], [[1 / 3] * 3] * 3), ("min", [1, 4, -2], [[1, 0, 1], [0, 1, 0], [0, 0, 0]])],
+)
+def test_what_actors_climb(
+    framework: Framework, name: str, value: list[float], gradient: list[list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Value and slope in the members' values; actor 0's losses and the chain's energy take the same."""
+    sac = framework.module("algorithms.sac")
+    hp = Hyperparameters(num_critics=3, actor_q=name, temperature=0.0)
+    np.testing.assert_allclose(framework.numpy(sac.actor_value(framework.array(SLOW_Q), hp)), value, rtol=1e-15)
+    found = framework.gradient(lambda q: sac.actor_value(q, hp).sum(), SLOW_Q)
+    np.testing.assert_allclose(found, gradient, rtol=1e-15)
+
+    monkeypatch.setattr(sac, "q_values", lambda *_: framework.array(SLOW_Q))
+    spec = dataclasses.replace(problem("sac", num_actors=1), hyperparameters=hp)
+    zeros = {"output/kernel": np.zeros((1, 4)), "output/bias": np.zeros(4)}
+    config = dataclasses.replace(spec.actors[0], hidden_sizes=())
+    actor = framework.module("actors").make_actor(config, framework.params(zeros))
+    observations, noise = framework.array(np.zeros((3, 1))), framework.array(np.zeros((3, 2)))
+    assert framework.numpy(sac.reparametrized_loss(actor, {}, observations, noise, hp)) == pytest.approx(
+        -np.mean(value)
+    )
+    slope = -0.5 * np.log(2 * np.pi) - np.log(np.log(2) + 0.01)  # log pi of the draw 0, per action dimension
+    loss = sac.reinforce_loss(actor, {}, observations, noise[:, None, :], hp)
+    assert framework.numpy(loss) == pytest.approx(-2 * slope * np.mean(value))
+    state = TrainState(networks={"critic": {}}, optimizers={}, updates=0)
+    energy = sac.Algorithm(spec).energy(state, actor, {"observations": observations}, {"energy": noise})
+    assert framework.numpy(energy) == pytest.approx(-np.mean(value))
 
 
 @pytest.mark.parametrize("backup_entropy", [True, False])

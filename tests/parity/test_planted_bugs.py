@@ -6,6 +6,7 @@ of a JKO step, `tests/chain_checks.py`). A judge's share is the worst that it fi
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -157,6 +158,25 @@ def old_critic_in_energy(patch: pytest.MonkeyPatch, backend: str, algorithm: str
     patch.setattr(found, "energy", of_old_critic)
 
 
+def next_alpha(patch: pytest.MonkeyPatch, backend: str, algorithm: str) -> None:
+    """Adam's first steps are of one rate, whatever the gradient: so much is alpha moved too early."""
+    change = changed(
+        "algorithms.{}",
+        "td_target",
+        lambda td_target: lambda actor, critic, alpha, *rest: td_target(actor, critic, alpha * math.exp(-3e-4), *rest),
+    )
+    change(patch, backend, algorithm)
+
+
+def other_bound(bound: float, other: float) -> Plant:
+    """A clip at `other` where it is at `bound`."""
+
+    def change(clip: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda values, *limits: clip(values, *(other if limit == bound else limit for limit in limits))
+
+    return changed("actors", "clip", change)
+
+
 def old_references(patch: pytest.MonkeyPatch, backend: str, algorithm: str) -> None:
     old = old_networks(patch, backend, algorithm)
     references(lambda actors: {name: old[name] for name in actors})(patch, backend, algorithm)
@@ -179,6 +199,10 @@ def references(choose: Callable[[dict[str, Any]], dict[str, Any]]) -> Plant:
 MEAN_FOR_MIN = changed("algorithms.{}", "min_over_members", lambda _: lambda q: q.mean(0))
 LAYER_NORM = constant("networks", "LAYER_NORM_EPSILON", 1e-5)
 TANH_DENSITY = constant("actors", "_TANH_EPSILON", 1e-5)
+NO_TANH_EPSILON = constant("actors", "_TANH_EPSILON", 0.0)
+MEAN_FOR_ACTORS = changed("algorithms.{}", "actor_value", lambda _: lambda q, hp: q.mean(0))
+FASTER_TARGET = changed("algorithms.{}", "move_target", lambda move: lambda *given: move(*given[:-1], 1.01 * given[-1]))
+TARGET_ENTROPY = changed("algorithms.{}", "temperature_loss", lambda loss: lambda *given: loss(*given[:-1], -given[-1]))
 SINKHORN = changed("sinkhorn", "sinkhorn_schedule", halved_epsilon)
 ACTOR_0_FOR_ALL = references(lambda actors: dict.fromkeys(actors, actors["actor_0"]))
 
@@ -206,6 +230,14 @@ GOLDEN_BUGS = (
     Bug("Sinkhorn's epsilon blur^2 for 2 blur^2", "pogo", "torch", SINKHORN),
     Bug("the target moves to the critics from before", "iql", "torch", old_critic_in_target),
     Bug("the TD target of the actor from before", "sac_n", "torch", old_actor_in_td_target),
+    Bug("the members' mean for their minimum", "sac", "torch", MEAN_FOR_MIN),
+    Bug("the members' mean in the actor's loss", "sac", "torch", MEAN_FOR_ACTORS),
+    Bug("no epsilon in the tanh density", "sac", "torch", NO_TANH_EPSILON),
+    Bug("log_std cut at -5 for -20", "sac", "torch", other_bound(-20.0, -5.0)),
+    Bug("log_std cut at 3 for 2", "sac", "torch", other_bound(2.0, 3.0)),
+    Bug("the target entropy's sign", "sac", "torch", TARGET_ENTROPY),
+    Bug("the targets 1 % faster", "sac", "torch", FASTER_TARGET),
+    Bug("the TD target's alpha from after its step", "sac", "torch", next_alpha),
     Bug("references from before the update", "pogo", "torch", old_references),
     Bug("energies of the critics from before", "pogo", "torch", old_critic_in_energy),
 )

@@ -17,6 +17,7 @@ from pogo.core.registry import check_name
 
 ActorGradient = Literal["reparametrize", "reinforce"]
 TargetBackup = Literal["mean", "min", "double_q", "redq"]
+ActorQ = Literal["mean", "min"]
 Schedule = Literal["constant", "linear"]
 
 PUBLISHED_UPDATES = 300_000
@@ -42,6 +43,7 @@ class Hyperparameters:
     num_actor_samples: int = 1  # M, of reinforce
     num_critics: int = 1
     target_backup: str = "mean"  # mean | min | double_q | redq
+    actor_q: str = "mean"  # of the critics, what actors climb: mean (the homework) | min (the paper of 2018)
     tau: float | None = 0.005  # soft targets on every update; none: hard ones
     target_update_period: int | None = None  # hard targets on updates 1, 1 + period, ...; none: soft ones
     num_critic_updates: int = 1  # critic steps of one update, on the same batch
@@ -69,6 +71,7 @@ class Hyperparameters:
         for name, known in (
             ("actor_gradient", ActorGradient),
             ("target_backup", TargetBackup),
+            ("actor_q", ActorQ),
             ("actor_schedule", Schedule),
             ("critic_schedule", Schedule),
             ("activation", Activation),

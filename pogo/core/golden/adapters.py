@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms.sac import AUTO, CRITIC_DRAWS
 from pogo.core.chain import ChainConfig
 from pogo.core.errors import BadInput
 from pogo.core.golden.names import NetworkPlace
@@ -32,6 +33,11 @@ class Adapter:
     nulls: Mapping[str, Any] = field(default_factory=dict)  # what null means, where the original takes it for off
     chain: Callable[[Recording], ChainConfig] = lambda recording: ChainConfig(1, ())
     fixed: Callable[[Recording], dict[str, Any]] = lambda recording: {}  # hyperparameters under other forms
+    actor: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # options of the original's actor that pogo's own has otherwise
+    same_draws: Mapping[str, str] = field(default_factory=dict)  # pogo's draw: the one that serves it in the original
+    draws_of_steps: tuple[str, ...] = ()  # pogo's draws with an axis of steps, of which the original takes one
 
 
 def _iql_draws(spec: TrainSpec, step: int) -> list[str]:
@@ -82,6 +88,20 @@ def _pogo_chain(recording: Recording) -> ChainConfig:
                        "for each of actor_0, actor_1, ...")  # fmt: skip
     # Published for GeomLoss's cost |x - y|^2 / 2: halved on pogo's scale.
     return ChainConfig(len(weights), tuple(weight / 2 for weight in weights[1:]), init="independent")
+
+
+def _sac_draws(spec: TrainSpec, step: int) -> list[str]:
+    return ["policy_action", "next_action"]
+
+
+def _sac_options(recording: Recording) -> dict[str, Any]:
+    """What stable-baselines3's SAC is in pogo's options: two critics, whose minimum both losses take."""
+    temperature = recording.hyperparameters.get("ent_coef")
+    if temperature != AUTO and not _is_weight(temperature):
+        raise BadInput(f"hyperparameter ent_coef={temperature!r:.60} is neither {AUTO} nor a number of at least 0; "
+                       "record the one that was used.")  # fmt: skip
+    usual = {"num_critics": 2, "target_backup": "min", "actor_q": "min", "activation": "relu"}
+    return usual | {"temperature": temperature}
 
 
 def _is_weight(value: Any) -> bool:
@@ -296,6 +316,31 @@ ADAPTERS: dict[str, Adapter] = {
         fixed=lambda recording: {"w2_data": recording.hyperparameters["w2_weights"][0]},
     ),
     "sac_n": _SAC_N,
+    "sac": Adapter(  # stable-baselines3's
+        places={"actor": NetworkPlace("actor_0"), "log_alpha": NetworkPlace("temperature"), **_TWIN_CRITICS},
+        hyperparameters={
+            "ent_coef": None,
+            "gamma": "discount",
+            "learning_rate": ("actor_learning_rate", "critic_learning_rate", "temperature_learning_rate"),
+            "n_critics": None,
+            "target_entropy": "target_entropy",
+            "target_update_interval": None,
+            "tau": "tau",
+        },
+        metrics={
+            "actor_loss": "actor_0/loss",
+            "critic_loss": "critic/loss",
+            "ent_coef": "alpha",
+            "ent_coef_loss": "temperature/loss",
+        },
+        draw_names=_sac_draws,
+        required=("ent_coef",),
+        nulls={"target_entropy": None},
+        fixed=_sac_options,
+        actor={"std": "exp", "log_std_min": -20.0, "log_std_max": 2.0, "density": "epsilon"},
+        same_draws={"entropy_action": "policy_action", "next_entropy": "next_action"},
+        draws_of_steps=CRITIC_DRAWS,
+    ),
     "edac": replace(_SAC_N, hyperparameters={**_SAC_N.hyperparameters, "eta": "eta"}),
 }
 

@@ -14,7 +14,6 @@ from pogo.core.golden.recording import RecordedDraw, Recording
 from pogo.core.initial import initial_state
 from pogo.core.interface import TrainSpec
 from pogo.core.learning import batch_arrays, update_noise_spec
-from pogo.core.noise import Draw
 
 Shape = tuple[int, ...]
 LAYERS = re.compile(r"(hidden_\d+|norm_\d+|output)/")
@@ -163,9 +162,10 @@ def named_noise(recording: Recording, adapter: Adapter, spec: TrainSpec, step: i
                        "hyperparameters; mend them, or leave the others out.")  # fmt: skip
     noise = {name: np.zeros(draw.shape, dtype=recording.dtype) for name, draw in wanted.items()}
     for ordinal, (name, draw) in enumerate(zip(names, draws, strict=False)):
-        _check_draw(f"noise/{step}/{ordinal}_{draw.kind}", name, draw, wanted[name])
-        noise[name] = draw.values
-    return noise
+        shape = wanted[name].shape[1:] if name in adapter.draws_of_steps else wanted[name].shape
+        _check_draw(f"noise/{step}/{ordinal}_{draw.kind}", name, draw, wanted[name].distribution, shape)
+        noise[name] = draw.values.reshape(wanted[name].shape)
+    return noise | {name: noise[source].reshape(wanted[name].shape) for name, source in adapter.same_draws.items()}
 
 
 def _keeps_all(draw: RecordedDraw) -> bool:
@@ -173,11 +173,11 @@ def _keeps_all(draw: RecordedDraw) -> bool:
     return draw.kind == "bernoulli" and bool((draw.values == 1).all())
 
 
-def _check_draw(where: str, name: str, draw: RecordedDraw, wanted: Draw) -> None:
-    if draw.kind != wanted.distribution:
-        raise BadInput(f"{where} stands where {name} is drawn, a {wanted.distribution}; record draws in call order.")
-    if draw.values.shape != wanted.shape:
-        raise BadInput(f"{where} has shape {draw.values.shape}, {name} has {wanted.shape}; record each whole draw.")
+def _check_draw(where: str, name: str, draw: RecordedDraw, distribution: str, shape: Shape) -> None:
+    if draw.kind != distribution:
+        raise BadInput(f"{where} stands where {name} is drawn, a {distribution}; record draws in call order.")
+    if draw.values.shape != shape:
+        raise BadInput(f"{where} has shape {draw.values.shape}, {name} has {shape}; record each whole draw.")
 
 
 def check_metrics(recording: Recording, adapter: Adapter) -> None:

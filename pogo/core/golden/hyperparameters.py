@@ -17,7 +17,9 @@ WANTED = {bool: "true or false", str: "a name", float: 'a number ("inf" for infi
 # Recorded names that are no option of pogo's: the one value, by the action size, that it follows.
 ONLY_VALUES: dict[str, Callable[[int], float]] = {
     "max_action": lambda action_size: 1.0,
+    "n_critics": lambda action_size: 2.0,
     "target_entropy": lambda action_size: -float(action_size),
+    "target_update_interval": lambda action_size: 1.0,
 }
 
 
@@ -37,9 +39,9 @@ def read_hyperparameters(recording: Recording, adapter: Adapter, action_size: in
         if name not in known:
             raise BadInput(f"hyperparameter {name}={value!r:.60} is unknown to pogo, which may not ignore it; "
                            f"known are {', '.join(sorted(known))}.")  # fmt: skip
-        if name in ONLY_VALUES:
-            _check_only_value(name, value, ONLY_VALUES[name](action_size))
         ours = known[name]
+        if ours is None and name in ONLY_VALUES:
+            _check_only_value(name, value, ONLY_VALUES[name](action_size))
         for option in () if ours is None else (ours,) if isinstance(ours, str) else ours:
             found = _converted(name, value, kinds[option], adapter)
             if options.setdefault(option, found) != found:
@@ -58,7 +60,7 @@ def _converted(name: str, value: Any, kind: Any, adapter: Adapter) -> Any:
         if name not in adapter.nulls:
             raise BadInput(f"hyperparameter {name} is null; record its value, or leave it out for the default.")
         return adapter.nulls[name]
-    kind = int if kind == int | None else kind
+    kind = {int | None: int, float | None: float}.get(kind, kind)
     if kind is float and value in ("inf", "-inf"):
         return float(value)
     is_number = type(value) in (int, float) and (value in (math.inf, -math.inf) or abs(value) <= LARGEST)

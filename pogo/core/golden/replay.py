@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def recorded_problem(recording: Recording) -> tuple[TrainSpec, dict[str, np.ndar
     locations = locate(recording.init, adapter.places)
     networks = {name: value.astype(recording.dtype) for name, value in to_canonical(recording.init, locations).items()}
     algorithm = load_algorithm(recording.algorithm)
-    default = algorithm.default_actor(hyperparameters)
+    default = replace(algorithm.default_actor(hyperparameters), **adapter.actor)
     spec = TrainSpec(
         algorithm=recording.algorithm,
         observation_size=sizes.observation,

@@ -32,6 +32,11 @@ def backup(next_q: Array, noise: Arrays, hp: Hyperparameters) -> Array:
     return jnp.broadcast_to(next_v, next_q.shape)
 
 
+def actor_value(q: Array, hp: Hyperparameters) -> Array:
+    """What an actor climbs, [B], of the members' values [E, B]: their mean or their minimum (`actor_q`)."""
+    return min_over_members(q) if hp.actor_q == "min" else q.mean(axis=0)
+
+
 def td_target(
     actor: Actor, target_critic: Params, alpha: Array | float, batch: Arrays, noise: Arrays, hp: Hyperparameters
 ) -> Array:
@@ -52,23 +57,24 @@ def log_probs_of_draws(actor: Actor, observations: Array, noise: Array) -> Array
 def reparametrized_loss(
     actor: Actor, critic: Params, observations: Array, noise: Array | None, hp: Hyperparameters
 ) -> Array:
-    """-Q at one sample of noise [B, A], through which the gradient flows; a mean over members and batch. SAC."""
-    return -q_values(critic, observations, actor.action_in_box(observations, noise), hp.activation).mean()
+    """-Q at one sample of noise [B, A], through which the gradient flows; a mean over the batch. SAC."""
+    q = q_values(critic, observations, actor.action_in_box(observations, noise), hp.activation)
+    return -actor_value(q, hp).mean()
 
 
 def reinforce_loss(actor: Actor, critic: Params, observations: Array, noise: Array, hp: Hyperparameters) -> Array:
     """-log pi(p|s) Q(s, p), a mean over the samples p of noise [B, M, A], which are constants, and over the batch.
 
-    Its gradient, not its value, estimates that of -E Q: Williams 1992. Q is the members' mean, without a baseline.
+    Its gradient, not its value, estimates that of -E Q: Williams 1992. Q is `actor_value`, without a baseline.
     """
     actions, log_probs = actor.draws_and_log_probs(observations, noise, constant=True)
     rows = jnp.repeat(observations, actions.shape[1], axis=0)
-    q = q_values(critic, rows, actions.reshape(len(rows), -1), hp.activation).mean(axis=0)
+    q = actor_value(q_values(critic, rows, actions.reshape(len(rows), -1), hp.activation), hp)
     return -(log_probs * stop_gradient(q).reshape(log_probs.shape)).mean()
 
 
 class Algorithm(algorithm.Algorithm):
-    """SAC: critics that may value entropy, an actor that maximises their mean and its own entropy."""
+    """SAC: critics that may value entropy, an actor that maximises their mean, or minimum, and its own entropy."""
 
     name = "sac"
 
@@ -91,13 +97,13 @@ class Algorithm(algorithm.Algorithm):
         return self._move_target(state)._replace(updates=state.updates + 1), metrics
 
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Array:
-        """Give alpha log pi - mean Q at the actor's sample: SAC's own objective, whichever gradient actor 0 takes."""
+        """Give alpha log pi - Q at the actor's sample: SAC's own objective, whichever gradient actor 0 takes."""
         observations, sample = batch["observations"], noise.get("energy")
         if not (self.hyperparameters.use_entropy_bonus and actor.config.has_density):
             return reparametrized_loss(actor, state.networks["critic"], observations, sample, self.hyperparameters)
         actions, log_probs = actor.draws_and_log_probs(observations, noise["energy"][:, None, :])
         q = q_values(state.networks["critic"], observations, actions[:, 0], self.hyperparameters.activation)
-        return (self.alpha(state) * log_probs[:, 0] - q.mean(axis=0)).mean()
+        return (self.alpha(state) * log_probs[:, 0] - actor_value(q, self.hyperparameters)).mean()
 
     def alpha(self, state: TrainState) -> Array | float:
         """The entropy's weight, without gradient."""

@@ -21,6 +21,7 @@ def settings(*arguments: str) -> Settings:
         (["algorithm.target_backup=double_q", "algorithm.num_critics=3"], "num_critics=3 must be 2."),
         (["algorithm.target_backup=redq"], "num_critics=1 must be 2 or more."),
         (["algorithm.target_backup=doubleq"], "Did you mean 'double_q'?"),
+        (["algorithm.actor_q=minimum"], "algorithm.actor_q=minimum is unknown. Did you mean 'min'?"),
         (["algorithm.actor_gradient=reparam"], "Did you mean 'reparametrize'?"),
         (["algorithm.activation=tan"], "algorithm.activation=tan is unknown. Did you mean 'tanh'?"),
         (["algorithm.actor_schedule=cosine"], "algorithm.actor_schedule=cosine is unknown."),

@@ -159,6 +159,11 @@ DRAWS = {
         lambda arrays, meta: arrays.update({"noise/2/3_normal": np.zeros((10, 32, 2))}),
         r"noise/2/3_normal has shape \(10, 32, 2\), current_actions has \(32, 10, 2\)",
     ),
+    "a draw with an axis of steps": (
+        "sac",
+        lambda arrays, meta: arrays.update({"noise/2/1_normal": np.zeros((1, 32, 2))}),
+        r"noise/2/1_normal has shape \(1, 32, 2\), next_action has \(32, 2\)",
+    ),
 }  # fmt: skip
 METRICS = {
     "one that other updates have": (

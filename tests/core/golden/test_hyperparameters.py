@@ -46,6 +46,11 @@ def options(given):
         ("pogo", {"w2_weights": [1.0, 10**400]}, "is no list"),
         ("pogo", {"w2_weights": [1.0]}, "w2_weights has 1 entries, but init holds actor_0, actor_1"),
         ("pogo", {"w2_weights": [1.0, 1.0, 1.0]}, "w2_weights has 3 entries, but init holds actor_0, actor_1"),
+        ("sac", {"n_critics": 3}, "n_critics=3 cannot be followed: pogo's is 2; record with that"),
+        ("sac", {"target_update_interval": 2}, "target_update_interval=2 cannot be followed: pogo's is 1"),
+        ("sac", {"ent_coef": "auto_0.1"}, "ent_coef='auto_0.1' is neither auto nor a number of at least 0"),
+        ("sac", {"ent_coef": -0.2}, "ent_coef=-0.2 is neither auto nor a number"),
+        ("sac", {"target_entropy": "auto"}, "target_entropy='auto' is not a number"),
         ("pogo", {"noise_shaping": "yes"}, "noise_shaping='yes' is not true or false"),
     ],
 )
@@ -62,6 +67,7 @@ def test_refused(changed, name, given, message):
     [
         ("iql", "cosine_max_steps", "cosine_max_steps is missing and has no default"),
         ("pogo", "w2_weights", "w2_weights=None is no list"),
+        ("sac", "ent_coef", "ent_coef is missing and has no default"),
     ],
 )
 def test_what_has_no_default_has_to_be_there(changed, name, missing, message):
@@ -82,6 +88,14 @@ def test_what_has_no_default_has_to_be_there(changed, name, missing, message):
         ("cql", {"target_entropy": -2}, {}),
         ("cql", {"cql_clip_diff_max": "inf"}, {"clip_diff_max": math.inf}),
         ("cql", {"cql_temp": 1}, {"temperature": 1.0}),
+        ("sac", {}, {"temperature": "auto", "target_entropy": None, "target_backup": "min", "actor_q": "min"}),
+        ("sac", {"target_entropy": -1}, {"target_entropy": -1.0}),
+        ("sac", {"ent_coef": 0.2}, {"temperature": 0.2, "num_critics": 2, "discount": 0.99, "tau": 0.005}),
+        (
+            "sac",
+            {"learning_rate": 1e-3},
+            {f"{name}_learning_rate": 1e-3 for name in ("actor", "critic", "temperature")},
+        ),
     ],
 )
 def test_accepted(changed, name, given, expected):
