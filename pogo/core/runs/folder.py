@@ -17,6 +17,7 @@ from pogo.core.config.plan import Plan, spec_of_run
 from pogo.core.config.provenance import SOURCES
 from pogo.core.config.schema import Config
 from pogo.core.data.sources import DatasetConfig
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore, load_newest_common, lost
 from pogo.core.files.durable import make_folder
@@ -330,12 +331,17 @@ def _effective(recorded: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[
         follows_length = key.startswith("algorithm.") and before[key] is None and now[key] is None
         if not follows_length:
             before[key], now[key] = resolved_before[key], resolved_now[key]
-    if recorded["environment"] == record["environment"]:  # by its name, or because it is the dataset's own
+    if _as_written_now(recorded["environment"]) == record["environment"]:  # by its name, or the dataset's own
         before["env"] = now["env"]
     if any(before[key] != now[key] for key in _OF_ACTORS):
         theirs, ours = _actors(recorded["resolved"]), _actors(record["resolved"])
         before |= {key: now[key] for key in _OF_ACTORS if theirs[key] == ours[key]}
     return before, now
+
+
+def _as_written_now(environment: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A recorded environment with what an older pogo did not write of it."""
+    return None if environment is None else EnvironmentSpec.from_json(environment).to_json()
 
 
 def _actors(resolved: Mapping[str, Any]) -> dict[str, Any]:
