@@ -75,7 +75,15 @@ def test_the_folder_holds_what_the_design_says(runs: Runs, backend: str, algorit
     names = {path.name for path in run_dir.iterdir()}
     events = {name for name in names if name.startswith("events.out.tfevents.")}
     assert len(events) == 1
-    assert names - events == {"checkpoints", "config.json", "eval.jsonl", "run.log", "summary.json", "train.jsonl"}
+    assert names - events == {
+        ".checkpointed",
+        "checkpoints",
+        "config.json",
+        "eval.jsonl",
+        "run.log",
+        "summary.json",
+        "train.jsonl",
+    }
     assert steps(run_dir) == [6, 12]
     assert {path.name for path in (run_dir / "checkpoints").iterdir()} == {"000000006", "000000012"}
     log = (run_dir / "run.log").read_text()
