@@ -170,7 +170,7 @@ def environment_in_place_of(env_id: str | None, recorded: RecordedEnvironment, w
         )
     if not is_recorded and recorded.settings:
         logger.info("env=%s is taken as it is, without the data's settings: %s.", env_id, recorded.settings)
-    name = env_id or recorded.env_id
+    name = recorded.env_id if env_id is None else env_id
     assert name is not None
     return environment_spec(
         name,
