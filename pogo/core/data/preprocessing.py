@@ -115,12 +115,21 @@ class Normalisation:
     def from_json(cls, data: Mapping[str, Any]) -> "Normalisation":
         """The inverse of `to_json`, to the bit."""
         arrays = ("observation_mean", "observation_std", "action_low", "action_high")
-        return cls(
+        found = cls(
             reward_scale=float(data["reward_scale"]),
             reward_shift=float(data["reward_shift"]),
             held={int(column): float(value) for column, value in data.get("held", {}).items()},  # none: an older run's
             **{name: np.asarray(data[name], dtype=np.float64) for name in arrays},
         )
+        sizes = [getattr(found, name).shape for name in arrays]
+        if any(len(shape) != 1 for shape in sizes) or sizes[0] != sizes[1] or sizes[2] != sizes[3]:
+            raise BadInput(
+                f"normalisation has arrays of shapes {sizes}: those of observations, and of actions, differ."
+            )
+        numbers = [*(getattr(found, name) for name in arrays), [found.reward_scale, found.reward_shift]]
+        if not all(np.isfinite(values).all() for values in numbers) or not (found.observation_std > 0).all():
+            raise BadInput("normalisation holds a number that is not finite, or a spread that is not above 0.")
+        return found
 
 
 def return_range(rewards: np.ndarray, terminals: np.ndarray, where: str) -> float:

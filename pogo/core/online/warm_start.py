@@ -10,7 +10,7 @@ import numpy as np
 from pogo.core.chain import actor_name
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environments.spec import EnvironmentSpec
-from pogo.core.errors import BadInput
+from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.interface import TrainSpec
 from pogo.core.registry import load_algorithm
@@ -61,7 +61,12 @@ def read_source(run_dir: str) -> SourceRun:
         for name, array in found.arrays.items()
         if not name.startswith((*NOT_OF_THE_STATE, "optimizer/")) and name != "updates"
     }
-    return SourceRun(folder, found.step, found.records["run"], networks)
+    with reading(f"resume_from={run_dir}: the record of checkpoint {found.step}"):
+        source = SourceRun(folder, found.step, found.records["run"], networks)
+        size, environment = len(source.normalisation.observation_mean), source.environment
+        if environment is not None and environment.observation_size != size:
+            raise BadInput(f"its environment has observations of size {environment.observation_size}, not {size}")
+    return source
 
 
 def warm_started(

@@ -18,7 +18,7 @@ from pogo.core.config.provenance import SOURCES
 from pogo.core.config.schema import Config
 from pogo.core.data.sources import DatasetConfig
 from pogo.core.environments.spec import EnvironmentSpec
-from pogo.core.errors import BadInput
+from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore, load_newest_common, lost
 from pogo.core.files.durable import make_folder
 from pogo.core.files.logs import TRAIN
@@ -140,8 +140,10 @@ def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Star
             )
         return Start(())
     for plan, checkpoint in zip(plans, checkpoints, strict=True):
-        check_unchanged(plan, checkpoint)
-        check_schedule(plan, checkpoint)
+        with reading(f"{plan.run_dir}: the record of checkpoint {checkpoint.step}"):
+            check_unchanged(plan, checkpoint)
+            check_schedule(plan, checkpoint)
+            _check_progress(checkpoint)
     finished = all(
         checkpoint.step >= plan.length and _is_summed_up(plan, checkpoint)
         for plan, checkpoint in zip(plans, checkpoints, strict=True)
@@ -169,6 +171,17 @@ def _check_not_lost(plan: Plan, store: CheckpointStore) -> None:
         return
     if is_beyond:
         raise BadInput(lost(plan.run_dir))
+
+
+def _check_progress(checkpoint: Checkpoint) -> None:
+    """Refuse a record of the run's progress that a loop could not go on from."""
+    progress = checkpoint.records["progress"]
+    seconds = [progress[f"{name}_seconds"] for name in ("train", "compile", "wall")]
+    is_right = all(isinstance(number, int | float) and not isinstance(number, bool) for number in seconds)
+    if not is_right or not isinstance(progress["owes_evaluation"], bool):
+        raise TypeError("its seconds are no numbers, or owes_evaluation is neither true nor false")
+    if not isinstance(progress["log_positions"], dict) or not isinstance(progress["evaluation"], dict | None):
+        raise TypeError("log_positions or evaluation is no mapping")
 
 
 def begin_again(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> None:
@@ -217,7 +230,7 @@ def _is_summed_up(plan: Plan, checkpoint: Checkpoint) -> bool:
         return False
     try:
         return json.loads((plan.run_dir / SUMMARY).read_bytes())[plan.clock.units] == checkpoint.step
-    except (OSError, ValueError, LookupError, TypeError):  # missing or torn: it is written anew
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # missing or torn: it is written anew
         return False
 
 

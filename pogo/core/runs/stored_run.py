@@ -13,7 +13,7 @@ from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environments.recorded import RecordedEnvironment
 from pogo.core.environments.simulators import default_processes
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_in_place_of
-from pogo.core.errors import BadInput
+from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
 from pogo.core.interface import Learner, TrainSpec
 from pogo.core.registry import check_backend
@@ -43,6 +43,10 @@ class StoredRun:
         found = store.load(update) if update is not None else store.load_newest(set_aside=False)
         assert found is not None  # there are steps, and none good is an error
         self.checkpoint: Checkpoint = found
+        with reading(f"{run_dir}: the record of checkpoint {found.step}"):
+            self._take(found, backend, device)
+
+    def _take(self, found: Checkpoint, backend: str | None, device: str) -> None:
         self.record: dict[str, Any] = found.records["run"]
         resolved = dict(self.record["resolved"])
         if backend is not None and backend != resolved["backend"]["name"]:
@@ -56,6 +60,13 @@ class StoredRun:
         self.learner: Learner = make_learner(resolved, self.spec, None)
         state = {name: value for name, value in found.arrays.items() if not name.startswith(NOT_OF_THE_STATE)}
         self.learner.restore(state)
+        # Read once, here: what cannot be taken is said before anything else is done.
+        sizes = self.spec.observation_size, self.spec.action_size
+        if (len(self.normalisation.observation_mean), len(self.normalisation.action_low)) != sizes:
+            raise BadInput(f"normalisation is not of the run's sizes {sizes}")
+        if self.record["environment"] is not None:
+            check_sizes(self.environment(), *sizes, "the run")
+        self.reference_returns  # noqa: B018 - to read it
 
     def evaluate(
         self,
