@@ -612,7 +612,7 @@ class Failing(PendulumEnv):
             raise RuntimeError("the simulator broke")
         return super().step(action)
 
-gymnasium.register("Failing-v0", entry_point=Failing, max_episode_steps=200)
+gymnasium.register("FailingPendulum-v0", entry_point=Failing, max_episode_steps=200)
 """
 
 
@@ -622,10 +622,10 @@ def test_a_failing_evaluation_is_no_score(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "failing_pendulum.py").write_text(FAILING)
     monkeypatch.syspath_prepend(tmp_path)
     run_dir = tmp_path / "run"
-    outcome = train(*arguments(run_dir, env="failing_pendulum:Failing-v0"))
+    outcome = train(*arguments(run_dir, env="failing_pendulum:FailingPendulum-v0"))
     outcome.assert_code(1)
     assert [line["update"] for line in lines(run_dir / "train.jsonl")][-1] == UPDATES
-    why = "env=failing_pendulum:Failing-v0 failed: RuntimeError: the simulator broke"
+    why = "env=failing_pendulum:FailingPendulum-v0 failed: RuntimeError: the simulator broke"
     first, last = lines(run_dir / "eval.jsonl")
     assert why in first["failed"]
     assert last["update"] == UPDATES
@@ -648,14 +648,14 @@ def test_a_failing_evaluation_is_no_score(tmp_path: Path, monkeypatch: pytest.Mo
     assert why in told.output
     kept, trained = arrays(run_dir), lines(run_dir / "train.jsonl")
     monkeypatch.setattr(sys.modules["failing_pendulum"].Failing, "steps", -(10**9))  # mended
-    train(*arguments(run_dir, env="failing_pendulum:Failing-v0")).assert_code(0)
+    train(*arguments(run_dir, env="failing_pendulum:FailingPendulum-v0")).assert_code(0)
     assert "evaluation_failed" not in summary(run_dir)
     assert all(actor["deterministic"] is not None and "failed" not in actor for actor in summary(run_dir)["actors"])
     assert lines(run_dir / "train.jsonl") == trained
     for name, array in arrays(run_dir).items():
         np.testing.assert_array_equal(array, kept[name], err_msg=name)
     found = (run_dir / "eval.jsonl").read_bytes()
-    train(*arguments(run_dir, env="failing_pendulum:Failing-v0")).assert_code(0)  # nothing is left to do
+    train(*arguments(run_dir, env="failing_pendulum:FailingPendulum-v0")).assert_code(0)  # nothing is left to do
     assert (run_dir / "eval.jsonl").read_bytes() == found
 
 
