@@ -24,8 +24,12 @@ class BadInput(ValueError):  # noqa: N818 - reads as what it is where it is rais
 
 
 @contextlib.contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Say which record is not what pogo writes, where its contents cannot be taken as they are.
+def reading(record: str, name_refusals: bool = True) -> Iterator[None]:
+    """Name the record that is not what pogo writes, where its contents cannot be taken as they are.
+
+    Args:
+        record: which one, and of what run.
+        name_refusals: whether a `BadInput` from inside is about the record too; else it is passed on as it is.
 
     Raises:
         BadInput: the record misses a key, or holds a value of another type, shape or range.
@@ -33,11 +37,13 @@ def reading(what: str) -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        raise BadInput(str(error) if str(error).startswith(what) else f"{what}: {error}") from error
+        if not name_refusals:
+            raise
+        raise BadInput(f"{record}: {error}") from error
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
         raise BadInput(
-            f"{what} is not what pogo writes ({reason}); use another checkpoint, or the run it is of."
+            f"{record} is not what pogo writes ({reason}); use another checkpoint, or the run that it is of."
         ) from error
 
 

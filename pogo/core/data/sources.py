@@ -4,7 +4,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,16 +16,15 @@ from pogo.core.data.hdf5_file import read_hdf5
 from pogo.core.data.minari_source import PREFIX as MINARI_PREFIX
 from pogo.core.data.minari_source import read_minari
 from pogo.core.data.npz_file import read_npz
-from pogo.core.data.preprocessing import Normalisation, Preprocessing, check_actions, look_scaled, preprocess
-from pogo.core.data.raw_rows import Metadata, RawRows, as_true_ends, check_layout, raw_rows
+from pogo.core.data.preprocessing import Normalisation, Preprocessing, preprocess
+from pogo.core.data.raw_rows import Metadata, RawRows, check_layout, raw_rows
+from pogo.core.data.rules import Rules, check_order, with_actions, with_ends
 from pogo.core.data.transitions import Transitions
 from pogo.core.data.views import (
     VIEWS,
     BehaviourStatistics,
     View,
     behaviour_statistics,
-    check_time_order,
-    infer_timeouts,
     view_transitions,
 )
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_spec
@@ -264,16 +263,6 @@ def dataset_from_arrays(
     )
 
 
-@dataclass(frozen=True)
-class Rules:
-    """How recorded rows are taken where more than one reading is possible."""
-
-    of_d4rl: bool = False  # as D4RL takes its own files
-    clip_actions: bool = False  # cut actions at the bounds instead of refusing them
-    actions_scaled: bool = False  # actions are in units of the bounds already
-    hold_constants: bool = True  # a column that is constant in the data is so for the policy, always
-
-
 def _assemble(
     raw: RawRows,
     preprocessing: Preprocessing,
@@ -292,12 +281,9 @@ def _assemble(
     low, high = bounds
     if environment is not None:
         check_sizes(environment, raw.observations.shape[1], raw.actions.shape[1], source)
-    raw = _with_actions(raw, low, high, rules, source)
-    raw = _with_ends(raw, max_episode_steps, rules, source)
-    if rules.of_d4rl:
-        _tell_of_order(raw, source)
-    else:
-        check_time_order(raw, view, _needs_order(preprocessing, raw), source)
+    raw = with_actions(raw, low, high, rules, source)
+    raw = with_ends(raw, max_episode_steps, rules, source)
+    check_order(raw, view, preprocessing, rules, source)
     behaviour = behaviour_statistics(raw)
     transitions = view_transitions(raw, view, preprocessing.next_actions, source)
     rows, offset = len(raw), raw.observation_offset
@@ -319,71 +305,6 @@ def _assemble(
         view=view,
         raw_rows=rows,
     )
-
-
-def _with_actions(raw: RawRows, low: np.ndarray, high: np.ndarray, rules: Rules, source: str) -> RawRows:
-    """The rows with their actions in the environment's units, checked."""
-    arrays = {"actions": raw.actions} | ({} if raw.next_actions is None else {"next_actions": raw.next_actions})
-    if rules.actions_scaled:
-        for actions in arrays.values():
-            check_actions(actions, -np.ones_like(low), np.ones_like(high), source)
-        middle, half = (low + high) / 2, (high - low) / 2
-        arrays = {key: (middle + half * actions).astype(np.float32) for key, actions in arrays.items()}
-    elif rules.clip_actions:
-        bounds = low.astype(np.float32), high.astype(np.float32)
-        arrays = {key: np.clip(actions, *bounds) for key, actions in arrays.items()}
-    for actions in arrays.values():
-        check_actions(actions, low, high, source)
-    if not rules.actions_scaled and look_scaled(raw.actions, low, high):
-        logger.warning(
-            "%s: its actions reach -1 or 1 and never go beyond, but their bounds are %s, %s: if they are stored in "
-            "units of the bounds, say so by dataset.actions_scaled=true.",
-            source, low.tolist(), high.tolist(),
-        )  # fmt: skip
-    return replace(raw, **arrays)
-
-
-def _with_ends(raw: RawRows, max_episode_steps: int | None, rules: Rules, source: str) -> RawRows:
-    """The rows with every end of an episode marked, as a true one or as a time-out."""
-    if raw.timeouts is None:
-        if max_episode_steps is None:
-            raise BadInput(
-                f"{source}: no timeouts array, so the episodes' time limit must be known: dataset.max_episode_steps."
-            )
-        # Of a row that is a true end too, what ended the episode is the environment.
-        return as_true_ends(replace(raw, timeouts=infer_timeouts(raw.terminals, max_episode_steps)))
-    both = int(np.count_nonzero(raw.terminals & raw.timeouts))
-    if both and rules.of_d4rl:
-        logger.warning(
-            "%s: %d rows are marked as a true end and as a time-out; as D4RL reads them, they are dropped with the "
-            "time-outs (dataset.view=full keeps them).",
-            source, both,
-        )  # fmt: skip
-        return raw
-    if both:
-        logger.warning(
-            "%s: %d rows are marked as a true end and as a time-out; they are taken for true ends.", source, both
-        )
-    return as_true_ends(raw)
-
-
-def _needs_order(preprocessing: Preprocessing, raw: RawRows) -> str | None:
-    """What takes the next row for what happened next, besides a view, and what to do instead."""
-    if preprocessing.next_actions and raw.next_actions is None:
-        return "this algorithm learns from the action after each; save one environment's rows after another's"
-    if preprocessing.reward_scaling == "return_range":
-        return "rewards are scaled by the returns of trajectories; use algorithm.normalize_rewards=false"
-    return None
-
-
-def _tell_of_order(raw: RawRows, source: str) -> None:
-    """Warn of a D4RL file whose rows are not in the order that it is read in, as published."""
-    if broken := raw.broken_rows:
-        logger.warning(
-            "%s: the next_observations of %d rows are not the observations of the rows after them, which D4RL's view "
-            "takes for them.",
-            source, broken,
-        )  # fmt: skip
 
 
 def _read(config: DatasetConfig) -> tuple[RawRows, Metadata, str, str, View]:

@@ -28,7 +28,7 @@ class Fault:
 
     @classmethod
     def of(cls, error: EnvironmentFault) -> "Fault":
-        """Of the error, with the traceback of its cause."""
+        """The fault that an error tells of, with the traceback of what the environment raised."""
         return cls(str(error), "" if error.__cause__ is None else "".join(traceback.format_exception(error.__cause__)))
 
 
@@ -92,7 +92,7 @@ def try_out(spec: EnvironmentSpec) -> None:
     """Make an environment, reset it and take one step in the middle of its actions.
 
     Raises:
-        BadInput: it cannot be made, raises, or gives what it may not give.
+        BadInput: the environment cannot be made, raises, or gives what it may not give.
     """
     try:
         environment = CheckedEnvironment(spec)

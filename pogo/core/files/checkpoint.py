@@ -156,7 +156,7 @@ class CheckpointStore:
         """Delete all checkpoints but the newest `keep` and the one saved last.
 
         Raises:
-            RunFailed: one could not be removed.
+            RunFailed: a checkpoint could not be removed.
         """
         try:
             for step in self.steps()[: -self.keep]:
@@ -241,7 +241,7 @@ class CheckpointStore:
         """Delete every checkpoint of a run that starts from its beginning again.
 
         Raises:
-            RunFailed: one could not be removed.
+            RunFailed: a checkpoint could not be removed.
         """
         try:
             self._mark.unlink(missing_ok=True)  # first: a kill on the way leaves what can be begun again once more
@@ -254,7 +254,7 @@ class CheckpointStore:
         """Delete what was committed after `step`: a run that goes back to it cuts its logs to what it then held.
 
         Raises:
-            RunFailed: one could not be removed.
+            RunFailed: a checkpoint could not be removed.
         """
         try:
             for newer in reversed([found for found in self.steps() if found > step]):

@@ -250,7 +250,7 @@ def naming_failures(spec: EnvironmentSpec) -> Iterator[None]:
     """Say which environment is at fault, before a run has begun.
 
     Raises:
-        BadInput: it raised, or gave what it may not give.
+        BadInput: the environment raised, or gave what it may not give.
     """
     try:
         yield

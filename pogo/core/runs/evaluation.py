@@ -230,7 +230,7 @@ class Evaluator:
         )
 
     def _check(self, actions: np.ndarray, live: np.ndarray, failed: dict[int, Fault], update: int) -> None:
-        """Give up the pairs whose actions are not finite."""
+        """End every episode of the pairs whose actions are not finite, and note why."""
         expected = (len(self._pairs), self._episodes, self._spec.action_size)
         if actions.shape != expected:
             raise RunFailed(f"at update {update}: actions have shape {actions.shape}, expected {expected}.")

@@ -140,7 +140,7 @@ def find_start(plans: Sequence[Plan], stores: Sequence[CheckpointStore]) -> Star
             )
         return Start(())
     for plan, checkpoint in zip(plans, checkpoints, strict=True):
-        with reading(f"{plan.run_dir}: the record of checkpoint {checkpoint.step}"):
+        with reading(f"{plan.run_dir}: the record of checkpoint {checkpoint.step}", name_refusals=False):
             check_unchanged(plan, checkpoint)
             check_schedule(plan, checkpoint)
             _check_progress(checkpoint)

@@ -10,6 +10,7 @@ from pogo.core.clock import ENV_STEPS, UPDATES
 from pogo.core.config.online import is_online
 from pogo.core.config.plan import make_learner, spec_of_run
 from pogo.core.data.preprocessing import Normalisation
+from pogo.core.data.sources import check_reference_returns
 from pogo.core.environments.recorded import RecordedEnvironment
 from pogo.core.environments.simulators import default_processes
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_in_place_of
@@ -24,8 +25,21 @@ from pogo.core.snapshots import NOT_OF_THE_STATE
 class StoredRun:
     """One checkpoint of a run, ready to act. Reading it changes nothing in the folder.
 
+    Attributes:
+        checkpoint: what was read.
+        record: what it says of the run.
+        backend: the one that acts, which need not be the one that wrote it.
+        seed: the run's.
+        clock: what the run counts.
+        spec: the training problem.
+        normalisation: what the run did to its data.
+        own_environment: where the run was evaluated; none: nowhere.
+        reference_returns: the returns that score 0 and 100.
+        learner: acts, on the checkpoint's networks.
+
     Raises:
-        BadInput: no such folder or checkpoint, none good, or the backend is not installed.
+        BadInput: there is no such folder or checkpoint, or none is good; its record is not what pogo writes; or the
+            backend or the device is not there.
     """
 
     def __init__(
@@ -43,30 +57,41 @@ class StoredRun:
         found = store.load(update) if update is not None else store.load_newest(set_aside=False)
         assert found is not None  # there are steps, and none good is an error
         self.checkpoint: Checkpoint = found
-        with reading(f"{run_dir}: the record of checkpoint {found.step}"):
-            self._take(found, backend, device)
+        record = f"{run_dir}: the record of checkpoint {found.step}"
+        with reading(record):
+            resolved = self._read_record(found, backend)
+        # What the machine lacks is no fault of the record.
+        with reading(record, name_refusals=False):
+            check_backend(self.backend)
+            self.learner: Learner = make_learner({**resolved, "device": device, "threads": None}, self.spec, None)
+            state = {name: value for name, value in found.arrays.items() if not name.startswith(NOT_OF_THE_STATE)}
+            self.learner.restore(state)
 
-    def _take(self, found: Checkpoint, backend: str | None, device: str) -> None:
+    def _read_record(self, found: Checkpoint, backend: str | None) -> dict[str, Any]:
+        """Take the record apart, once and whole, so that what cannot be taken is said here; its resolved config.
+
+        Raises:
+            BadInput: its parts do not fit together.
+        """
         self.record: dict[str, Any] = found.records["run"]
         resolved = dict(self.record["resolved"])
         if backend is not None and backend != resolved["backend"]["name"]:
             resolved["backend"] = {"name": backend, "compile": backend == "jax"}
-        check_backend(resolved["backend"]["name"])
-        resolved["device"], resolved["threads"] = device, None
         self.backend: str = resolved["backend"]["name"]
         self.seed: int = resolved["seed"]
         self.clock = ENV_STEPS if is_online(resolved) else UPDATES
         self.spec: TrainSpec = spec_of_run(resolved, self.record["observation_size"], self.record["action_size"])
-        self.learner: Learner = make_learner(resolved, self.spec, None)
-        state = {name: value for name, value in found.arrays.items() if not name.startswith(NOT_OF_THE_STATE)}
-        self.learner.restore(state)
-        # Read once, here: what cannot be taken is said before anything else is done.
+        self.normalisation = Normalisation.from_json(self.record["normalisation"])
         sizes = self.spec.observation_size, self.spec.action_size
         if (len(self.normalisation.observation_mean), len(self.normalisation.action_low)) != sizes:
             raise BadInput(f"normalisation is not of the run's sizes {sizes}")
-        if self.record["environment"] is not None:
-            check_sizes(self.environment(), *sizes, "the run")
-        self.reference_returns  # noqa: B018 - to read it
+        own = self.record["environment"]
+        self.own_environment = None if own is None else EnvironmentSpec.from_json(own)
+        if self.own_environment is not None:
+            check_sizes(self.own_environment, *sizes, "the run")
+        scores = self.record["reference_returns"]
+        self.reference_returns = None if scores is None else check_reference_returns(scores[0], scores[1], "the run")
+        return resolved
 
     def evaluate(
         self,
@@ -102,33 +127,22 @@ class StoredRun:
             seed = self.seed if seed is None else seed
             return evaluator.evaluate(self.learner.act_pairs, seed, self.checkpoint.step)
 
-    @property
-    def normalisation(self) -> Normalisation:
-        """What the run did to its data."""
-        return Normalisation.from_json(self.record["normalisation"])
-
-    @property
-    def reference_returns(self) -> tuple[float, float] | None:
-        """The returns that score 0 and 100."""
-        low_and_high = self.record["reference_returns"]
-        return None if low_and_high is None else (low_and_high[0], low_and_high[1])
-
     def environment(self, other: str | None = None) -> EnvironmentSpec:
         """Where to act: the run's own environment, or the one of this id in its place.
 
         Raises:
             BadInput: the run names none, or the other has other sizes or bounds.
         """
-        own = self.record["environment"]
+        own = self.own_environment
         if other is not None:
-            recorded = RecordedEnvironment() if own is None else EnvironmentSpec.from_json(own).recorded
+            recorded = RecordedEnvironment() if own is None else own.recorded
             found = environment_in_place_of(other, recorded, "this run")
             check_sizes(found, self.spec.observation_size, self.spec.action_size, "this run")
             _check_bounds(found, self.normalisation)
             return found
-        if self.record["environment"] is None:
+        if own is None:
             raise BadInput("this run was made without an environment; give one with --env ID.")
-        return EnvironmentSpec.from_json(self.record["environment"])
+        return own
 
 
 def _check_bounds(env: EnvironmentSpec, normalisation: Normalisation) -> None:

@@ -1,5 +1,6 @@
 """A run folder that came from elsewhere: a record that its digests vouch for, and that is not what pogo writes."""
 
+import contextlib
 import copy
 import shutil
 from collections.abc import Iterator
@@ -59,6 +60,52 @@ def test_every_entry_is_taken_or_named_in_one_line(run_dir: Path, tmp_path: Path
     for what, message in said.items():
         assert "\n" not in message, what
         assert str(tmp_path / "copy") in message, what
+
+
+def settings(config: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of every setting and section."""
+    for key, value in config.items():
+        yield (*above, key)
+        if isinstance(value, dict):
+            yield from settings(value, (*above, key))
+
+
+def test_every_setting_is_taken_or_named_in_one_line(run_dir: Path, tmp_path: Path) -> None:
+    store = CheckpointStore(run_dir)
+    found = store.load_newest()
+    assert found is not None
+    refused = 0
+    config = {key: value for key, value in found.records["run"]["resolved"].items() if key != "sources"}
+    for path in settings(config):
+        for value in ("dropped", None, "x"):
+            record = copy.deepcopy(found.records["run"])
+            owner = record["resolved"]
+            for key in path[:-1]:
+                owner = owner[key]
+            if value == "dropped":
+                del owner[path[-1]]
+            else:
+                owner[path[-1]] = value
+            folder = tmp_path / "copy"
+            shutil.rmtree(folder, ignore_errors=True)
+            CheckpointStore(folder).save(found.step, found.arrays, {**found.records, "run": record})
+            with contextlib.suppress(BadInput):  # anything else is a traceback
+                StoredRun(folder)
+                continue
+            refused += 1
+    assert refused > 50
+
+
+def test_what_the_machine_lacks_is_no_fault_of_the_record(run_dir: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        StoredRun(run_dir, device="cuda:99")
+    assert str(caught.value).startswith("device=cuda:99 is not there")
+
+
+def test_another_config_is_said_of_the_run_alone(run_dir: Path) -> None:
+    outcome = train(*arguments(run_dir, "torch", train__updates=4, eval__episodes=0, seed=9))
+    outcome.assert_code(2)
+    assert outcome.output.startswith(f"pogo-train: {run_dir} was begun with another config (seed: ")
 
 
 @pytest.mark.parametrize("key", ["train_seconds", "log_positions", "owes_evaluation", "evaluation"])
