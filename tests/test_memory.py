@@ -27,14 +27,12 @@ def halfcheetah_sized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "large.hdf5"
     rng = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
-        for key, size in {
-            "observations": OBSERVATION_SIZE,
-            "actions": ACTION_SIZE,
-            "next_observations": OBSERVATION_SIZE,
-        }.items():
+        for key, size in {"observations": OBSERVATION_SIZE, "actions": ACTION_SIZE}.items():
             array = file.create_dataset(key, (ROWS, size), np.float32)
             for first in range(0, ROWS, 100_000):
                 array[first : first + 100_000] = rng.uniform(-1, 1, (100_000, size))
+        observations = file["observations"][:]
+        file["next_observations"] = np.roll(observations, -1, axis=0)
         file["rewards"] = rng.normal(size=ROWS).astype(np.float32)
         file["terminals"] = np.zeros(ROWS, dtype=bool)
         file["timeouts"] = np.arange(1, ROWS + 1) % 1000 == 0

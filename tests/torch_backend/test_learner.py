@@ -58,31 +58,32 @@ class TestLearner(LearnerChecks):
     def test_compiled_updates_are_the_same(self, framework, algorithm, options):
         """torch.compile: the same numbers to 1e-5, tensors to 1e-3 of how far they moved, and no recompilation.
 
-        EDAC of one of three seeds: float32 has draws where one row's rounding shows. It divides by the length of a
-        gradient, which in some row is near zero; float64 has no such draws (the next test).
+        Update by update, each from the same state: float32 has draws where one row's rounding shows, at a ReLU's kink
+        or where EDAC divides by the length of a gradient, and what it moves would be carried on. Two of 16 may be such;
+        float64 has none (the next test).
         """
         import torch
 
         actors = ({"kind": "stochastic"}, {"kind": "tanh_gaussian"}, {"kind": "gaussian"})
         spec = problem(algorithm, "float32", actors, hyperparameters=options)
         make = framework.module("learner").make_learner
-        off = []
-        for seed in range(3 if algorithm == "edac" else 1):
-            plain = make(spec, seed, transitions(), device="cpu")
-            compiled = make(spec, seed, transitions(), device="cpu", compile=True)
+        plain = make(spec, 0, transitions(), device="cpu")
+        compiled = make(spec, 0, transitions(), device="cpu", compile=True)
+        compiled.train(4)
+        torch._dynamo.utils.counters.clear()
+        seconds = compiled.compile_seconds
+        compiled.train(16)
+        assert compiled.compile_seconds == seconds > 0
+        off = {}
+        for update in range(16):
             start = plain.snapshot()
-            plain.train(4)
-            compiled.train(4)
-            torch._dynamo.utils.counters.clear()
-            seconds = compiled.compile_seconds
-            plain.train(16)
-            compiled.train(16)
-            assert compiled.compile_seconds == seconds > 0
-            assert not torch._dynamo.utils.counters["recompiles"]
-            off = self.differences(start, plain.snapshot(), compiled.snapshot())
-            if not off:
-                break
-        assert not off
+            compiled.restore(start)
+            plain.train(1)
+            compiled.train(1)
+            if names := self.differences(start, plain.snapshot(), compiled.snapshot()):
+                off[update] = names
+        assert not torch._dynamo.utils.counters["recompiles"]
+        assert len(off) <= 2, off
 
     @staticmethod
     def differences(start, plain, compiled) -> list[str]:
@@ -98,9 +99,10 @@ class TestLearner(LearnerChecks):
         return off
 
     @pytest.mark.slow
-    def test_compiled_updates_are_the_same_in_float64(self, framework):
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    def test_compiled_updates_are_the_same_in_float64(self, framework, algorithm):
         """To float64's own rounding: nothing inside is in float32."""
-        spec = problem("edac", "float64")
+        spec = problem(algorithm, "float64")
         make = framework.module("learner").make_learner
         ends = []
         for compiled in (False, True):
