@@ -13,7 +13,7 @@ import yaml
 from pogo.core import registry
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import resolve
-from pogo.core.config.schema import Config
+from pogo.core.config.schema import Config, meanings
 from pogo.core.data.sources import DatasetConfig
 from pogo.core.parity import drift, parity_case
 from pogo.core.registry import ALGORITHMS
@@ -133,3 +133,14 @@ def test_every_option_has_its_line() -> None:
     }
     missing = [key for key in sorted(keys - {"sweep"}) if f"`{key}`" not in page]
     assert not missing, f"options.md says nothing of {missing}"
+
+
+def test_what_a_resumed_run_may_change_is_what_the_options_page_says():
+    _, table = (DOCS / "options.md").read_text().split("## What a resumed run may change")
+    said = {
+        row.split("|")[1].split()[0]: set(re.findall(r"`([^`]+)`", row)) for row in table.splitlines() if "`" in row
+    }
+    held: dict[str, set[str]] = {}
+    for key, meaning in meanings().items():
+        held.setdefault(meaning.on_resume, set()).add(key)
+    assert said == {"freely:": held["free"] - {"sweep"}, "from": held["from_here"], "to": held["may_grow"]}

@@ -330,7 +330,6 @@ CHANGES = {
     "algorithm.cosine_updates: 40 -> 50": {"algorithm__cosine_updates": 50},
     "w2.blur: 0.05 -> 0.1": {"w2__blur": 0.1},
     "dtype: 'float32' -> 'float64'": {"dtype": "float64"},
-    "eval.every: 20 -> 10": {"eval__every": 10},
     "train.updates: 40 -> 39": {"train__updates": 39},
     "dataset.view: 'd4rl' -> 'full'": {"dataset__view": "full"},
 }
@@ -401,6 +400,35 @@ def test_where_simulators_are_may_change_and_changes_nothing(whole: Callable, tm
         train(*arguments(run_dir, eval__processes=2)).assert_code(143)
     train(*arguments(run_dir, eval__processes=0)).assert_code(0)
     assert_same_run(run_dir, whole("torch"))
+
+
+def test_how_often_a_run_is_logged_evaluated_and_saved_may_change(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    with signalled(TrainingLoop, "_advance", signal.SIGTERM, at_update(23)):
+        train(*arguments(run_dir)).assert_code(143)
+    changes: dict[str, Any] = {
+        "log__every": 3,
+        "eval__every": 15,
+        "eval__episodes": 3,
+        "checkpoint__every": 4,
+        "dataset__max_gib": 2,
+    }
+    train(*arguments(run_dir, **changes, checkpoint__keep=100)).assert_code(0)
+    told = (run_dir / "run.log").read_text()
+    for change in (
+        "log.every=3 from update 25 on; it was 7.",
+        "eval.every=15 from update 25 on; it was 20.",
+        "eval.episodes=3 from update 25 on; it was 1.",
+        "checkpoint.every=4 from update 25 on; it was 5.",
+        "dataset.max_gib=2.0 from update 25 on; it was 8.0.",
+    ):
+        assert change in told
+    logged = [line["update"] for line in lines(run_dir / "train.jsonl")]
+    assert logged == [7, 14, 21, 27, 30, 33, 36, 39, 40]
+    evaluations = lines(run_dir / "eval.jsonl")
+    assert [line["update"] for line in evaluations] == [20, 30, 40]
+    assert [len(line["actors"][0]["deterministic"]["returns"]) for line in evaluations] == [1, 3, 3]
+    assert steps(run_dir)[-4:] == [28, 32, 36, 40]
 
 
 def test_every_difference_is_listed(whole: Callable) -> None:

@@ -28,9 +28,10 @@ pogo-report FOLDER: table the runs in a folder, wherever they lie in it: mean an
   --json        JSON instead of a Markdown table
   --csv         CSV
 
-Runs are one group if they differ only in seed, run.*, device, threads, resume, logger.*, checkpoint.*, log.* and
-where the data is downloaded; what else tells groups with the same labels apart is in the column settings. A std is the
-sample standard deviation over seeds (n - 1) of each seed's mean return or normalised score; - for one seed.
+Runs are one group if they differ only in seed, run.*, device, threads, resume, resume_from, logger.*, checkpoint.*,
+log.*, eval.every, train.save_replay, and where the data is downloaded and by which digest; what else tells groups with
+the same labels apart is in the column settings. A std is the sample standard deviation over seeds (n - 1) of each
+seed's mean return or normalised score; - for one seed.
 behaviour is the mean return of the data. Unfinished runs and failed evaluations are named below the table,
 and on stderr with --csv.
 

@@ -20,9 +20,9 @@ REFUSED = {
     "no updates": ({"train__learning_starts": 260}, "train.env_steps=260 ends before the first update"),
     "uneven": ({"train__num_envs": 3}, "train.env_steps=260 is no multiple of train.num_envs=3"),
     "capacity": ({"train__num_envs": 4, "train__replay_capacity": 3}, "train.replay_capacity=3 holds less than one"),
-    "environments": ({"train__num_envs": 0}, "train.num_envs=0 is out of range"),
+    "environments": ({"train__num_envs": 0}, "train.num_envs=0 is too small"),
     "ratio": ({"train__updates_per_step": -1}, "train.updates_per_step=-1.0 is out of range"),
-    "random": ({"train__random_steps": -1}, "train.random_steps=-1 is out of range"),
+    "random": ({"train__random_steps": -1}, "train.random_steps=-1 is too small"),
     "noise": ({"collect__noise_std": -0.1}, "collect.noise_std=-0.1 is out of range"),
     "actor": ({"collect__actor": 2}, "collect.actor=2: the chain has actors 0 to 1"),
     "states": (

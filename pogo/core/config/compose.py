@@ -17,14 +17,13 @@ from omegaconf.errors import OmegaConfBaseException
 from pogo.core.actors import ACTOR_KINDS
 from pogo.core.config.option_types import check_values, check_written, option_types
 from pogo.core.config.provenance import SOURCES, setting_sources
-from pogo.core.config.schema import SECTIONS, register
+from pogo.core.config.schema import SECTIONS, meaning, register
 from pogo.core.data import d4rl
 from pogo.core.data.sources import BUNDLED, CUSTOM, NO_ENVIRONMENT, ONLINE
 from pogo.core.errors import BadInput
 from pogo.core.registry import ALGORITHMS, BACKENDS, ONLINE_ALGORITHMS, check_name
 
 PACKAGE = Path(__file__).resolve().parents[2]
-PATH_KEYS = ("run.dir", "run.root", "dataset.path", "dataset.cache_dir", "train.save_replay", "resume_from")
 DEFAULT_ALGORITHM = "iql"  # of conf/config.yaml
 _OVERRIDE = "override /algorithm"  # how an experiment chooses one, in its defaults
 # What OmegaConf says of a value that cannot be what an option takes, and what it takes.
@@ -145,7 +144,7 @@ def _experiments() -> list[str]:
 def _quoted_path(argument: str) -> str:
     """A path as Hydra's grammar takes it, which knows no ~ and gives = and commas meanings of their own."""
     key, separator, value = argument.partition("=")
-    if key not in PATH_KEYS or not separator or value in ("", "null") or value[0] in "'\"":
+    if not meaning(key).path or not separator or value in ("", "null") or value[0] in "'\"":
         return argument
     backslashes = len(value) - len(value.rstrip("\\"))
     quoted = value.replace("'", "\\'") + "\\" * backslashes

@@ -1,26 +1,15 @@
 """What an online run is configured by, checked."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pogo.core.config.provenance import SOURCES, published_default
-from pogo.core.config.schema import CollectSection, TrainSection
+from pogo.core.config.schema import Config, meanings
 from pogo.core.data.sources import ONLINE
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP
 from pogo.core.hyperparameters import check_not_negative, check_positive
-
-# What `train` holds for online runs alone.
-_ONLY_ONLINE = (
-    "env_steps",
-    "num_envs",
-    "random_steps",
-    "learning_starts",
-    "updates_per_step",
-    "replay_capacity",
-    "save_replay",
-)
 
 
 @dataclass(frozen=True)
@@ -53,19 +42,20 @@ def is_online(config: Mapping[str, Any]) -> bool:
 
 
 def refuse_online_settings(resolved: Mapping[str, Any]) -> None:
-    """Of a run on a dataset.
+    """Refuse what only a run that collects its own data reads, in the config of a run on a dataset.
 
     Raises:
-        BadInput: one is set.
+        BadInput: such a setting is given another value than its default.
     """
     mend = "collect with algorithm=sac env=ID and no dataset, or drop it"
-    train, collect = asdict(TrainSection()), asdict(CollectSection())
-    unset = {("train", key): train[key] for key in _ONLY_ONLINE} | {("collect", key): collect[key] for key in collect}
-    for (section, key), value in unset.items():
-        if (given := resolved[section][key]) != value:
-            raise BadInput(f"{section}.{key}={given} is of online runs; {mend}.")
-    if resolved["resume_from"] is not None:
-        raise BadInput(f"resume_from={resolved['resume_from']} begins an online run; {mend}.")
+    defaults = asdict(Config())
+    for key, entry in meanings().items():
+        section, _, name = key.rpartition(".")
+        if entry.online:
+            given, default = (config[section][name] if section else config[name] for config in (resolved, defaults))
+            if given != default:
+                does = "begins an online run" if key == "resume_from" else "is of online runs"
+                raise BadInput(f"{key}={given} {does}; {mend}.")
 
 
 def fill_online(resolved: Mapping[str, Any], published_env_steps: int) -> None:
@@ -102,16 +92,9 @@ def online_config(resolved: Mapping[str, Any]) -> OnlineConfig:
         BadInput: a value out of range, or a run that would not learn.
     """
     train, collect = resolved["train"], resolved["collect"]
-    for key in ("env_steps", "num_envs", "updates_per_step", "replay_capacity"):
-        check_positive(f"train.{key}", train[key])
-        if train[key] > LARGEST_STEP:
-            raise BadInput(f"train.{key}={train[key]} is too large; use at most {LARGEST_STEP}.")
-    for key in ("random_steps", "learning_starts"):
-        check_not_negative(f"train.{key}", train[key])
+    check_positive("train.updates_per_step", train["updates_per_step"])
     check_not_negative("collect.noise_std", collect["noise_std"])
-    config = OnlineConfig(
-        **{key: train[key] for key in _ONLY_ONLINE}, actor=collect["actor"], noise_std=collect["noise_std"]
-    )
+    config = OnlineConfig(**{field.name: (train | collect)[field.name] for field in fields(OnlineConfig)})
     if config.env_steps % config.num_envs:
         raise BadInput(
             f"train.env_steps={config.env_steps} is no multiple of train.num_envs={config.num_envs}: each of its steps "

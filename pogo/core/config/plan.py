@@ -13,6 +13,7 @@ from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.online import OnlineConfig, fill_online, is_online, online_config, refuse_online_settings
 from pogo.core.config.provenance import DEFAULT, SOURCES, published_default
+from pogo.core.config.schema import LARGEST_SEED, check_bounds
 from pogo.core.data.online import environment_name, online_dataset
 from pogo.core.data.sources import (
     NO_ENVIRONMENT,
@@ -28,7 +29,7 @@ from pogo.core.environments.recorded import RecordedEnvironment
 from pogo.core.environments.simulators import default_processes
 from pogo.core.environments.spec import EnvironmentSpec, environment_in_place_of
 from pogo.core.errors import BadInput
-from pogo.core.files.checkpoint import LARGEST_STEP, CheckpointStore
+from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.group import GroupOfOne, LearnerGroup
 from pogo.core.interface import Learner, TrainSpec
 from pogo.core.online.replay import check_memory
@@ -46,22 +47,8 @@ from pogo.core.w2 import W2Config
 
 RESUME_MODES = ("auto", "never", "must")
 DTYPES = ("float32", "float64")
-LARGEST_SEED = 2**63 - 1
 LARGEST_NUM_SEEDS = 128  # each holds five files open, of the usual 1024
-LARGEST_EVALUATION_PROCESSES = 128
-LARGEST_NUM_ACTORS = 256
 LONGEST_NAME, LONGEST_PATH = 255, 3800  # bytes, with room for the files inside
-# (section, key, least value): whole numbers that a run needs in range
-_LEAST = (
-    ("train", "updates", 1),
-    ("train", "batch_size", 1),
-    ("train", "num_seeds", 1),
-    ("eval", "every", 0),
-    ("eval", "episodes", 0),
-    ("checkpoint", "every", 0),
-    ("checkpoint", "keep", 1),
-    ("log", "every", 1),
-)
 
 
 @dataclass(frozen=True)
@@ -331,8 +318,7 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
     algorithm = load_algorithm(resolved["algorithm"]["name"])
     check_name("resume", resolved["resume"], RESUME_MODES)
     check_name("dtype", resolved["dtype"], DTYPES)
-    if not 0 <= resolved["seed"] <= LARGEST_SEED:
-        raise BadInput(f"seed={resolved['seed']} is out of range; use a whole number from 0 to 2^63 - 1.")
+    check_bounds(resolved)
     train = resolved["train"]
     sources = resolved[SOURCES]
     _resolve_online(resolved)
@@ -341,17 +327,11 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
         if train[key] is None:
             train[key] = value
             sources[f"train.{key}"] = published_default(resolved["algorithm"]["name"])
-    _fill_and_check_numbers(resolved)
+    _fill_processes(resolved)
     hyperparameters = algorithm.for_run(_hyperparameters(resolved), train["updates"])
     resolved["algorithm"] |= {
         field.name: _plain(getattr(hyperparameters, field.name)) for field in fields(hyperparameters)
     }
-    if resolved["chain"]["num_actors"] < 1:
-        raise BadInput(f"chain.num_actors={resolved['chain']['num_actors']} is too few; actor 0 alone is 1.")
-    if resolved["chain"]["num_actors"] > LARGEST_NUM_ACTORS:
-        raise BadInput(
-            f"chain.num_actors={resolved['chain']['num_actors']} is too large; use at most {LARGEST_NUM_ACTORS}."
-        )
     if resolved["chain"]["init"] is None:
         own = getattr(algorithm, "CHAIN_INIT", None)
         resolved["chain"]["init"] = own or "copy"
@@ -385,13 +365,8 @@ def _fill_weights(chain: dict[str, Any]) -> None:
         chain["w2_weights"] = [*chain["w2_weights"][:-1], last]
 
 
-def _fill_and_check_numbers(resolved: dict[str, Any]) -> None:
-    for section, key, least in _LEAST:
-        value = resolved[section][key]
-        if value < least:
-            raise BadInput(f"{section}.{key}={value} is too small; use a whole number of at least {least}.")
-        if value > LARGEST_STEP:
-            raise BadInput(f"{section}.{key}={value} is too large; use a whole number of at most {LARGEST_STEP}.")
+def _fill_processes(resolved: dict[str, Any]) -> None:
+    """Fill in the threads of the maths and the processes of the simulators, by what this machine has."""
     available = len(os.sched_getaffinity(0))
     if resolved["threads"] is None:
         resolved["threads"] = available
@@ -403,11 +378,6 @@ def _fill_and_check_numbers(resolved: dict[str, Any]) -> None:
     evaluation = resolved["eval"]
     if evaluation["processes"] is None:
         evaluation["processes"] = default_processes(resolved["threads"], evaluation["episodes"])
-    if not 0 <= evaluation["processes"] <= LARGEST_EVALUATION_PROCESSES:
-        raise BadInput(
-            f"eval.processes={evaluation['processes']} is out of range; "
-            f"use 0 to {LARGEST_EVALUATION_PROCESSES}, or null to have it chosen."
-        )
 
 
 def default_run_dir(resolved: Mapping[str, Any], dataset: str) -> Path:

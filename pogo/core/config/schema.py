@@ -1,6 +1,10 @@
-"""The config's sections: names, types and defaults, each written once, here or in an algorithm's Hyperparameters."""
+"""The config's sections: each setting's name, type, default, bounds and meaning, written once.
+
+Those of a dataset are in `pogo.core.data.sources.DatasetConfig`, those of an algorithm in its `Hyperparameters`.
+"""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -10,84 +14,104 @@ from omegaconf import MISSING
 
 from pogo.core.data import d4rl
 from pogo.core.data.sources import DatasetConfig
+from pogo.core.files.checkpoint import LARGEST_STEP
 from pogo.core.registry import ALGORITHMS, load_algorithm
+from pogo.core.setting import PLAIN, Meaning, meaning_of, setting
+
+LARGEST_SEED = 2**63 - 1
+LARGEST_NUM_ACTORS = 256
+LARGEST_EVALUATION_PROCESSES = 128
 
 
 @dataclass
 class BackendSection:
     """Which framework does the maths."""
 
-    name: str = MISSING
-    compile: bool = False
+    name: str = setting(MISSING, on_resume="free", label=True)
+    compile: bool = setting(False, on_resume="free")
 
 
 @dataclass
 class TrainSection:
     """How long and on what batches; none: the algorithm's published values."""
 
-    updates: int | None = None
-    batch_size: int | None = None
-    num_seeds: int = 1  # seed, seed + 1, ...: that many runs, side by side in one program
-    # Of online runs, which are as long as env_steps says, and count everything in environment steps.
-    env_steps: int | None = None  # of all environments together; none: the algorithm's published number
-    num_envs: int = 1  # side by side, each taking one step at a time
-    random_steps: int | None = None  # with uniform actions, first; none: half of learning_starts, 0 with resume_from
-    learning_starts: int = 10_000  # steps before the first update
-    updates_per_step: float = 1.0  # after that
-    replay_capacity: int = 1_000_000  # transitions kept
-    save_replay: str | None = None  # a new .hdf5 file for those that the buffer holds at the end
+    updates: int | None = setting(None, least=1, most=LARGEST_STEP, on_resume="may_grow")
+    batch_size: int | None = setting(None, least=1, most=LARGEST_STEP)
+    # Seeds seed, seed + 1, ...: that many runs, side by side in one program.
+    num_seeds: int = setting(1, least=1, most=LARGEST_STEP, on_resume="free")
+    # Online runs are as long as env_steps says, and count everything in environment steps.
+    # Of all environments together; none: the algorithm's published number.
+    env_steps: int | None = setting(None, least=1, most=LARGEST_STEP, on_resume="may_grow", online=True)
+    # Side by side, each taking one step at a time.
+    num_envs: int = setting(1, least=1, most=LARGEST_STEP, online=True)
+    # With uniform actions, first; none: half of learning_starts, 0 with resume_from.
+    random_steps: int | None = setting(None, least=0, online=True)
+    # Steps before the first update, and updates per step after that.
+    learning_starts: int = setting(10_000, least=0, online=True)
+    updates_per_step: float = setting(1.0, most=LARGEST_STEP, online=True)
+    replay_capacity: int = setting(1_000_000, least=1, most=LARGEST_STEP, online=True)  # transitions kept
+    # A new .hdf5 file for those that the buffer holds at the end.
+    save_replay: str | None = setting(None, on_resume="free", identity=False, path=True, online=True)
 
 
 @dataclass
 class CollectSection:
     """Who acts in an online run."""
 
-    actor: int = 0  # of the chain
-    noise_std: float = 0.1  # of Gaussian noise on a deterministic actor's actions, in units of max_action
+    actor: int = setting(0, online=True)  # of the chain
+    # Of Gaussian noise on a deterministic actor's actions, in units of the action box.
+    noise_std: float = setting(0.1, online=True)
 
 
 @dataclass
 class EvalSection:
     """Evaluation of every actor, both modes."""
 
-    every: int = 5000  # updates (environment steps of an online run) between evaluations; 0: only the last
-    episodes: int = 10  # per actor and mode; 0: never evaluate
-    processes: int | None = None  # that hold the simulators; 0: the run's own; none: by `threads`
+    # Updates (environment steps of an online run) between evaluations; 0: only the last.
+    every: int = setting(5000, least=0, most=LARGEST_STEP, on_resume="from_here", identity=False)
+    episodes: int = setting(10, least=0, most=LARGEST_STEP, on_resume="from_here")  # per actor and mode; 0: never
+    # That hold the simulators; 0: the run's own; none: by `threads`.
+    processes: int | None = setting(
+        None, least=0, most=LARGEST_EVALUATION_PROCESSES, hint="null has it chosen", on_resume="free", identity=False
+    )
 
 
 @dataclass
 class CheckpointSection:
     """Verified checkpoints."""
 
-    every: int = 5000  # updates, or environment steps, between checkpoints; 0: only the last
-    keep: int = 3  # the newest that stay
+    # Updates, or environment steps, between checkpoints; 0: only the last.
+    every: int = setting(5000, least=0, most=LARGEST_STEP, on_resume="from_here", identity=False)
+    keep: int = setting(3, least=1, most=LARGEST_STEP, on_resume="from_here", identity=False)  # the newest that stay
 
 
 @dataclass
 class LogSection:
     """Training metrics."""
 
-    every: int = 1000  # updates, or environment steps, averaged into one line
+    # Updates, or environment steps, averaged into one line.
+    every: int = setting(1000, least=1, most=LARGEST_STEP, on_resume="from_here", identity=False)
 
 
 @dataclass
 class LoggerSection:
     """Where metrics go besides the run folder's JSONL files."""
 
-    tensorboard: bool = True
-    wandb: bool = False
-    wandb_project: str = "pogo"
-    wandb_entity: str | None = None
-    wandb_mode: str = "online"
+    tensorboard: bool = setting(True, on_resume="free", identity=False)
+    wandb: bool = setting(False, on_resume="free", identity=False)
+    wandb_project: str = setting("pogo", on_resume="free", identity=False)
+    wandb_entity: str | None = setting(None, on_resume="free", identity=False)
+    wandb_mode: str = setting("online", on_resume="free", identity=False)
 
 
 @dataclass
 class ChainSection:
     """Actors 1+; see `pogo.core.chain.ChainConfig`."""
 
-    num_actors: int = 3
-    w2_weights: list[float] | None = None  # of actors 1, 2, ...; none: 10 for each
-    last_w2_weight: float | None = None  # stands for the last of them: what a comparison sweeps over
+    num_actors: int = setting(3, least=1, most=LARGEST_NUM_ACTORS, hint="actor 0 alone is 1")
+    w2_weights: list[float] | None = setting(None, label=True)  # of actors 1, 2, ...; none: 10 for each
+    # Stands for the last of them: what a comparison sweeps over. `w2_weights`, as it is resolved, holds it.
+    last_w2_weight: float | None = setting(None, on_resume="free", label=True)
     actors: list[dict[str, Any]] = field(default_factory=list)  # kind and options, from actor 0; the last repeats
     energy: str = "value"
     init: str | None = None  # copy | independent; none: the algorithm's own, copy for all but pogo
@@ -114,9 +138,11 @@ class W2Section:
 class RunSection:
     """Where the run lives."""
 
-    root: str = "runs"
-    dir: str | None = None  # the run's own folder; none: <root>/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>
-    variant: str | None = None  # a folder above seed_<n>, for settings that the path does not name; -m fills it
+    root: str = setting("runs", on_resume="free", identity=False, path=True)
+    # The run's own folder; none: <root>/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>.
+    dir: str | None = setting(None, on_resume="free", identity=False, path=True)
+    # A folder above seed_<n>, for settings that the path does not name; -m fills it.
+    variant: str | None = setting(None, on_resume="free", identity=False)
 
 
 @dataclass
@@ -127,13 +153,14 @@ class Config:
     algorithm: Any = MISSING
     dataset: Any = MISSING
     env: str | None = None  # none: the one that the dataset names
-    seed: int = 0
-    device: str = "auto"
+    seed: int = setting(0, least=0, most=LARGEST_SEED, identity=False, label=True)
+    device: str = setting("auto", on_resume="free", identity=False)
     dtype: str = "float32"
-    threads: int | None = None  # CPU threads of the maths; none: all
+    threads: int | None = setting(None, on_resume="free", identity=False)  # CPU threads of the maths; none: all
     deterministic: bool = False  # deterministic kernels on a GPU too
-    resume: str = "auto"
-    resume_from: str | None = None  # another run's folder, whose critic and actors an online run begins with
+    resume: str = setting("auto", on_resume="free", identity=False)
+    # Another run's folder, whose critic and actors an online run begins with.
+    resume_from: str | None = setting(None, identity=False, path=True, online=True)
     train: TrainSection = field(default_factory=TrainSection)
     collect: CollectSection = field(default_factory=CollectSection)
     eval: EvalSection = field(default_factory=EvalSection)
@@ -143,12 +170,39 @@ class Config:
     chain: ChainSection = field(default_factory=ChainSection)
     w2: W2Section = field(default_factory=W2Section)
     run: RunSection = field(default_factory=RunSection)
-    sweep: dict[str, list[Any]] = field(default_factory=dict)  # an experiment's: what -m runs over
+    sweep: dict[str, list[Any]] = setting({}, on_resume="free", identity=False)  # an experiment's: what -m runs over
 
 
 SECTIONS: dict[str, Any] = {  # their classes by name
     entry.name: entry.type for entry in dataclasses.fields(Config) if dataclasses.is_dataclass(entry.type)
 }
+
+
+@cache
+def meanings() -> Mapping[str, Meaning]:
+    """What every setting means, by dotted key, but for those of an algorithm, which all mean the same."""
+    sections = {**SECTIONS, "dataset": DatasetConfig}
+    found = {entry.name: meaning_of(entry) for entry in dataclasses.fields(Config) if entry.name not in sections}
+    for name, section in sections.items():
+        found |= {f"{name}.{entry.name}": meaning_of(entry) for entry in dataclasses.fields(section)}
+    return found | {"algorithm.name": Meaning(label=True)}
+
+
+def meaning(key: str) -> Meaning:
+    """What one setting means; a hyperparameter of an algorithm means what a field does that says nothing of itself."""
+    return meanings().get(key, PLAIN)
+
+
+def check_bounds(config: Mapping[str, Any]) -> None:
+    """Refuse a number of a composed config that is out of its setting's bounds.
+
+    Raises:
+        BadInput: naming the first such setting, its value and the bound.
+    """
+    for key, entry in meanings().items():
+        if entry.has_bounds:
+            section, _, name = key.rpartition(".")
+            entry.check(key, config[section][name] if section else config[key])
 
 
 def group_schema(frozen: type) -> type:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -30,6 +30,7 @@ from pogo.core.data.views import (
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_spec
 from pogo.core.errors import BadInput
 from pogo.core.registry import check_name
+from pogo.core.setting import setting
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +52,18 @@ LARGEST_LIMIT = 999_999_999  # steps of an episode
 class DatasetConfig:
     """Where the data comes from. Plain types only: OmegaConf carries it."""
 
-    name: str = CUSTOM  # a bundled or D4RL name, minari:ID, or a label for the file at `path`
-    path: str | None = None  # a local .hdf5 (D4RL's layout) or .npz (OGBench's)
+    name: str = setting(CUSTOM, label=True)  # a bundled or D4RL name, minari:ID, or a label for the file at `path`
+    path: str | None = setting(None, on_resume="free", path=True)  # a local .hdf5 (D4RL's layout) or .npz (OGBench's)
     view: str = "d4rl"  # "full" keeps every row
-    sha256: str | None = None  # the digest that the file must have
-    offline: bool = False  # never download
-    mirrors: list[str] = field(default_factory=list)  # folders to download from, tried before D4RL's host
-    cache_dir: str | None = None  # where downloads are kept; D4RL's own folder by default
-    max_gib: float = 8.0  # limit on a download's and on the arrays' size
+    # The digest that the file must have. On resume the file's own is compared, whatever is asked.
+    sha256: str | None = setting(None, on_resume="free", identity=False)
+    offline: bool = setting(False, on_resume="free", identity=False)  # never download
+    # Folders to download from, tried before D4RL's host.
+    mirrors: list[str] = setting([], on_resume="free", identity=False)
+    # Where downloads are kept; D4RL's own folder by default.
+    cache_dir: str | None = setting(None, on_resume="free", identity=False, path=True)
+    # Limit on a download's and on the arrays' size.
+    max_gib: float = setting(8.0, on_resume="from_here", identity=False)
     ref_min_score: float | None = None  # return that scores 0
     ref_max_score: float | None = None  # return that scores 100
     max_episode_steps: int | None = None  # time limit, for a file without `timeouts` or an environment without one

@@ -15,7 +15,7 @@ from typing import Any, Self
 from pogo.core.chain import actor_name
 from pogo.core.config.plan import Plan, spec_of_run
 from pogo.core.config.provenance import SOURCES
-from pogo.core.config.schema import Config
+from pogo.core.config.schema import Config, meaning, meanings
 from pogo.core.data.sources import DatasetConfig
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, reading
@@ -28,15 +28,6 @@ logger = logging.getLogger("pogo")
 
 SUMMARY = "summary.json"
 CONFIG = "config.json"
-# What a resumed run may change: where it runs, beside which seeds, and where else its metrics go; its length may grow.
-_FREE_SECTIONS = ("backend", "device", "threads", "run", "resume", "logger", SOURCES)
-# Where the data is found: its name and digest are compared instead.
-_OF_DATA = ("dataset.path", "dataset.offline", "dataset.mirrors", "dataset.cache_dir", "dataset.sha256")
-_FREE_KEYS = (
-    *("train.updates", "train.env_steps", "train.num_seeds", "train.save_replay", "eval.processes"),
-    "chain.last_w2_weight",  # chain.w2_weights, as it is resolved, holds it
-    *_OF_DATA,
-)
 # What the resolved config leaves to the algorithm.
 _OF_ACTORS = ("chain.actors", "chain.learning_rate")
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "optax", "ott-jax")}
@@ -325,8 +316,8 @@ def check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:
     if changes:
         raise BadInput(
             f"{plan.run_dir} was begun with another config ({'; '.join(changes)}); a larger "
-            f"train.{plan.length_key} and where and how it runs (backend, device, threads, logger) may change: "
-            "restore these, or use another run.dir."
+            f"train.{plan.length_key} and where and how it runs (backend, device, threads, logger), and how often "
+            "it is logged, evaluated and saved may change: restore these, or use another run.dir."
         )
 
 
@@ -381,7 +372,7 @@ def _default_settings(asked: Mapping[str, Any], keys: Collection[str]) -> dict[s
 def _comparable(asked: Mapping[str, Any]) -> dict[str, Any]:
     flat = {}
     for section, value in asked.items():
-        if section in _FREE_SECTIONS:
+        if section == SOURCES:
             continue
         if isinstance(value, Mapping):
             flat |= {f"{section}.{key}": entry for key, entry in value.items()}
@@ -389,7 +380,19 @@ def _comparable(asked: Mapping[str, Any]) -> dict[str, Any]:
             flat[section] = value
     if flat.get("resume_from") is not None:  # one folder, however it is spelled
         flat["resume_from"] = str(Path(flat["resume_from"]).expanduser().absolute())
-    return {key: value for key, value in flat.items() if key not in _FREE_KEYS}
+    return {key: value for key, value in flat.items() if meaning(key).on_resume == "fixed"}
+
+
+def changes_from_here(plan: Plan, checkpoint: Checkpoint) -> list[str]:
+    """What the plan changes from the checkpoint on, of what a resumed run may change and computes by: a line each."""
+    recorded, found = checkpoint.records["run"]["resolved"], []
+    for key, entry in meanings().items():
+        if entry.on_resume == "from_here":
+            section, _, name = key.rpartition(".")
+            before, now = recorded[section].get(name), plan.resolved[section][name]
+            if before != now:
+                found.append(f"{key}={now} from {plan.clock.words(checkpoint.step)} on; it was {before}.")
+    return found
 
 
 def warn_of_other_bits(plan: Plan, checkpoint: Checkpoint, machine: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
 from pogo.core.clock import ENV_STEPS, UPDATES, Clock
-from pogo.core.config.schema import Config
+from pogo.core.config.schema import Config, meaning
 from pogo.core.data.online import environment_name
 from pogo.core.data.sources import ONLINE, DatasetConfig, dataset_name
 from pogo.core.errors import BadInput
@@ -27,17 +27,6 @@ T = TypeVar("T")
 MODES: tuple[Mode, ...] = get_args(Mode)
 # What else config.json may hold (where a setting came from, what was asked for) is no setting.
 _SETTINGS = {field.name for field in dataclasses.fields(Config)}
-# Where and how a run was made, not what it computes.
-_FREE_SECTIONS = {"seed", "run", "device", "threads", "resume", "logger", "checkpoint", "log"}
-_FREE_KEYS = {
-    "dataset.offline",
-    "dataset.mirrors",
-    "dataset.cache_dir",
-    "dataset.max_gib",
-    "eval.every",
-    "eval.processes",
-}
-_LABEL_KEYS = {"dataset.name", "algorithm.name", "backend.name", "chain.w2_weights", "chain.last_w2_weight"}
 _TYPE_NAMES = {str: "text", int: "a whole number", float: "a finite number", list: "a list", dict: "a mapping"}
 logger = logging.getLogger("pogo")
 
@@ -245,10 +234,15 @@ def _settings(config: _Document) -> dict[str, Any]:
     """What is set, by its full name. What an older pogo had no setting for counts as not set."""
     flat: dict[str, Any] = {}
     for section, value in config.content.items():
-        if section in _SETTINGS - _FREE_SECTIONS:
+        if section in _SETTINGS:
             entries = value.items() if isinstance(value, dict) else [("", value)]
             flat |= {f"{section}.{key}".rstrip("."): entry for key, entry in entries}
-    return {key: value for key, value in flat.items() if value is not None and key not in _FREE_KEYS | _LABEL_KEYS}
+    return {key: value for key, value in flat.items() if value is not None and _tells_apart(key)}
+
+
+def _tells_apart(key: str) -> bool:
+    """Whether runs with other values of a setting are told apart by it, not by the labels of their row."""
+    return meaning(key).identity and not meaning(key).label
 
 
 def _evaluation(document: _Document, count: int, failure: str) -> Evaluation:

@@ -21,7 +21,7 @@ from pogo.core.online.collector import Collector
 from pogo.core.probe import Probe
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator, failures, failures_in_words
-from pogo.core.runs.folder import CONFIG, SUMMARY, run_record
+from pogo.core.runs.folder import CONFIG, SUMMARY, changes_from_here, run_record
 from pogo.core.signals import StopRequest
 
 logger = logging.getLogger("pogo")
@@ -68,6 +68,7 @@ class SeedRun:
         self.owes_evaluation: bool = progress.get("owes_evaluation", False)
         self._failure: str | None = None  # of the latest evaluation that this process has tried
         self._saved_at = checkpoint.step if checkpoint is not None else None
+        self._changes = changes_from_here(plan, checkpoint) if checkpoint is not None else []
 
     @property
     def seed(self) -> int:
@@ -101,6 +102,8 @@ class SeedRun:
                 logger.info("no checkpoint in %s: starting from %s.", self.plan.run_dir, self._words(0))
             else:
                 logger.info("resuming %s from %s.", self.plan.run_dir, self._words(self._saved_at))
+            for change in self._changes:
+                logger.info("%s", change)
 
     def end(self, finished: bool) -> None:
         """Say how the run ends, all being saved."""

@@ -17,19 +17,17 @@ from typing import IO, Any
 
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Sweep
 
-from pogo.core.config.compose import PATH_KEYS, compose_config, experiment_sweep, parse_overrides
+from pogo.core.config.compose import compose_config, experiment_sweep, parse_overrides
 from pogo.core.config.online import is_online
 from pogo.core.config.plan import check_settings
 from pogo.core.config.provenance import SOURCES
+from pogo.core.config.schema import meaning
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
 from pogo.core.signals import StopRequest
 
 POLL_SECONDS = 0.05
 MOST_RUNS = 10_000  # of one command: each config is checked before the first run starts
 SHOWN_LINES = 5  # of a failed run's output, where runs go on side by side
-# What a run's folder names by itself; of the rest that is swept it gets a folder, `run.variant`.
-_IN_PATH = ("backend", "algorithm", "dataset", "dataset.path", "seed", "chain.w2_weights", "chain.last_w2_weight")
-_IN_PATH_AS_WELL = ("run.dir", "run.root", "run.variant")
 _COMMAND = "import sys; from pogo.cli.train import main; sys.exit(main())"
 
 logger = logging.getLogger("pogo")
@@ -71,7 +69,7 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
     """
     axes = _axes(arguments)
     swept = [key for key, values in axes if len(values) > 1]
-    unnamed = [key for key in swept if key not in (*_IN_PATH, *_IN_PATH_AS_WELL)]
+    unnamed = [key for key in swept if not _is_named_by_folder(key)]
     variant_given = bool(unnamed) and "run.variant" in dict(axes)
     cells = []
     for chosen in itertools.product(*(values for _, values in axes)):
@@ -134,7 +132,7 @@ def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
     axes: list[tuple[str, list[str]]] = []
     for argument in arguments:
         key, separator, value = argument.partition("=")
-        if key in PATH_KEYS and separator:  # Hydra's grammar is not for paths
+        if meaning(key).path and separator:  # Hydra's grammar is not for paths
             axes.append((key, [f"{key}={part}" for part in value.split(",")]))
             continue
         (override,) = parse_overrides([argument])
@@ -184,6 +182,13 @@ def _check_range(sweep: RangeSweep, argument: str) -> None:
         raise BadInput(f"{argument}: no values between {start} and {stop} by steps of {step}, and so no run.")
     if count > MOST_RUNS:
         raise BadInput(f"{argument}: {count} values; one command starts at most {MOST_RUNS} runs.")
+
+
+def _is_named_by_folder(key: str) -> bool:
+    """Whether a run's folder differs with this option by itself; of the rest it gets a folder, `run.variant`."""
+    is_group = meaning(f"{key}.name").label
+    is_file = key == "dataset.path"  # its name is the dataset's
+    return is_group or is_file or meaning(key).label or key.startswith("run.")
 
 
 def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:

@@ -24,7 +24,14 @@ from pogo.core.online.warm_start import SourceRun, warm_started
 from pogo.core.probe import make_probe
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator
-from pogo.core.runs.folder import RunLock, adopt_schedule, begin_again, find_start, go_back, warn_of_other_bits
+from pogo.core.runs.folder import (
+    RunLock,
+    adopt_schedule,
+    begin_again,
+    find_start,
+    go_back,
+    warn_of_other_bits,
+)
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.online_loop import OnlineLoop
 from pogo.core.runs.seed_run import SeedRun

@@ -77,7 +77,10 @@ def test_no_option_ends_in_a_traceback() -> None:
         ("chain.actors=[${seed}]", "chain.actors=[0] is not a list of mappings."),
         ("dataset.max_episode_steps=1" + "0" * 30, "whole numbers have at most 63 bits"),
         ("dataset.max_episode_steps=1" + "0" * 12, "is out of range; use 1 to 999999999."),
-        ("chain.num_actors=100000", "chain.num_actors=100000 is too large; use at most 256."),
+        (
+            "chain.num_actors=100000",
+            "chain.num_actors=100000 is too large; use a whole number of at most 256; actor 0 alone is 1.",
+        ),
         ("algorithm.hidden_sizes=[1000000]", "a layer of 1000000 units is too large"),
         (
             "eval.processes=+3",

@@ -203,6 +203,9 @@ def test_where_and_how_a_run_was_made_is_no_difference(tmp_path: Path, caplog: p
         checkpoint__every=5,
         log__every=7,
         dataset__cache_dir="/cache",
+        dataset__sha256="0" * 64,
+        train__save_replay="/elsewhere/replay.hdf5",
+        resume_from="/elsewhere/run",
         sources={"algorithm.beta": "the command line"},
         asked={"seed": 1},
         eval__new=None,  # a setting that is not set, of a newer pogo
