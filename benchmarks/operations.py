@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.chain import actor_name
 from pogo.core.initial import initial_state
 from pogo.core.interface import TrainSpec
-from pogo.core.registry import load_algorithm
 from pogo.core.w2 import w2_method
 
 _DUE_WINDOW = 6000  # updates: whole epochs of ReBRAC's delay, and a multiple of every small policy_freq

@@ -28,8 +28,9 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from benchmarks.train import OWN_KIND, Case, make_spec, random_transitions
+from pogo.core.algorithms import ALGORITHMS
 from pogo.core.interface import Learner
-from pogo.core.registry import ALGORITHMS, BACKENDS, load_backend
+from pogo.core.registry import BACKENDS, load_backend
 
 WARM, COUNTED = 20, 40  # updates
 SMALL = 0.01  # share of the whole under which operations are summed up

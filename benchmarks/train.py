@@ -35,10 +35,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.operations import operations
 from pogo.core.actors import ACTOR_KINDS, resolve_actors
+from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.errors import BadInput
 from pogo.core.interface import TrainSpec
-from pogo.core.registry import ALGORITHMS, BACKENDS, SEED_GROUPS, load_algorithm, load_backend
+from pogo.core.registry import BACKENDS, SEED_GROUPS, load_backend
 from pogo.core.w2 import Solver, W2Config
 
 MATRIX_SIZE, MATRIX_PRODUCTS = 256, 400
@@ -104,7 +105,7 @@ def make_spec(case: Case) -> TrainSpec:
         BadInput: the algorithm cannot be had so.
     """
     shared = load_algorithm(case.algorithm)
-    hp = shared.for_run(shared.Hyperparameters(), shared.PUBLISHED_UPDATES)
+    hp = shared.for_run(shared.Hyperparameters(), shared.published_updates)
     if case.num_critics:
         hp = replace(hp, num_critics=case.num_critics)
     kinds = [] if case.kinds == OWN_KIND else case.kinds.split(",")
@@ -112,7 +113,7 @@ def make_spec(case: Case) -> TrainSpec:
         algorithm=case.algorithm,
         observation_size=case.observation_size,
         action_size=case.action_size,
-        batch_size=case.batch_size or shared.PUBLISHED_BATCH_SIZE,
+        batch_size=case.batch_size or shared.published_batch_size,
         actors=resolve_actors([{"kind": kind} for kind in kinds[: case.actors]], case.actors, shared.default_actor(hp)),
         chain=ChainConfig(case.actors, (DEFAULT_W2_WEIGHT,) * (case.actors - 1)),
         w2=W2Config(solver=case.solver),

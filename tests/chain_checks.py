@@ -5,6 +5,8 @@ from functools import partial
 
 import numpy as np
 import pytest
+from pogo_quadratic import NAME
+from pogo_quadratic.definition import Hyperparameters
 
 from pogo.core.actors import ActorConfig
 from pogo.core.chain import ChainConfig
@@ -12,9 +14,7 @@ from pogo.core.data.transitions import Transitions
 from pogo.core.interface import TrainSpec
 from pogo.core.parameters import LayerInitialisers, actor_parameters
 from pogo.core.w2 import W2Config
-from tests import quadratic
 from tests.backends import Framework
-from tests.quadratic.core import Hyperparameters
 
 OBS, ACT, BATCH = 2, 2, 256
 CLOSED_FORM_TOLERANCE = 0.01  # of a step's length
@@ -37,7 +37,7 @@ def observations_only(rows: int = 512) -> Transitions:
 
 def problem(actors, weights, hp=None, w2=None, **chain) -> TrainSpec:
     return TrainSpec(
-        algorithm=quadratic.NAME,
+        algorithm=NAME,
         observation_size=OBS,
         action_size=ACT,
         batch_size=BATCH,
@@ -114,8 +114,7 @@ class ChainChecks:
     backend: str
 
     @pytest.fixture
-    def framework(self, monkeypatch):
-        quadratic.register(monkeypatch)
+    def framework(self):
         return Framework(self.backend)
 
     def test_each_step_is_the_closed_form(self, framework):

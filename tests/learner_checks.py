@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
+from pogo.core.algorithms import ALGORITHMS
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.interface import Pair
-from pogo.core.registry import ALGORITHMS
 from tests.backends import Framework
 from tests.parity.helpers import ACT, OBS, problem
 

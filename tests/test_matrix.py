@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from pogo.core.actors import ACTOR_KINDS
+from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import Plan, make_plans
 from pogo.core.errors import BadInput
-from pogo.core.registry import ALGORITHMS, BACKENDS, load_algorithm
+from pogo.core.registry import BACKENDS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "matrix.md"
 UPDATES, BATCH, WIDTH = 200, 64, 32

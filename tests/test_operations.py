@@ -9,10 +9,11 @@ import pytest
 
 from benchmarks.operations import Pass, operations
 from pogo.core.actors import resolve_actors
+from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.interface import TrainSpec
 from pogo.core.parity import parity_case
-from pogo.core.registry import ALGORITHMS, load_algorithm, load_backend
+from pogo.core.registry import load_backend
 from pogo.core.w2 import W2Config
 from tests.parity.helpers import CHAINS, problem
 
@@ -72,12 +73,12 @@ def test_a_pass_by_hand() -> None:
 @pytest.mark.parametrize(("algorithm", "num_actors"), PUBLISHED)
 def test_published_figures(algorithm: str, num_actors: int) -> None:
     shared = load_algorithm(algorithm)
-    hp = shared.for_run(shared.Hyperparameters(), shared.PUBLISHED_UPDATES)
+    hp = shared.for_run(shared.Hyperparameters(), shared.published_updates)
     spec = TrainSpec(
         algorithm=algorithm,
         observation_size=17,
         action_size=6,
-        batch_size=shared.PUBLISHED_BATCH_SIZE,
+        batch_size=shared.published_batch_size,
         actors=resolve_actors([], num_actors, shared.default_actor(hp)),
         chain=ChainConfig(num_actors, (DEFAULT_W2_WEIGHT,) * (num_actors - 1)),
         w2=W2Config(),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pogo.core.actors import ActorConfig
-from pogo.core.algorithms.sac import Hyperparameters, default_actor
+from pogo.core.algorithms.sac import DEFINITION, Hyperparameters
 from tests.backends import BACKENDS, Framework
 
 CURVATURES = np.array([0.5, 2.0])  # of two members: the actor climbs their mean
@@ -82,7 +82,7 @@ def test_both_gradients_agree_with_the_exact_one(
     """A gaussian's samples are clipped, and its density is of the draw before that: so is the exact expectation."""
     monkeypatch.setattr(framework.module("algorithms.sac"), "q_values", quadratic(framework))
     use_tanh = kind == "tanh_gaussian"
-    config = default_actor(Hyperparameters(use_tanh=use_tanh, num_layers=1, hidden_size=1))
+    config = DEFINITION.default_actor(Hyperparameters(use_tanh=use_tanh, num_layers=1, hidden_size=1))
     config = ActorConfig(**{**vars(config), "hidden_sizes": ()})
     exact = exact_gradient(np.tanh if use_tanh else lambda x: np.clip(x, -1.0, 1.0))
     means, errors = {}, {}

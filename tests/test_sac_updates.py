@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pogo.core.actors import ActorConfig
-from pogo.core.algorithms.sac import FIXED_STD, Hyperparameters
+from pogo.core.algorithms.sac import DEFINITION, FIXED_STD, Hyperparameters
 from pogo.core.interface import TrainState
 from pogo.core.parity import ParityCase, parity_case, run_updates
 from tests.backends import BACKENDS, Framework
@@ -200,10 +200,9 @@ def test_draws_are_separate(backend: str) -> None:
 
 def test_spec_is_of_what_is_used() -> None:
     """No draw that an update would not look at."""
-    from pogo.core.algorithms.sac import noise_spec
 
     def names(actors: tuple[dict[str, Any], ...] = (), **options: Any) -> set[str]:
-        return set(noise_spec(problem("sac", actors=actors, hyperparameters=options)))
+        return set(DEFINITION.noise_spec(problem("sac", actors=actors, hyperparameters=options)))
 
     everything = {"next_action", "next_entropy", "policy_action", "entropy_action"}
     assert names() == everything
@@ -211,6 +210,6 @@ def test_spec_is_of_what_is_used() -> None:
     assert names(({"kind": "stochastic"},)) == {"next_action", "policy_action"}
     assert names(({"kind": "deterministic"},)) == set()
     spec = problem("sac", hyperparameters={"actor_gradient": "reinforce", "num_actor_samples": 4})
-    assert noise_spec(spec)["policy_action"].shape == (spec.batch_size, 4, spec.action_size)
+    assert DEFINITION.noise_spec(spec)["policy_action"].shape == (spec.batch_size, 4, spec.action_size)
     spec = dataclasses.replace(spec, hyperparameters=Hyperparameters(num_critic_updates=3))
-    assert noise_spec(spec)["next_action"].shape == (3, spec.batch_size, spec.action_size)
+    assert DEFINITION.noise_spec(spec)["next_action"].shape == (3, spec.batch_size, spec.action_size)

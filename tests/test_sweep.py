@@ -9,11 +9,12 @@ import pytest
 import yaml
 
 from pogo.cli import train as train_command
+from pogo.core.algorithms import ALGORITHMS
 from pogo.core.config.compose import compose_config, config_folder
 from pogo.core.config.plan import resolve
 from pogo.core.config.provenance import annotated_yaml
 from pogo.core.errors import BadInput
-from pogo.core.registry import ALGORITHMS, BACKENDS
+from pogo.core.registry import BACKENDS
 from pogo.core.runs.sweep import plan_sweep, share_threads
 from tests.run_helpers import call, run_command, start, stop, wait_for
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.chain import actor_name
 from pogo.core.interface import TrainSpec
 from pogo.core.parameters import Params, actor_parameters, flatten
-from pogo.core.registry import load_algorithm
 from pogo.core.streams import generator
 
 
@@ -24,7 +24,7 @@ def initial_state(seed: int, spec: TrainSpec) -> dict[str, np.ndarray]:
         else:
             rng = generator(seed, "actor", index)
             networks[name] = actor_parameters(
-                rng, config, spec.observation_size, spec.action_size, algorithm.INITIALISERS
+                rng, config, spec.observation_size, spec.action_size, algorithm.initialisers
             )
     trained = list(networks)
     networks |= {target: networks[source] for target, source in algorithm.targets(spec).items()}

@@ -15,6 +15,7 @@ from pogo.core.w2 import W2Config
 
 Array = TypeVar("Array")
 Actor = TypeVar("Actor")
+HP = TypeVar("HP")
 Mode = Literal["deterministic", "stochastic"]
 
 
@@ -42,7 +43,7 @@ class TrainState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TrainSpec:
+class TrainSpec(Generic[HP]):
     """What is fixed about one training problem: sizes, networks, hyperparameters."""
 
     algorithm: str
@@ -52,20 +53,20 @@ class TrainSpec:
     actors: tuple[ActorConfig, ...]
     chain: ChainConfig
     w2: W2Config
-    hyperparameters: Any  # the algorithm's own Hyperparameters
+    hyperparameters: HP  # the algorithm's own
     dtype: str = "float32"
 
 
-class AlgorithmInterface(ABC, Generic[Array, Actor]):
+class AlgorithmInterface(ABC, Generic[Array, Actor, HP]):
     """One algorithm on one backend.
 
     Its hyperparameters, default actor, noise and starting parameters are in `pogo.core.algorithms`, once for both
     backends. `update` and `energy` are pure functions of their arguments: every random number is in `noise`.
     """
 
-    def __init__(self, spec: TrainSpec) -> None:
+    def __init__(self, spec: TrainSpec[HP]) -> None:
         self.spec = spec
-        self.hyperparameters = spec.hyperparameters
+        self.hyperparameters: HP = spec.hyperparameters
 
     @abstractmethod
     def update(

@@ -1,9 +1,9 @@
 """What one update is fed, from a training problem alone."""
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.chain import chain_noise_spec
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw
-from pogo.core.registry import load_algorithm
 
 
 def update_noise_spec(spec: TrainSpec) -> dict[str, Draw]:
@@ -14,4 +14,4 @@ def update_noise_spec(spec: TrainSpec) -> dict[str, Draw]:
 
 def batch_arrays(spec: TrainSpec) -> tuple[str, ...]:
     """The arrays of a batch that the algorithm reads."""
-    return load_algorithm(spec.algorithm).BATCH_ARRAYS
+    return load_algorithm(spec.algorithm).batch_arrays

@@ -12,8 +12,6 @@ BACKENDS = {"torch": "pogo.torch_backend", "jax": "pogo.jax_backend"}
 LIBRARY_SOLVERS = {"geomloss": "torch", "ott": "jax"}  # w2.solver as a library has it, and the backend that has it
 SEED_GROUPS = ("jax",)  # backends with a `group` module, which trains several seeds in one program
 LISTED_NAMES = 12
-ONLINE_ALGORITHMS = ("sac",)  # those that may collect their own data
-ALGORITHMS = ("iql", "td3_bc", "cql", "awac", "sac_n", "edac", "rebrac", "fql", "pogo", "sac")
 
 
 def check_name(kind: str, name: str, known: Collection[str]) -> None:
@@ -54,13 +52,3 @@ def load_backend(backend: str, module: str) -> ModuleType:
     """
     check_backend(backend)
     return importlib.import_module(f"{BACKENDS[backend]}.{module}")
-
-
-def load_algorithm(algorithm: str) -> ModuleType:
-    """Import the shared half of an algorithm.
-
-    Raises:
-        BadInput: no algorithm has that name.
-    """
-    check_name("algorithm", algorithm, ALGORITHMS)
-    return importlib.import_module(f"pogo.core.algorithms.{algorithm}")

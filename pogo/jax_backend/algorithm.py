@@ -6,20 +6,18 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pogo.core.interface import AlgorithmInterface, TrainSpec, TrainState
-from pogo.core.registry import load_algorithm
+from pogo.core.algorithms import load_algorithm
+from pogo.core.interface import HP, AlgorithmInterface, TrainSpec, TrainState
 from pogo.jax_backend.actors import Actor, make_actor
 from pogo.jax_backend.networks import Params
 
 
-class Algorithm(AlgorithmInterface[Array, Actor]):
+class Algorithm(AlgorithmInterface[Array, Actor, HP]):
     """An algorithm with its shared half at hand."""
 
-    name = ""
-
-    def __init__(self, spec: TrainSpec) -> None:
+    def __init__(self, spec: TrainSpec[HP]) -> None:
         super().__init__(spec)
-        self.shared = load_algorithm(self.name)
+        self.shared = load_algorithm(spec.algorithm)
         self.learning_rates: Mapping[str, float] = self.shared.learning_rates(spec.hyperparameters)
 
     def actor(self, index: int, params: Params, noise: Mapping[str, Array] | None = None) -> Actor:

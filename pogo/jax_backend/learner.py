@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms import load_mathematics
 from pogo.core.chain import actor_name
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
@@ -24,7 +25,6 @@ from pogo.core.machine import processor_name
 from pogo.core.metrics import check_finite, window_means
 from pogo.core.noise import Draw
 from pogo.core.probe import Probe
-from pogo.core.registry import load_backend
 from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, window_groups
 from pogo.core.streams import seed_words
 from pogo.jax_backend.actors import describe, make_actor
@@ -94,7 +94,7 @@ class JaxLearner(Learner):
         self.compilations = 0
         self._seed = seed
         self._device = device
-        self._algorithm = load_backend("jax", f"algorithms.{spec.algorithm}").Algorithm(spec)
+        self._algorithm = load_mathematics(spec.algorithm, "jax").Algorithm(spec)
         self._dtype = jnp.dtype(spec.dtype)
         self._noise_spec = update_noise_spec(spec)
         self._expected = initial_state(seed, spec)

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pogo.core.algorithms import load_mathematics
 from pogo.core.interface import TrainSpec
-from pogo.core.registry import load_backend
 from pogo.jax_backend.chain import chain_step
 from pogo.jax_backend.compilation import compiler_options
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays
@@ -19,7 +19,7 @@ class Replay:
     def __init__(self, spec: TrainSpec, arrays: Mapping[str, np.ndarray]) -> None:
         # float64 is a switch of the whole process in JAX: set for the length of each call, and only for such a run.
         self._enable_x64 = spec.dtype == "float64"
-        self._algorithm = load_backend("jax", f"algorithms.{spec.algorithm}").Algorithm(spec)
+        self._algorithm = load_mathematics(spec.algorithm, "jax").Algorithm(spec)
         cpu = jax.devices("cpu")[0]
         self._step = jax.jit(
             lambda state, batch, noise: chain_step(self._algorithm, state, batch, noise),

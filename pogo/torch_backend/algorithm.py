@@ -5,20 +5,18 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pogo.core.interface import AlgorithmInterface, TrainSpec, TrainState
-from pogo.core.registry import load_algorithm
+from pogo.core.algorithms import load_algorithm
+from pogo.core.interface import HP, AlgorithmInterface, TrainSpec, TrainState
 from pogo.torch_backend.actors import Actor, make_actor
 from pogo.torch_backend.networks import Params
 
 
-class Algorithm(AlgorithmInterface[Tensor, Actor]):
+class Algorithm(AlgorithmInterface[Tensor, Actor, HP]):
     """An algorithm with its shared half at hand."""
 
-    name = ""
-
-    def __init__(self, spec: TrainSpec) -> None:
+    def __init__(self, spec: TrainSpec[HP]) -> None:
         super().__init__(spec)
-        self.shared = load_algorithm(self.name)
+        self.shared = load_algorithm(spec.algorithm)
         self.learning_rates: Mapping[str, float] = self.shared.learning_rates(spec.hyperparameters)
 
     def actor(self, index: int, params: Params, noise: Mapping[str, Tensor] | None = None) -> Actor:

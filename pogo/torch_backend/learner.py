@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pogo.core.algorithms import load_mathematics
 from pogo.core.chain import actor_name
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
@@ -20,7 +21,6 @@ from pogo.core.machine import processor_name
 from pogo.core.metrics import check_finite, window_means
 from pogo.core.noise import Draw
 from pogo.core.probe import Probe
-from pogo.core.registry import load_backend
 from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, window_groups
 from pogo.core.streams import seed_words
 from pogo.core.w2 import w2_method
@@ -99,7 +99,7 @@ class TorchLearner(Learner):
         self.compile_seconds = 0.0
         self._seed = seed
         self._device = device
-        self._algorithm = load_backend("torch", f"algorithms.{spec.algorithm}").Algorithm(spec)
+        self._algorithm = load_mathematics(spec.algorithm, "torch").Algorithm(spec)
         self._dtype = getattr(torch, spec.dtype)
         self._noise_spec = update_noise_spec(spec)
         self._stream = _STREAMS[device.type]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from pogo.core.algorithms import load_mathematics
 from pogo.core.interface import TrainSpec
-from pogo.core.registry import load_backend
 from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.state import state_from_arrays, state_to_arrays
 
@@ -15,7 +15,7 @@ class Replay:
     """Steps one state through given batches and noise, on the CPU."""
 
     def __init__(self, spec: TrainSpec, arrays: Mapping[str, np.ndarray]) -> None:
-        self._algorithm = load_backend("torch", f"algorithms.{spec.algorithm}").Algorithm(spec)
+        self._algorithm = load_mathematics(spec.algorithm, "torch").Algorithm(spec)
         self._state = state_from_arrays(arrays, torch.device("cpu"))
 
     def step(self, batch: Mapping[str, np.ndarray], noise: Mapping[str, np.ndarray]) -> dict[str, float]:

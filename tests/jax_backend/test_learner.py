@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pogo.core.algorithms import ALGORITHMS
 from pogo.core.errors import BadInput
 from pogo.core.interface import Pair
-from pogo.core.registry import ALGORITHMS
 from tests.learner_checks import LearnerChecks, transitions
 from tests.parity.helpers import problem
 

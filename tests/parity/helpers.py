@@ -4,9 +4,9 @@ import dataclasses
 from typing import Any
 
 from pogo.core.actors import resolve_actors
+from pogo.core.algorithms import load_algorithm
 from pogo.core.chain import ChainConfig
 from pogo.core.interface import TrainSpec
-from pogo.core.registry import load_algorithm
 from pogo.core.w2 import W2Config
 
 OBS, ACT, B = 5, 2, 32

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.parity import ParityCase, drift, moved_apart, parity_case, run_updates
-from pogo.core.registry import ALGORITHMS, load_algorithm
 from pogo.core.w2 import W2Config
 from tests.parity.helpers import CHAINS, problem
 
@@ -51,7 +51,7 @@ def test_other_chains_agree_in_float32(algorithm, chain):
 @pytest.mark.parametrize("energy", ["loss", "advantage"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_other_energies_agree(algorithm, energy):
-    if energy not in load_algorithm(algorithm).ENERGIES:
+    if energy not in load_algorithm(algorithm).energies:
         pytest.skip(f"{algorithm} has no energy={energy}")
     chain = CHAINS["tanh_gaussian, gaussian, stochastic"]
     assert_in_step(parity_case(problem(algorithm, actors=chain, energy=energy), seed=1, num_updates=6))

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pogo_quadratic import NAME as QUADRATIC
 
 from pogo.core import parity
+from pogo.core.algorithms import load_mathematics
 from pogo.core.golden.recording import Recording
 from pogo.core.golden.replay import replay
 from pogo.core.parity import ParityCase, parity_case, run_updates
 from pogo.core.registry import load_backend
-from tests import quadratic
 from tests.backends import Framework
 from tests.chain_checks import (
     ACT,
@@ -113,7 +114,7 @@ def variances(distance: Callable[..., Any]) -> Callable[..., Any]:
 
 def old_networks(patch: pytest.MonkeyPatch, backend: str, algorithm: str) -> dict[str, Any]:
     """From the start of every update on, what the networks were at that start, by name."""
-    found = load_backend(backend, f"algorithms.{algorithm}").Algorithm
+    found = load_mathematics(algorithm, backend).Algorithm
     update, old = found.update, {}
 
     def remembering(self: Any, state: Any, *arguments: Any) -> Any:
@@ -149,7 +150,7 @@ def old_actor_in_td_target(patch: pytest.MonkeyPatch, backend: str, algorithm: s
 
 def old_critic_in_energy(patch: pytest.MonkeyPatch, backend: str, algorithm: str) -> None:
     old = old_networks(patch, backend, algorithm)
-    found = load_backend(backend, f"algorithms.{algorithm}").Algorithm
+    found = load_mathematics(algorithm, backend).Algorithm
     energy = found.energy
 
     def of_old_critic(self: Any, state: Any, *arguments: Any) -> Any:
@@ -308,5 +309,4 @@ def test_golden_runs_catch(bug, monkeypatch):
 
 @pytest.mark.parametrize("bug", ANALYTIC_BUGS, ids=str)
 def test_known_answers_catch(bug, monkeypatch):
-    quadratic.register(monkeypatch)
-    assert_caught(analytic_share, bug, quadratic.NAME, monkeypatch)
+    assert_caught(analytic_share, bug, QUADRATIC, monkeypatch)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from pogo.core.algorithms import ALGORITHMS
 from pogo.core.errors import BadInput
-from pogo.core.registry import ALGORITHMS
 from tests.learner_checks import LearnerChecks, transitions, without_later_actors, without_window
 from tests.parity.helpers import problem
 

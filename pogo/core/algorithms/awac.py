@@ -3,25 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
-from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms.actor_critic import ActorCritic, critics
 from pogo.core.hyperparameters import check_between, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, dropout_masks, normal
-from pogo.core.parameters import LayerInitialisers, Params
-
-PUBLISHED_UPDATES = 1_000_000
-PUBLISHED_BATCH_SIZE = 256
-INITIALISERS = LayerInitialisers()
-ENERGIES = ("value", "loss", "advantage")
-BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
-targets = actor_critic.critic_target
-for_run = actor_critic.any_length
-learning_rates = actor_critic.actor_and_critic_rates
-actors_due = actor_critic.every_update
-check_actors = actor_critic.any_actors
-preprocessing = actor_critic.range_scaled_or_shifted
+from pogo.core.parameters import Params
 
 
 @dataclass(frozen=True)
@@ -45,22 +34,31 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
 
 
-def default_actor(hp: Hyperparameters) -> ActorConfig:
-    """The published actor: a Gaussian around an unbounded mean, one free log_std per action dimension."""
-    return ActorConfig(kind="gaussian", hidden_sizes=hp.hidden_sizes, tanh_mean=False)
+class AWAC(ActorCritic[Hyperparameters]):
+    """Advantage-weighted actor-critic, but for its mathematics."""
+
+    energies = ("value", "loss", "advantage")
+
+    @override
+    def default_actor(self, hp: Hyperparameters) -> ActorConfig:
+        """The published actor: a Gaussian around an unbounded mean, one free log_std per action dimension."""
+        return ActorConfig(kind="gaussian", hidden_sizes=hp.hidden_sizes, tanh_mean=False)
+
+    @override
+    def noise_spec(self, spec: TrainSpec[Hyperparameters]) -> dict[str, Draw]:
+        """Actor 0's samples for the TD target and for the baseline, and where it has no density to be weighted."""
+        actor, action = spec.actors[0], normal(spec.batch_size, spec.action_size)
+        draws = dropout_masks(actor, spec.batch_size)
+        if actor.is_stochastic:
+            draws |= {"next_action": action, "value_action": action}
+        if actor.samples_for_loss:
+            draws |= {"policy_action": action}
+        return draws
+
+    @override
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
+        """The critics; actors are the chain's."""
+        return {"critic": critics(rng, spec, spec.hyperparameters.hidden_sizes, self.initialisers)}
 
 
-def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
-    """Actor 0's samples for the TD target and for the baseline, and where it has no density to be weighted."""
-    actor, action = spec.actors[0], normal(spec.batch_size, spec.action_size)
-    draws = dropout_masks(actor, spec.batch_size)
-    if actor.is_stochastic:
-        draws |= {"next_action": action, "value_action": action}
-    if actor.samples_for_loss:
-        draws |= {"policy_action": action}
-    return draws
-
-
-def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
-    """The critics; actors are the chain's."""
-    return {"critic": actor_critic.critics(rng, spec, spec.hyperparameters.hidden_sizes, INITIALISERS)}
+DEFINITION = AWAC(Hyperparameters)

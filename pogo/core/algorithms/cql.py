@@ -4,9 +4,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
-from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms.actor_critic import is_antmaze
+from pogo.core.algorithms.base import AlgorithmDefinition
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.errors import BadInput
 from pogo.core.hyperparameters import check_between, check_finite, check_not_negative, check_positive
@@ -14,8 +16,6 @@ from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, dropout_masks, normal, uniform11
 from pogo.core.parameters import LayerInitialisers, Params, constant, mlp_parameters, orthogonal, torch_default, xavier
 
-PUBLISHED_UPDATES = 1_000_000
-PUBLISHED_BATCH_SIZE = 256
 CRITICS = ("critic_1", "critic_2")
 CRITIC_2_NUM_HIDDEN = 3  # whatever the first critic has
 MAX_ALPHA_PRIME = 1e6
@@ -25,11 +25,6 @@ PLAIN_CRITIC_INITIALISERS = INITIALISERS
 ORTHOGONAL_CRITIC_INITIALISERS = LayerInitialisers(
     orthogonal(math.sqrt(2.0)), constant(0.0), orthogonal(OUTPUT_GAIN), constant(0.0)
 )
-ENERGIES = ("value", "loss")
-BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
-for_run = actor_critic.any_length
-actors_due = actor_critic.every_update
-check_actors = actor_critic.any_actors
 
 
 @dataclass(frozen=True)
@@ -86,66 +81,75 @@ class Hyperparameters:
             )
 
 
-def targets(spec: TrainSpec) -> dict[str, str]:
-    """Slow copies and what they follow."""
-    return {f"target_{name}": name for name in CRITICS}
+class CQL(AlgorithmDefinition[Hyperparameters]):
+    """Conservative Q-learning, but for its mathematics."""
+
+    initialisers = INITIALISERS
+
+    @override
+    def targets(self, spec: TrainSpec[Hyperparameters]) -> dict[str, str]:
+        """Slow copies and what they follow."""
+        return {f"target_{name}": name for name in CRITICS}
+
+    @override
+    def default_actor(self, hp: Hyperparameters) -> ActorConfig:
+        """The published actor: a tanh-Gaussian whose log_std is a trained affine map of its head."""
+        return ActorConfig(
+            kind="tanh_gaussian",
+            hidden_sizes=(hp.hidden_size,) * hp.actor_num_hidden,
+            log_std="head",
+            log_std_affine=True,
+            log_std_multiplier_init=hp.log_std_multiplier,
+        )
+
+    @override
+    def noise_spec(self, spec: TrainSpec[Hyperparameters]) -> dict[str, Draw]:
+        """Samples of actor 0 for its loss and the TD target, and the three sources of the conservative term."""
+        hp, batch, size = spec.hyperparameters, spec.batch_size, spec.action_size
+        action, actions = normal(batch, size), normal(batch, hp.num_cql_actions, size)
+        draws = {
+            "policy_action": action,
+            "next_action": actions if hp.max_target_backup else action,
+            "uniform_actions": uniform11(batch, hp.num_cql_actions, size),
+            "current_actions": actions,
+            "cql_next_actions": actions,
+        }
+        return draws | ({"bc_action": action} if hp.bc_updates > 0 else {}) | dropout_masks(spec.actors[0], batch)
+
+    @override
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
+        """Both critics, of unequal depth on AntMaze, the temperature and the multiplier; actors are the chain's."""
+        hp = spec.hyperparameters
+        initialisers = ORTHOGONAL_CRITIC_INITIALISERS if hp.orthogonal_init else PLAIN_CRITIC_INITIALISERS
+        networks: dict[str, Params] = {}
+        for name, num_hidden in zip(CRITICS, (hp.critic_num_hidden, CRITIC_2_NUM_HIDDEN), strict=True):
+            sizes = (spec.observation_size + spec.action_size, *(hp.hidden_size,) * num_hidden, 1)
+            networks[name] = mlp_parameters(rng, sizes, initialisers)
+        if hp.tune_temperature:
+            networks["temperature"] = {"log_alpha": np.zeros(1)}
+        if hp.lagrange:
+            networks["multiplier"] = {"log_alpha_prime": np.ones(1)}
+        return networks
+
+    @override
+    def learning_rates(self, hp: Hyperparameters) -> dict[str, float]:
+        """The trained networks and their base rates."""
+        rates = {"actor_0": hp.actor_learning_rate} | dict.fromkeys(CRITICS, hp.critic_learning_rate)
+        if hp.tune_temperature:
+            rates["temperature"] = hp.actor_learning_rate
+        if hp.lagrange:
+            rates["multiplier"] = hp.critic_learning_rate
+        return rates
+
+    @override
+    def preprocessing(self, hp: Hyperparameters, dataset: str) -> Preprocessing:
+        """Normalised states; rewards by return range where asked, then always scaled and shifted."""
+        return Preprocessing(
+            normalize_states=hp.normalize_states,
+            reward_scaling="return_range" if hp.normalize_rewards and not is_antmaze(dataset) else "none",
+            reward_scale=hp.reward_scale,
+            reward_shift=hp.reward_bias,
+        )
 
 
-def default_actor(hp: Hyperparameters) -> ActorConfig:
-    """The published actor: a tanh-Gaussian whose log_std is a trained affine map of its head."""
-    return ActorConfig(
-        kind="tanh_gaussian",
-        hidden_sizes=(hp.hidden_size,) * hp.actor_num_hidden,
-        log_std="head",
-        log_std_affine=True,
-        log_std_multiplier_init=hp.log_std_multiplier,
-    )
-
-
-def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
-    """Samples of actor 0 for its loss and the TD target, and the three sources of the conservative term."""
-    hp, batch, size = spec.hyperparameters, spec.batch_size, spec.action_size
-    action, actions = normal(batch, size), normal(batch, hp.num_cql_actions, size)
-    draws = {
-        "policy_action": action,
-        "next_action": actions if hp.max_target_backup else action,
-        "uniform_actions": uniform11(batch, hp.num_cql_actions, size),
-        "current_actions": actions,
-        "cql_next_actions": actions,
-    }
-    return draws | ({"bc_action": action} if hp.bc_updates > 0 else {}) | dropout_masks(spec.actors[0], batch)
-
-
-def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
-    """Both critics, of unequal depth on AntMaze, the temperature and the multiplier; actors are the chain's."""
-    hp = spec.hyperparameters
-    initialisers = ORTHOGONAL_CRITIC_INITIALISERS if hp.orthogonal_init else PLAIN_CRITIC_INITIALISERS
-    networks: dict[str, Params] = {}
-    for name, num_hidden in zip(CRITICS, (hp.critic_num_hidden, CRITIC_2_NUM_HIDDEN), strict=True):
-        sizes = (spec.observation_size + spec.action_size, *(hp.hidden_size,) * num_hidden, 1)
-        networks[name] = mlp_parameters(rng, sizes, initialisers)
-    if hp.tune_temperature:
-        networks["temperature"] = {"log_alpha": np.zeros(1)}
-    if hp.lagrange:
-        networks["multiplier"] = {"log_alpha_prime": np.ones(1)}
-    return networks
-
-
-def learning_rates(hp: Hyperparameters) -> dict[str, float]:
-    """The trained networks and their base rates."""
-    rates = {"actor_0": hp.actor_learning_rate} | dict.fromkeys(CRITICS, hp.critic_learning_rate)
-    if hp.tune_temperature:
-        rates["temperature"] = hp.actor_learning_rate
-    if hp.lagrange:
-        rates["multiplier"] = hp.critic_learning_rate
-    return rates
-
-
-def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
-    """Normalised states; rewards by return range where asked, then always scaled and shifted."""
-    return Preprocessing(
-        normalize_states=hp.normalize_states,
-        reward_scaling="return_range" if hp.normalize_rewards and not actor_critic.is_antmaze(dataset) else "none",
-        reward_scale=hp.reward_scale,
-        reward_shift=hp.reward_bias,
-    )
+DEFINITION = CQL(Hyperparameters)

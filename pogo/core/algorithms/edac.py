@@ -3,41 +3,7 @@
 from dataclasses import dataclass
 
 from pogo.core.algorithms import sac_n
-from pogo.core.algorithms.sac_n import (
-    BATCH_ARRAYS,
-    ENERGIES,
-    INITIALISERS,
-    PUBLISHED_BATCH_SIZE,
-    PUBLISHED_UPDATES,
-    actors_due,
-    check_actors,
-    default_actor,
-    for_run,
-    initial_networks,
-    learning_rates,
-    noise_spec,
-    preprocessing,
-    targets,
-)
 from pogo.core.hyperparameters import check_not_negative
-
-__all__ = [
-    "BATCH_ARRAYS",
-    "ENERGIES",
-    "INITIALISERS",
-    "PUBLISHED_BATCH_SIZE",
-    "PUBLISHED_UPDATES",
-    "Hyperparameters",
-    "actors_due",
-    "check_actors",
-    "default_actor",
-    "for_run",
-    "initial_networks",
-    "learning_rates",
-    "noise_spec",
-    "preprocessing",
-    "targets",
-]
 
 
 @dataclass(frozen=True)
@@ -49,3 +15,6 @@ class Hyperparameters(sac_n.Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_not_negative("algorithm.eta", self.eta)
+
+
+DEFINITION = sac_n.SACN(Hyperparameters)

@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
+from typing_extensions import override
 
-from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms.actor_critic import critics, is_antmaze, range_scaled
+from pogo.core.algorithms.base import AlgorithmDefinition
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
@@ -16,16 +18,7 @@ from pogo.core.registry import check_name
 
 QAggregate = Literal["mean", "min"]
 
-PUBLISHED_UPDATES = 1_000_000
-PUBLISHED_BATCH_SIZE = 256
 ACTION_CLIP = 1.0 - 1e-5  # of the dataset's actions
-INITIALISERS = LayerInitialisers(xavier(1.0), constant(0.0), xavier(1.0), constant(0.0))
-ENERGIES = ("value", "loss")
-BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
-targets = actor_critic.critic_target
-for_run = actor_critic.any_length
-actors_due = actor_critic.every_update
-check_actors = actor_critic.any_actors
 
 
 @dataclass(frozen=True)
@@ -57,43 +50,52 @@ class Hyperparameters:
             check_positive("algorithm.critic_hidden_sizes, an entry", size)
 
 
-def default_actor(hp: Hyperparameters) -> ActorConfig:
-    """The published one-step actor: a map of observation and latent with a linear head, clipped where it acts."""
-    return ActorConfig(
-        kind="stochastic",
-        hidden_sizes=hp.actor_hidden_sizes,
-        activation="gelu_tanh",
-        layer_norm=hp.actor_layer_norm,
-        output="clipped",
-    )
+class FQL(AlgorithmDefinition[Hyperparameters]):
+    """Flow Q-learning, but for its mathematics."""
+
+    initialisers = LayerInitialisers(xavier(1.0), constant(0.0), xavier(1.0), constant(0.0))
+
+    @override
+    def default_actor(self, hp: Hyperparameters) -> ActorConfig:
+        """The published one-step actor: a map of observation and latent with a linear head, clipped where it acts."""
+        return ActorConfig(
+            kind="stochastic",
+            hidden_sizes=hp.actor_hidden_sizes,
+            activation="gelu_tanh",
+            layer_norm=hp.actor_layer_norm,
+            output="clipped",
+        )
+
+    @override
+    def noise_spec(self, spec: TrainSpec[Hyperparameters]) -> dict[str, Draw]:
+        """Latents of the TD target, of the flow's start and time, and those that distillation and Q share."""
+        action = normal(spec.batch_size, spec.action_size)
+        draws = {"flow_x0": action, "flow_t": uniform01(spec.batch_size, 1), "distill": action}
+        if spec.actors[0].is_stochastic:
+            draws |= {"next_action": action}
+        return draws | dropout_masks(spec.actors[0], spec.batch_size)
+
+    @override
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
+        """Critics and the flow; actors are the chain's."""
+        hp, observation, action = spec.hyperparameters, spec.observation_size, spec.action_size
+        flow_sizes = (observation + action + 1, *hp.actor_hidden_sizes, action)
+        return {
+            "critic": critics(rng, spec, hp.critic_hidden_sizes, self.initialisers, hp.critic_layer_norm),
+            "flow": mlp_parameters(rng, flow_sizes, self.initialisers, hp.actor_layer_norm),
+        }
+
+    @override
+    def learning_rates(self, hp: Hyperparameters) -> dict[str, float]:
+        """The trained networks and their base rates."""
+        return dict.fromkeys(("actor_0", "critic", "flow"), hp.learning_rate)
+
+    @override
+    def preprocessing(self, hp: Hyperparameters, dataset: str) -> Preprocessing:
+        """States as they are; rewards minus 1 on AntMaze; actions clipped just inside the box."""
+        if is_antmaze(dataset):  # whatever `normalize_rewards` says, as the original
+            return Preprocessing(normalize_states=hp.normalize_states, reward_shift=-1.0, action_clip=ACTION_CLIP)
+        return replace(range_scaled(hp, dataset), action_clip=ACTION_CLIP)
 
 
-def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
-    """Latents of the TD target, of the flow's start and time, and those that distillation and Q share."""
-    action = normal(spec.batch_size, spec.action_size)
-    draws = {"flow_x0": action, "flow_t": uniform01(spec.batch_size, 1), "distill": action}
-    if spec.actors[0].is_stochastic:
-        draws |= {"next_action": action}
-    return draws | dropout_masks(spec.actors[0], spec.batch_size)
-
-
-def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
-    """Critics and the flow; actors are the chain's."""
-    hp, observation, action = spec.hyperparameters, spec.observation_size, spec.action_size
-    flow_sizes = (observation + action + 1, *hp.actor_hidden_sizes, action)
-    return {
-        "critic": actor_critic.critics(rng, spec, hp.critic_hidden_sizes, INITIALISERS, hp.critic_layer_norm),
-        "flow": mlp_parameters(rng, flow_sizes, INITIALISERS, hp.actor_layer_norm),
-    }
-
-
-def learning_rates(hp: Hyperparameters) -> dict[str, float]:
-    """The trained networks and their base rates."""
-    return dict.fromkeys(("actor_0", "critic", "flow"), hp.learning_rate)
-
-
-def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
-    """States as they are; rewards minus 1 on AntMaze; actions clipped just inside the box."""
-    if actor_critic.is_antmaze(dataset):  # whatever `normalize_rewards` says, as the original
-        return Preprocessing(normalize_states=hp.normalize_states, reward_shift=-1.0, action_clip=ACTION_CLIP)
-    return replace(actor_critic.range_scaled(hp, dataset), action_clip=ACTION_CLIP)
+DEFINITION = FQL(Hyperparameters)

@@ -3,23 +3,14 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from typing_extensions import override
 
-from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms.actor_critic import ActorCritic, critics
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, dropout_masks, normal
-from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters
-
-PUBLISHED_UPDATES = 1_000_000
-PUBLISHED_BATCH_SIZE = 256
-INITIALISERS = LayerInitialisers()
-ENERGIES = ("value", "loss", "advantage")
-BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
-targets = actor_critic.critic_target
-actors_due = actor_critic.every_update
-check_actors = actor_critic.any_actors
-preprocessing = actor_critic.range_scaled_or_shifted
+from pogo.core.parameters import Params, mlp_parameters
 
 
 @dataclass(frozen=True)
@@ -52,46 +43,55 @@ class Hyperparameters:
             check_positive("algorithm.cosine_updates", self.cosine_updates)
 
 
-def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
-    """The hyperparameters of a run of `updates`: the cosine schedule ends with it unless it is given a length."""
-    return replace(hp, cosine_updates=hp.cosine_updates or updates)
+class IQL(ActorCritic[Hyperparameters]):
+    """Implicit Q-learning, but for its mathematics."""
+
+    energies = ("value", "loss", "advantage")
+
+    @override
+    def for_run(self, hp: Hyperparameters, updates: int) -> Hyperparameters:
+        """The hyperparameters of a run of `updates`: the cosine schedule ends with it unless it is given a length."""
+        return replace(hp, cosine_updates=hp.cosine_updates or updates)
+
+    @override
+    def scheduled(self, hp: Hyperparameters) -> str | None:
+        """The option that says after how many updates a learning rate is 0."""
+        return "cosine_updates"
+
+    @override
+    def default_actor(self, hp: Hyperparameters) -> ActorConfig:
+        """The published actor: a Gaussian around tanh(head), one free log_std per action dimension."""
+        return ActorConfig(
+            kind="deterministic" if hp.deterministic else "gaussian",
+            hidden_sizes=hp.hidden_sizes,
+            dropout=hp.actor_dropout,
+        )
+
+    @override
+    def noise_spec(self, spec: TrainSpec[Hyperparameters]) -> dict[str, Draw]:
+        """Dropout masks where actor 0 has dropout, and a sample where it has no density to be weighted."""
+        actor = spec.actors[0]
+        draws = dropout_masks(actor, spec.batch_size)
+        if actor.samples_for_loss:
+            draws["policy_action"] = normal(spec.batch_size, spec.action_size)
+        return draws
+
+    @override
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
+        """Critics and value; actors are the chain's."""
+        hidden = spec.hyperparameters.hidden_sizes
+        critic = critics(rng, spec, hidden, self.initialisers)
+        value = mlp_parameters(rng, (spec.observation_size, *hidden, 1), self.initialisers)
+        return {"critic": critic, "value": value}
+
+    @override
+    def learning_rates(self, hp: Hyperparameters) -> dict[str, float]:
+        """The trained networks and their base rates."""
+        return {
+            "actor_0": hp.actor_learning_rate,
+            "critic": hp.critic_learning_rate,
+            "value": hp.value_learning_rate,
+        }
 
 
-def scheduled(hp: Hyperparameters) -> str | None:
-    """The option that says after how many updates a learning rate is 0."""
-    return "cosine_updates"
-
-
-def default_actor(hp: Hyperparameters) -> ActorConfig:
-    """The published actor: a Gaussian around tanh(head), one free log_std per action dimension."""
-    return ActorConfig(
-        kind="deterministic" if hp.deterministic else "gaussian",
-        hidden_sizes=hp.hidden_sizes,
-        dropout=hp.actor_dropout,
-    )
-
-
-def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
-    """Dropout masks where actor 0 has dropout, and a sample where it has no density to be weighted."""
-    actor = spec.actors[0]
-    draws = dropout_masks(actor, spec.batch_size)
-    if actor.samples_for_loss:
-        draws["policy_action"] = normal(spec.batch_size, spec.action_size)
-    return draws
-
-
-def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
-    """Critics and value; actors are the chain's."""
-    hidden = spec.hyperparameters.hidden_sizes
-    critic = actor_critic.critics(rng, spec, hidden, INITIALISERS)
-    value = mlp_parameters(rng, (spec.observation_size, *hidden, 1), INITIALISERS)
-    return {"critic": critic, "value": value}
-
-
-def learning_rates(hp: Hyperparameters) -> dict[str, float]:
-    """The trained networks and their base rates."""
-    return {
-        "actor_0": hp.actor_learning_rate,
-        "critic": hp.critic_learning_rate,
-        "value": hp.value_learning_rate,
-    }
+DEFINITION = IQL(Hyperparameters)

@@ -3,27 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
-from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms.actor_critic import Delayed, critics, range_scaled
+from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw
-from pogo.core.parameters import LayerInitialisers, Params
+from pogo.core.parameters import Params
 from pogo.core.registry import check_name
 
-PUBLISHED_UPDATES = 1_000_000
-PUBLISHED_BATCH_SIZE = 256
-INITIALISERS = LayerInitialisers()
-CHAIN_INIT = "independent"
 TD_TARGETS = ("target", "online")
-ENERGIES = ("value", "loss")
-BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
-for_run = actor_critic.any_length
-learning_rates = actor_critic.actor_and_critic_rates
-actors_due = actor_critic.delayed
-check_actors = actor_critic.any_actors
-preprocessing = actor_critic.range_scaled
 
 
 @dataclass(frozen=True)
@@ -55,25 +46,39 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
 
 
-def targets(spec: TrainSpec) -> dict[str, str]:
-    """Slow copies and what they follow; the original keeps one of every actor and reads that of actor 0."""
-    others = {f"target_actor_{index}": f"actor_{index}" for index in range(1, len(spec.actors))}
-    return actor_critic.td3_targets(spec) | others
+class POGO(Delayed[Hyperparameters]):
+    """POGO, but for its mathematics."""
+
+    chain_init = "independent"
+
+    @override
+    def targets(self, spec: TrainSpec[Hyperparameters]) -> dict[str, str]:
+        """Slow copies and what they follow; the original keeps one of every actor and reads that of actor 0."""
+        others = {f"target_actor_{index}": f"actor_{index}" for index in range(1, len(spec.actors))}
+        return super().targets(spec) | others
+
+    @override
+    def default_actor(self, hp: Hyperparameters) -> ActorConfig:
+        """The published actor: tanh of a network that reads the observation and a latent of action size."""
+        return ActorConfig(kind="stochastic", hidden_sizes=hp.hidden_sizes)
+
+    @override
+    def noise_spec(self, spec: TrainSpec[Hyperparameters]) -> dict[str, Draw]:
+        """Target smoothing; samples of actor 0 and its target where its kind needs them; dropout masks."""
+        draws = super().noise_spec(spec)
+        if not spec.hyperparameters.noise_shaping:
+            del draws["target_policy"]
+        return draws
+
+    @override
+    def preprocessing(self, hp: Hyperparameters, dataset: str) -> Preprocessing:
+        """Normalised states; rewards by return range where asked, on AntMaze too."""
+        return range_scaled(hp, dataset)
+
+    @override
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
+        """The critics; actors are the chain's."""
+        return {"critic": critics(rng, spec, spec.hyperparameters.hidden_sizes, self.initialisers)}
 
 
-def default_actor(hp: Hyperparameters) -> ActorConfig:
-    """The published actor: tanh of a network that reads the observation and a latent of action size."""
-    return ActorConfig(kind="stochastic", hidden_sizes=hp.hidden_sizes)
-
-
-def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
-    """Target smoothing; samples of actor 0 and its target where its kind needs them; dropout masks."""
-    draws = actor_critic.td3_noise_spec(spec)
-    if not spec.hyperparameters.noise_shaping:
-        del draws["target_policy"]
-    return draws
-
-
-def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
-    """The critics; actors are the chain's."""
-    return {"critic": actor_critic.critics(rng, spec, spec.hyperparameters.hidden_sizes, INITIALISERS)}
+DEFINITION = POGO(Hyperparameters)

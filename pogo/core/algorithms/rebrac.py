@@ -3,26 +3,17 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from typing_extensions import override
 
-from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms.actor_critic import Delayed, critics, is_antmaze, range_scaled
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.parameters import LayerInitialisers, Params, constant, torch_default, uniform
 
-PUBLISHED_UPDATES = 1_000_000
-PUBLISHED_BATCH_SIZE = 1024
 ACTOR_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(1e-3), uniform(1e-3))
 CRITIC_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(3e-3), uniform(3e-3))
-INITIALISERS = ACTOR_INITIALISERS
-ENERGIES = ("value", "loss")
-BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals", "next_actions")
-targets = actor_critic.td3_targets
-for_run = actor_critic.any_length
-check_actors = actor_critic.any_actors
-noise_spec = actor_critic.td3_noise_spec
-learning_rates = actor_critic.actor_and_critic_rates
 _DEPTHS = ("actor_num_hidden", "critic_num_hidden")
 UPDATES_PER_EPOCH = 1000  # the delay counts from 0 within an epoch of the original
 
@@ -58,30 +49,41 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
 
 
-def default_actor(hp: Hyperparameters) -> ActorConfig:
-    """The published actor: tanh(head), no noise."""
-    return ActorConfig(
-        kind="deterministic",
-        hidden_sizes=(hp.hidden_size,) * hp.actor_num_hidden,
-        layer_norm=hp.actor_layer_norm,
-    )
+class ReBRAC(Delayed[Hyperparameters]):
+    """ReBRAC, but for its mathematics."""
+
+    published_batch_size = 1024
+    batch_arrays = ("observations", "actions", "rewards", "next_observations", "terminals", "next_actions")
+    initialisers = ACTOR_INITIALISERS
+
+    @override
+    def default_actor(self, hp: Hyperparameters) -> ActorConfig:
+        """The published actor: tanh(head), no noise."""
+        return ActorConfig(
+            kind="deterministic",
+            hidden_sizes=(hp.hidden_size,) * hp.actor_num_hidden,
+            layer_norm=hp.actor_layer_norm,
+        )
+
+    @override
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
+        """The critics; actors are the chain's."""
+        hp = spec.hyperparameters
+        hidden_sizes = (hp.hidden_size,) * hp.critic_num_hidden
+        return {"critic": critics(rng, spec, hidden_sizes, CRITIC_INITIALISERS, hp.critic_layer_norm)}
+
+    @override
+    def actors_due(self, update: int, hp: Hyperparameters) -> bool:
+        """Whether update number `update` (from 0) moves the actors and the targets."""
+        return update % UPDATES_PER_EPOCH % hp.policy_freq == 0
+
+    @override
+    def preprocessing(self, hp: Hyperparameters, dataset: str) -> Preprocessing:
+        """States as they are; rewards times 100 on AntMaze; the dataset's next action for the target's penalty."""
+        if is_antmaze(dataset):
+            scale = 100.0 if hp.normalize_rewards else 1.0
+            return Preprocessing(normalize_states=hp.normalize_states, reward_scale=scale, next_actions=True)
+        return replace(range_scaled(hp, dataset), next_actions=True)
 
 
-def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
-    """The critics; actors are the chain's."""
-    hp = spec.hyperparameters
-    hidden_sizes = (hp.hidden_size,) * hp.critic_num_hidden
-    return {"critic": actor_critic.critics(rng, spec, hidden_sizes, CRITIC_INITIALISERS, hp.critic_layer_norm)}
-
-
-def actors_due(update: int, hp: Hyperparameters) -> bool:
-    """Whether update number `update` (from 0) moves the actors and the targets."""
-    return update % UPDATES_PER_EPOCH % hp.policy_freq == 0
-
-
-def preprocessing(hp: Hyperparameters, dataset: str) -> Preprocessing:
-    """States as they are; rewards times 100 on AntMaze; the dataset's next action for the target's penalty."""
-    if actor_critic.is_antmaze(dataset):
-        scale = 100.0 if hp.normalize_rewards else 1.0
-        return Preprocessing(normalize_states=hp.normalize_states, reward_scale=scale, next_actions=True)
-    return replace(actor_critic.range_scaled(hp, dataset), next_actions=True)
+DEFINITION = ReBRAC(Hyperparameters)

@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
+from typing_extensions import override
 
-from pogo.core import actor_critic
 from pogo.core.actors import Activation, ActorConfig
+from pogo.core.algorithms.actor_critic import ActorCritic, critics
 from pogo.core.errors import BadInput
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, distinct_pairs, dropout_masks, normal
-from pogo.core.parameters import LayerInitialisers, Params
+from pogo.core.parameters import Params
 from pogo.core.registry import check_name
 
 ActorGradient = Literal["reparametrize", "reinforce"]
@@ -20,19 +21,10 @@ TargetBackup = Literal["mean", "min", "double_q", "redq"]
 ActorQ = Literal["mean", "min"]
 Schedule = Literal["constant", "linear"]
 
-PUBLISHED_UPDATES = 300_000
-PUBLISHED_ENV_STEPS = 300_000  # of an online run
-PUBLISHED_BATCH_SIZE = 128
 MAX_CRITICS = 10_000
 AUTO = "auto"  # temperature: tuned
 FIXED_STD = 0.1
-INITIALISERS = LayerInitialisers()
-ENERGIES = ("value", "loss")
-BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
 CRITIC_DRAWS = ("next_action", "redq_pair", "next_entropy")  # of each critic step, along the leading axis
-targets = actor_critic.critic_target
-actors_due = actor_critic.every_update
-preprocessing = actor_critic.range_scaled_or_shifted
 
 
 @dataclass(frozen=True)
@@ -132,72 +124,83 @@ class Hyperparameters:
             )
 
 
-def for_run(hp: Hyperparameters, updates: int) -> Hyperparameters:
-    """The hyperparameters of a run of `updates`: linear schedules end with it unless they are given a length."""
-    return replace(hp, schedule_updates=hp.schedule_updates or updates)
+class SAC(ActorCritic[Hyperparameters]):
+    """Soft actor-critic, but for its mathematics."""
 
+    published_updates = 300_000
+    published_batch_size = 128
+    published_env_steps = 300_000  # of an online run
 
-def scheduled(hp: Hyperparameters) -> str | None:
-    """The option that says after how many updates a learning rate is 0; none where both rates are constant."""
-    return "schedule_updates" if "linear" in (hp.actor_schedule, hp.critic_schedule) else None
+    @override
+    def for_run(self, hp: Hyperparameters, updates: int) -> Hyperparameters:
+        """The hyperparameters of a run of `updates`: linear schedules end with it unless they are given a length."""
+        return replace(hp, schedule_updates=hp.schedule_updates or updates)
 
+    @override
+    def scheduled(self, hp: Hyperparameters) -> str | None:
+        """The option that says after how many updates a learning rate is 0; none where both rates are constant."""
+        return "schedule_updates" if "linear" in (hp.actor_schedule, hp.critic_schedule) else None
 
-def default_actor(hp: Hyperparameters) -> ActorConfig:
-    """The homework's actor: a tanh-Gaussian with a softplus std per state, or as `use_tanh`, `fixed_std` say."""
-    return ActorConfig(
-        kind="tanh_gaussian" if hp.use_tanh else "gaussian",
-        hidden_sizes=(hp.hidden_size,) * hp.num_layers,
-        activation=hp.activation,
-        tanh_mean=False,
-        log_std="fixed" if hp.fixed_std else "head",
-        log_std_init=math.log(FIXED_STD) if hp.fixed_std else 0.0,
-        std="softplus",
-    )
-
-
-def check_actors(spec: TrainSpec) -> None:
-    """Refuse REINFORCE for an actor 0 without a density.
-
-    Raises:
-        BadInput: that is so.
-    """
-    kind = spec.actors[0].kind
-    if spec.hyperparameters.actor_gradient == "reinforce" and not spec.actors[0].has_density:
-        raise BadInput(
-            f"algorithm.actor_gradient=reinforce needs the density of actor 0, and a {kind} actor has none; "
-            "use actor_gradient=reparametrize."
+    @override
+    def default_actor(self, hp: Hyperparameters) -> ActorConfig:
+        """The homework's actor: a tanh-Gaussian with a softplus std per state, or as `use_tanh`, `fixed_std` say."""
+        return ActorConfig(
+            kind="tanh_gaussian" if hp.use_tanh else "gaussian",
+            hidden_sizes=(hp.hidden_size,) * hp.num_layers,
+            activation=hp.activation,
+            tanh_mean=False,
+            log_std="fixed" if hp.fixed_std else "head",
+            log_std_init=math.log(FIXED_STD) if hp.fixed_std else 0.0,
+            std="softplus",
         )
 
+    @override
+    def check_actors(self, spec: TrainSpec[Hyperparameters]) -> None:
+        """Refuse REINFORCE for an actor 0 without a density.
 
-def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
-    """Separate draws of actor 0 for every critic step's target and its entropy, for the actor, and for its entropy."""
-    hp, actor = spec.hyperparameters, spec.actors[0]
-    sizes = spec.batch_size, spec.action_size
-    draws = dropout_masks(actor, spec.batch_size)
-    if actor.is_stochastic:
-        draws["next_action"] = normal(hp.num_critic_updates, *sizes)
-        samples = (hp.num_actor_samples,) if hp.actor_gradient == "reinforce" else ()
-        draws["policy_action"] = normal(spec.batch_size, *samples, spec.action_size)
-    if hp.target_backup == "redq":
-        draws["redq_pair"] = distinct_pairs(hp.num_critics, hp.num_critic_updates, spec.batch_size)
-    if actor.has_density:
-        draws["entropy_action"] = normal(*sizes)
-        if hp.use_entropy_bonus and hp.backup_entropy:
-            draws["next_entropy"] = normal(hp.num_critic_updates, *sizes)
-    return draws
+        Raises:
+            BadInput: that is so.
+        """
+        kind = spec.actors[0].kind
+        if spec.hyperparameters.actor_gradient == "reinforce" and not spec.actors[0].has_density:
+            raise BadInput(
+                f"algorithm.actor_gradient=reinforce needs the density of actor 0, and a {kind} actor has none; "
+                "use actor_gradient=reparametrize."
+            )
+
+    @override
+    def noise_spec(self, spec: TrainSpec[Hyperparameters]) -> dict[str, Draw]:
+        """Separate draws of actor 0: for each critic step's target and its entropy, for the actor and its entropy."""
+        hp, actor = spec.hyperparameters, spec.actors[0]
+        sizes = spec.batch_size, spec.action_size
+        draws = dropout_masks(actor, spec.batch_size)
+        if actor.is_stochastic:
+            draws["next_action"] = normal(hp.num_critic_updates, *sizes)
+            samples = (hp.num_actor_samples,) if hp.actor_gradient == "reinforce" else ()
+            draws["policy_action"] = normal(spec.batch_size, *samples, spec.action_size)
+        if hp.target_backup == "redq":
+            draws["redq_pair"] = distinct_pairs(hp.num_critics, hp.num_critic_updates, spec.batch_size)
+        if actor.has_density:
+            draws["entropy_action"] = normal(*sizes)
+            if hp.use_entropy_bonus and hp.backup_entropy:
+                draws["next_entropy"] = normal(hp.num_critic_updates, *sizes)
+        return draws
+
+    @override
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
+        """The critics, and the temperature where it is tuned; actors are the chain's."""
+        hp = spec.hyperparameters
+        hidden_sizes = (hp.hidden_size,) * hp.num_layers
+        networks = {"critic": critics(rng, spec, hidden_sizes, self.initialisers, members=hp.num_critics)}
+        if hp.tunes_temperature:
+            networks["temperature"] = {"log_alpha": np.full(1, np.log(hp.initial_temperature))}
+        return networks
+
+    @override
+    def learning_rates(self, hp: Hyperparameters) -> dict[str, float]:
+        """The trained networks and their base rates."""
+        rates = super().learning_rates(hp)
+        return rates | ({"temperature": hp.temperature_learning_rate} if hp.tunes_temperature else {})
 
 
-def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
-    """The critics, and the temperature where it is tuned; actors are the chain's."""
-    hp = spec.hyperparameters
-    hidden_sizes = (hp.hidden_size,) * hp.num_layers
-    networks = {"critic": actor_critic.critics(rng, spec, hidden_sizes, INITIALISERS, members=hp.num_critics)}
-    if hp.tunes_temperature:
-        networks["temperature"] = {"log_alpha": np.full(1, np.log(hp.initial_temperature))}
-    return networks
-
-
-def learning_rates(hp: Hyperparameters) -> dict[str, float]:
-    """The trained networks and their base rates."""
-    rates = actor_critic.actor_and_critic_rates(hp)
-    return rates | ({"temperature": hp.temperature_learning_rate} if hp.tunes_temperature else {})
+DEFINITION = SAC(Hyperparameters)

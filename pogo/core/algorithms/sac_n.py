@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
-from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms.actor_critic import ActorCritic, critics
 from pogo.core.hyperparameters import check_between, check_positive
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import Draw, dropout_masks, normal
@@ -18,19 +19,9 @@ from pogo.core.parameters import (
     uniform,
 )
 
-PUBLISHED_UPDATES = 3_000_000
-PUBLISHED_BATCH_SIZE = 256
 MAX_CRITICS = 10_000
-INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(1e-3), uniform(1e-3))
 # The original's routine takes a kernel's second axis as its fan-in, which is the layer's width out.
 CRITIC_INITIALISERS = LayerInitialisers(fan_out_bound, constant(0.1), uniform(3e-3), uniform(3e-3))
-ENERGIES = ("value", "loss")
-BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
-targets = actor_critic.critic_target
-for_run = actor_critic.any_length
-actors_due = actor_critic.every_update
-check_actors = actor_critic.any_actors
-preprocessing = actor_critic.range_scaled_or_shifted
 
 
 @dataclass(frozen=True)
@@ -56,27 +47,37 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
 
 
-def default_actor(hp: Hyperparameters) -> ActorConfig:
-    """The published actor: a tanh-Gaussian with one log_std per state, its density with 1e-6 inside the log."""
-    return ActorConfig(
-        kind="tanh_gaussian", hidden_sizes=hp.hidden_sizes, log_std="head", log_std_min=-5.0, density="epsilon"
-    )
+class SACN(ActorCritic[Hyperparameters]):
+    """SAC with an ensemble of critics, but for its mathematics."""
+
+    published_updates = 3_000_000
+    initialisers = LayerInitialisers(torch_default, constant(0.1), uniform(1e-3), uniform(1e-3))
+
+    @override
+    def default_actor(self, hp: Hyperparameters) -> ActorConfig:
+        """The published actor: a tanh-Gaussian with one log_std per state, its density with 1e-6 inside the log."""
+        return ActorConfig(
+            kind="tanh_gaussian", hidden_sizes=hp.hidden_sizes, log_std="head", log_std_min=-5.0, density="epsilon"
+        )
+
+    @override
+    def noise_spec(self, spec: TrainSpec[Hyperparameters]) -> dict[str, Draw]:
+        """One sample of actor 0 each for the temperature, the actor and the TD target; dropout masks."""
+        action = normal(spec.batch_size, spec.action_size)
+        draws = {"policy_action": action, "next_action": action} | dropout_masks(spec.actors[0], spec.batch_size)
+        return draws | ({"alpha_action": action} if spec.actors[0].has_density else {})
+
+    @override
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
+        """The ensemble and the temperature; actors are the chain's."""
+        hp = spec.hyperparameters
+        ensemble = critics(rng, spec, hp.hidden_sizes, CRITIC_INITIALISERS, members=hp.num_critics)
+        return {"critic": ensemble, "temperature": {"log_alpha": np.full(1, np.log(hp.initial_temperature))}}
+
+    @override
+    def learning_rates(self, hp: Hyperparameters) -> dict[str, float]:
+        """The trained networks and their base rates."""
+        return super().learning_rates(hp) | {"temperature": hp.temperature_learning_rate}
 
 
-def noise_spec(spec: TrainSpec) -> dict[str, Draw]:
-    """One sample of actor 0 each for the temperature, the actor and the TD target; dropout masks."""
-    action = normal(spec.batch_size, spec.action_size)
-    draws = {"policy_action": action, "next_action": action} | dropout_masks(spec.actors[0], spec.batch_size)
-    return draws | ({"alpha_action": action} if spec.actors[0].has_density else {})
-
-
-def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
-    """The ensemble and the temperature; actors are the chain's."""
-    hp = spec.hyperparameters
-    ensemble = actor_critic.critics(rng, spec, hp.hidden_sizes, CRITIC_INITIALISERS, members=hp.num_critics)
-    return {"critic": ensemble, "temperature": {"log_alpha": np.full(1, np.log(hp.initial_temperature))}}
-
-
-def learning_rates(hp: Hyperparameters) -> dict[str, float]:
-    """The trained networks and their base rates."""
-    return actor_critic.actor_and_critic_rates(hp) | {"temperature": hp.temperature_learning_rate}
+DEFINITION = SACN(Hyperparameters)

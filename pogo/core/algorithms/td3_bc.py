@@ -3,25 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
-from pogo.core import actor_critic
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms.actor_critic import Delayed, critics
 from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.interface import TrainSpec
-from pogo.core.parameters import LayerInitialisers, Params
-
-PUBLISHED_UPDATES = 1_000_000
-PUBLISHED_BATCH_SIZE = 256
-INITIALISERS = LayerInitialisers()
-ENERGIES = ("value", "loss")
-BATCH_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals")
-targets = actor_critic.td3_targets
-for_run = actor_critic.any_length
-noise_spec = actor_critic.td3_noise_spec
-learning_rates = actor_critic.actor_and_critic_rates
-actors_due = actor_critic.delayed
-check_actors = actor_critic.any_actors
-preprocessing = actor_critic.range_scaled_or_shifted
+from pogo.core.parameters import Params
 
 
 @dataclass(frozen=True)
@@ -49,11 +37,18 @@ class Hyperparameters:
             check_positive(f"algorithm.{name}", getattr(self, name))
 
 
-def default_actor(hp: Hyperparameters) -> ActorConfig:
-    """The published actor: tanh(head), no noise."""
-    return ActorConfig(kind="deterministic", hidden_sizes=hp.hidden_sizes)
+class TD3BC(Delayed[Hyperparameters]):
+    """TD3+BC, but for its mathematics."""
+
+    @override
+    def default_actor(self, hp: Hyperparameters) -> ActorConfig:
+        """The published actor: tanh(head), no noise."""
+        return ActorConfig(kind="deterministic", hidden_sizes=hp.hidden_sizes)
+
+    @override
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
+        """The critics; actors are the chain's."""
+        return {"critic": critics(rng, spec, spec.hyperparameters.hidden_sizes, self.initialisers)}
 
 
-def initial_networks(rng: np.random.Generator, spec: TrainSpec) -> dict[str, Params]:
-    """The critics; actors are the chain's."""
-    return {"critic": actor_critic.critics(rng, spec, spec.hyperparameters.hidden_sizes, INITIALISERS)}
+DEFINITION = TD3BC(Hyperparameters)

@@ -15,13 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pogo.core.actors import ACTOR_KINDS
+from pogo.core.algorithms import algorithm_names, load_algorithm
 from pogo.core.config.option_types import check_values, check_written, option_types
 from pogo.core.config.provenance import SOURCES, setting_sources
-from pogo.core.config.schema import SECTIONS, meaning, register
+from pogo.core.config.schema import SECTIONS, meaning, register, register_algorithm
 from pogo.core.data import d4rl
 from pogo.core.data.sources import BUNDLED, CUSTOM, NO_ENVIRONMENT, ONLINE
 from pogo.core.errors import BadInput
-from pogo.core.registry import ALGORITHMS, BACKENDS, ONLINE_ALGORITHMS, check_name
+from pogo.core.registry import BACKENDS, check_name
 
 PACKAGE = Path(__file__).resolve().parents[2]
 DEFAULT_ALGORITHM = "iql"  # of conf/config.yaml
@@ -67,6 +68,7 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     # Hydra takes no null for a group, not even where it is the default.
     arguments = [given for given, each in zip(arguments, overrides, strict=True) if not _is_no_experiment(each)]
     algorithm = _algorithm(overrides)
+    register_algorithm(algorithm)
     annotations = option_types(algorithm)
     for override in overrides:
         check_written(override, annotations)
@@ -95,7 +97,9 @@ def _implied_dataset(overrides: Sequence[Override]) -> list[str]:
         return [f"dataset={CUSTOM}"]
     names_environment = _value(overrides, "env") not in (None, NO_ENVIRONMENT)
     continues = _value(overrides, "resume_from") is not None
-    if str(_value(overrides, "algorithm")) in ONLINE_ALGORITHMS and (names_environment or continues):
+    algorithm = _value(overrides, "algorithm")
+    collects = algorithm is not None and load_algorithm(str(algorithm)).published_env_steps is not None
+    if collects and (names_environment or continues):
         return [f"dataset={ONLINE}"]
     return []
 
@@ -114,7 +118,7 @@ def _check_published(overrides: Sequence[Override], algorithm: str) -> None:
     choice = _value(overrides, "algorithm_dataset")
     if choice is None:
         return
-    owner = max((name for name in ALGORITHMS if choice.startswith(f"{name}_")), key=len)
+    owner = max((name for name in algorithm_names() if choice.startswith(f"{name}_")), key=len)
     if owner != algorithm:
         ours = algorithm + choice.removeprefix(owner)
         is_there = (config_folder() / "algorithm_dataset" / f"{ours}.yaml").is_file()
@@ -169,7 +173,7 @@ def _check_choices(overrides: Sequence[Override]) -> None:
     """Names with their nearest match, where Hydra would list files."""
     known = {
         "backend": tuple(BACKENDS),
-        "algorithm": ALGORITHMS,
+        "algorithm": algorithm_names(),
         "dataset": (*BUNDLED, CUSTOM, ONLINE, *d4rl.D4RL_DATASETS),
         "algorithm_dataset": sorted(path.stem for path in (config_folder() / "algorithm_dataset").glob("*.yaml")),
         "experiment": _experiments(),

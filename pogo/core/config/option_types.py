@@ -12,10 +12,10 @@ from typing import Any, Union, get_args, get_origin
 
 from hydra.core.override_parser.types import Override, QuotedString
 
+from pogo.core.algorithms import algorithm_names, load_algorithm
 from pogo.core.config.schema import SECTIONS, Config
 from pogo.core.data.sources import DatasetConfig
 from pogo.core.errors import BadInput
-from pogo.core.registry import ALGORITHMS, load_algorithm
 
 LARGEST_INTEGER = 2**63 - 1
 LARGEST_LAYER = 65_536  # units of a hidden layer
@@ -27,7 +27,7 @@ def option_types(algorithm: str) -> dict[str, Any]:
     """The annotation of every option, by its dotted key."""
     sections = {name: dataclasses.fields(section) for name, section in SECTIONS.items()}
     sections["dataset"] = dataclasses.fields(DatasetConfig)
-    if algorithm in ALGORITHMS:
+    if algorithm in algorithm_names():
         sections["algorithm"] = dataclasses.fields(load_algorithm(algorithm).Hyperparameters)
     found = {entry.name: entry.type for entry in dataclasses.fields(Config) if entry.name not in sections}
     return found | {f"{name}.{entry.name}": entry.type for name, entries in sections.items() for entry in entries}

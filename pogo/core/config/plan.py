@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pogo.core.actors import check_options, resolve_actors
+from pogo.core.algorithms import load_algorithm
+from pogo.core.algorithms.base import AlgorithmDefinition
 from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.online import OnlineConfig, fill_online, is_online, online_config, refuse_online_settings
@@ -34,15 +36,7 @@ from pogo.core.group import GroupOfOne, LearnerGroup
 from pogo.core.interface import Learner, TrainSpec
 from pogo.core.online.replay import check_memory
 from pogo.core.online.warm_start import SourceRun, read_source
-from pogo.core.registry import (
-    LIBRARY_SOLVERS,
-    ONLINE_ALGORITHMS,
-    SEED_GROUPS,
-    check_backend,
-    check_name,
-    load_algorithm,
-    load_backend,
-)
+from pogo.core.registry import LIBRARY_SOLVERS, SEED_GROUPS, check_backend, check_name, load_backend
 from pogo.core.w2 import W2Config
 
 RESUME_MODES = ("auto", "never", "must")
@@ -322,7 +316,7 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
     train = resolved["train"]
     sources = resolved[SOURCES]
     _resolve_online(resolved)
-    published = {"updates": algorithm.PUBLISHED_UPDATES, "batch_size": algorithm.PUBLISHED_BATCH_SIZE}
+    published = {"updates": algorithm.published_updates, "batch_size": algorithm.published_batch_size}
     for key, value in published.items():
         if train[key] is None:
             train[key] = value
@@ -333,9 +327,8 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
         field.name: _plain(getattr(hyperparameters, field.name)) for field in fields(hyperparameters)
     }
     if resolved["chain"]["init"] is None:
-        own = getattr(algorithm, "CHAIN_INIT", None)
-        resolved["chain"]["init"] = own or "copy"
-        if own is not None:
+        resolved["chain"]["init"] = algorithm.chain_init
+        if algorithm.chain_init != AlgorithmDefinition.chain_init:
             sources["chain.init"] = published_default(resolved["algorithm"]["name"])
     _fill_weights(resolved["chain"])
     # Here and not in `spec_of_run`: a recorded run can be read whatever else its actors name.
@@ -347,10 +340,11 @@ def _resolve_online(resolved: dict[str, Any]) -> None:
     name = resolved["algorithm"]["name"]
     if not is_online(resolved):
         refuse_online_settings(resolved)
-    elif name not in ONLINE_ALGORITHMS:
-        raise BadInput(f"algorithm={name} learns from a dataset; online learns algorithm={ONLINE_ALGORITHMS[0]}.")
-    else:
-        fill_online(resolved, load_algorithm(name).PUBLISHED_ENV_STEPS)
+        return
+    env_steps = load_algorithm(name).published_env_steps
+    if env_steps is None:
+        raise BadInput(f"algorithm={name} learns from a dataset; online learns algorithm=sac.")
+    fill_online(resolved, env_steps)
 
 
 def _fill_weights(chain: dict[str, Any]) -> None:
@@ -409,10 +403,10 @@ def spec_of_run(resolved: Mapping[str, Any], observation_size: int, action_size:
         hyperparameters=hyperparameters,
         dtype=resolved["dtype"],
     )
-    if chain.energy not in algorithm.ENERGIES:
+    if chain.energy not in algorithm.energies:
         raise BadInput(
             f"chain.energy={chain.energy} is not defined for algorithm={spec.algorithm}; "
-            f"use {' or '.join(sorted(algorithm.ENERGIES))}."
+            f"use {' or '.join(sorted(algorithm.energies))}."
         )
     algorithm.check_actors(spec)
     return spec

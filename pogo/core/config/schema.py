@@ -12,10 +12,10 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from pogo.core.algorithms import ALGORITHMS, algorithm_names, load_algorithm
 from pogo.core.data import d4rl
 from pogo.core.data.sources import DatasetConfig
 from pogo.core.files.checkpoint import LARGEST_STEP
-from pogo.core.registry import ALGORITHMS, load_algorithm
 from pogo.core.setting import PLAIN, Meaning, meaning_of, setting
 
 LARGEST_SEED = 2**63 - 1
@@ -232,6 +232,19 @@ def register() -> None:
     store.store(group="dataset", name="dataset_schema", node=dataset)
     for name in d4rl.D4RL_DATASETS:
         store.store(group="dataset", name=name, node=dataset(name=name))
+
+
+@cache
+def register_algorithm(name: str) -> None:
+    """Make an algorithm of another package a choice: its schema, and the choice itself for want of a file.
+
+    Raises:
+        BadInput: it cannot be imported, or is no algorithm.
+    """
+    if name not in ALGORITHMS and name in algorithm_names():
+        schema = group_schema(load_algorithm(name).Hyperparameters)
+        ConfigStore.instance().store(group="algorithm", name=f"{name}_schema", node=schema)
+        ConfigStore.instance().store(group="algorithm", name=name, node=schema(name=name))
 
 
 def _item_type(values: tuple) -> type:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pogo.core.actors import ActorConfig
+from pogo.core.algorithms import load_algorithm
 from pogo.core.algorithms.sac import AUTO, CRITIC_DRAWS
 from pogo.core.chain import ChainConfig
 from pogo.core.errors import BadInput
@@ -15,7 +16,6 @@ from pogo.core.golden.names import NetworkPlace
 from pogo.core.golden.recording import Recording
 from pogo.core.interface import TrainSpec
 from pogo.core.noise import dropout_masks
-from pogo.core.registry import load_algorithm
 
 MAX_RECORDED_ACTORS = 16
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_type_hints
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.errors import BadInput
 from pogo.core.golden.adapters import Adapter
 from pogo.core.golden.recording import Recording
-from pogo.core.registry import load_algorithm
 
 LARGEST = sys.float_info.max
 LARGEST_WHOLE = 2**53  # past it a float skips whole numbers

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.chain import actor_name
 from pogo.core.errors import BadInput
 from pogo.core.golden.adapters import actor_as_recorded, adapter_of
@@ -16,7 +17,7 @@ from pogo.core.golden.names import Location, from_canonical, locate, to_canonica
 from pogo.core.golden.recording import Recording
 from pogo.core.interface import TrainSpec
 from pogo.core.learning import batch_arrays
-from pogo.core.registry import load_algorithm, load_backend
+from pogo.core.registry import load_backend
 from pogo.core.w2 import W2Config
 
 # dtype: (rtol of the movement, atol per square root of entries, relative and absolute tolerance of metrics)

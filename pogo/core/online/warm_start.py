@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.chain import actor_name
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.interface import TrainSpec
-from pogo.core.registry import load_algorithm
 from pogo.core.snapshots import NOT_OF_THE_STATE
 
 _CRITICS = ("critic", "target_critic")

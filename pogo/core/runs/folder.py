@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.chain import actor_name
 from pogo.core.config.plan import Plan, spec_of_run
 from pogo.core.config.provenance import SOURCES
@@ -22,7 +23,6 @@ from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore, load_newest_common, lost
 from pogo.core.files.durable import make_folder
 from pogo.core.files.logs import TRAIN
-from pogo.core.registry import load_algorithm
 
 logger = logging.getLogger("pogo")
 
@@ -285,8 +285,7 @@ def check_schedule(plan: Plan, checkpoint: Checkpoint) -> None:
 
 def _schedule_of(plan: Plan) -> str | None:
     """The option of the plan's algorithm that is the length of a schedule."""
-    scheduled = getattr(load_algorithm(plan.spec.algorithm), "scheduled", None)
-    return None if scheduled is None else scheduled(plan.spec.hyperparameters)
+    return load_algorithm(plan.spec.algorithm).scheduled(plan.spec.hyperparameters)
 
 
 def check_unchanged(plan: Plan, checkpoint: Checkpoint) -> None:

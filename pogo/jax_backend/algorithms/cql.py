@@ -104,10 +104,8 @@ def multiplier_loss(multiplier: Params, gaps: Array, hp: Hyperparameters) -> tup
     return -(_alpha_prime(multiplier) * hp.cql_alpha * (gaps - hp.target_action_gap)).sum() / len(CRITICS), None
 
 
-class Algorithm(algorithm.Algorithm):
+class Algorithm(algorithm.Algorithm[Hyperparameters]):
     """CQL: soft actor-critic whose critics are pushed down where the data is not."""
-
-    name = "cql"
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
         """Temperature, actor, multiplier and critics, each on the others' old values; then the targets."""

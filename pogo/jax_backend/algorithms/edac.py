@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jax import Array
 
+from pogo.core.algorithms.edac import Hyperparameters
 from pogo.jax_backend.algorithms import sac_n
 from pogo.jax_backend.gradients import norm
 from pogo.jax_backend.losses import summed_td_errors
@@ -29,10 +30,8 @@ def diversity_loss(gradients: Array) -> Array:
     return pairs.mean() / (len(gradients) - 1)
 
 
-class Algorithm(sac_n.Algorithm):
+class Algorithm(sac_n.Algorithm[Hyperparameters]):
     """EDAC: SAC-N whose critics' action gradients are kept apart."""
-
-    name = "edac"
 
     def critic_objective(self, critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
         """The loss of SAC-N and eta times the diversity term, at the data's actions."""

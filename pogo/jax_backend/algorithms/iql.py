@@ -38,10 +38,8 @@ def actor_loss(actor: Actor, batch: Arrays, weights: Array, noise: Array | None)
     return (weights * cloning_losses(actor, batch, noise)).mean()
 
 
-class Algorithm(algorithm.Algorithm):
+class Algorithm(algorithm.Algorithm[Hyperparameters]):
     """IQL: expectile value, TD critics, advantage-weighted actor."""
-
-    name = "iql"
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
         """V, critics, their target, then the actor; V and advantages are from before their steps throughout."""
@@ -56,6 +54,7 @@ class Algorithm(algorithm.Algorithm):
         state = move_target(state, "target_critic", state.networks["critic"], hp.tau)
 
         weights = advantage_weights(advantages, hp)
+        assert hp.cosine_updates is not None  # `for_run` fills it in
         learning_rate = cosine_decay(hp.actor_learning_rate, state, "actor_0", hp.cosine_updates)
         state, of_actor, _ = minimise(self._actor_0_loss, state, "actor_0", learning_rate, batch, weights, noise)
         about = {

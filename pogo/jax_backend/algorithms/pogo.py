@@ -26,8 +26,6 @@ SMALLEST_SCALE = 1e-6  # of |Q| where it divides
 class Algorithm(Td3):
     """POGO: TD3-style critics under a chain of transport maps."""
 
-    name = "pogo"
-
     @property
     def bootstrap_actor(self) -> str:
         """Target actor 0, as the original's code, or actor 0 itself, as its README says."""

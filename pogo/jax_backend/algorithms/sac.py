@@ -73,10 +73,8 @@ def reinforce_loss(actor: Actor, critic: Params, observations: Array, noise: Arr
     return -(log_probs * stop_gradient(q).reshape(log_probs.shape)).mean()
 
 
-class Algorithm(algorithm.Algorithm):
+class Algorithm(algorithm.Algorithm[Hyperparameters]):
     """SAC: critics that may value entropy, an actor that maximises their mean, or minimum, and its own entropy."""
-
-    name = "sac"
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
         """Critics, as often as asked on the same batch; actor 0 with the new critics; temperature; targets."""
@@ -159,4 +157,6 @@ class Algorithm(algorithm.Algorithm):
     ) -> Array | float:
         if schedule == "constant":
             return base
-        return linear_decay(base, state, network, self.hyperparameters.schedule_updates * steps_per_update)
+        length = self.hyperparameters.schedule_updates
+        assert length is not None  # `for_run` fills it in
+        return linear_decay(base, state, network, length * steps_per_update)

@@ -4,6 +4,7 @@ An et al. 2021, arXiv:2110.01548, in the order of CORL's code.
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import jax.numpy as jnp
 from jax import Array
@@ -18,6 +19,7 @@ from pogo.jax_backend.networks import Params, q_values, smallest_q_value
 from pogo.jax_backend.optimizers import minimise, move_target
 
 Arrays = Mapping[str, Array]
+SACN = TypeVar("SACN", bound=Hyperparameters)
 
 
 def td_target(
@@ -36,10 +38,8 @@ def actor_loss(critic: Params, alpha: Array, actor: Actor, observations: Array, 
     return (alpha * log_probs - q).mean(), -log_probs.mean()
 
 
-class Algorithm(algorithm.Algorithm):
+class Algorithm(algorithm.Algorithm[SACN]):
     """SAC-N: soft actor-critic with the minimum over an ensemble."""
-
-    name = "sac_n"
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
         """Temperature, actor, critics with the updated actor and temperature, targets."""

@@ -21,8 +21,6 @@ Arrays = Mapping[str, Array]
 class Algorithm(Td3):
     """TD3+BC: TD3 with behaviour cloning in the actor."""
 
-    name = "td3_bc"
-
     def td_target(self, target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays) -> Array:
         """Clipped double-Q target with target smoothing, [B]. TD3, arXiv:1802.09477, sections 4.2 and 5.3."""
         next_actions = self.smoothed_actions(target_actor, batch, noise)

@@ -39,10 +39,8 @@ def actor_loss(actor: Actor, batch: Arrays, weights: Tensor, noise: Tensor | Non
     return (cloning_losses(actor, batch, noise) * weights).mean()
 
 
-class Algorithm(algorithm.Algorithm):
+class Algorithm(algorithm.Algorithm[Hyperparameters]):
     """AWAC: TD critics, advantage-weighted actor."""
-
-    name = "awac"
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
         """Critics, then the actor with the updated critics, then their targets."""

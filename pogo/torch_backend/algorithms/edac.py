@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from pogo.core.algorithms.edac import Hyperparameters
 from pogo.torch_backend.algorithms import sac_n
 from pogo.torch_backend.gradients import norm
 from pogo.torch_backend.losses import summed_td_errors
@@ -29,10 +30,8 @@ def diversity_loss(gradients: Tensor) -> Tensor:
     return pairs.mean() / (len(gradients) - 1)
 
 
-class Algorithm(sac_n.Algorithm):
+class Algorithm(sac_n.Algorithm[Hyperparameters]):
     """EDAC: SAC-N whose critics' action gradients are kept apart."""
-
-    name = "edac"
 
     def critic_objective(self, critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of SAC-N and eta times the diversity term, at the data's actions."""

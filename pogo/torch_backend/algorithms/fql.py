@@ -77,10 +77,8 @@ def actor_loss(
     }
 
 
-class Algorithm(algorithm.Algorithm):
+class Algorithm(algorithm.Algorithm[Hyperparameters]):
     """FQL: a flow policy of the data, distilled into a one-step actor that also maximises Q."""
-
-    name = "fql"
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
         """Actor 0 with the old critics and the old flow, the target with the old critics, critics, flow."""

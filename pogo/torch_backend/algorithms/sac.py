@@ -73,10 +73,8 @@ def reinforce_loss(actor: Actor, critic: Params, observations: Tensor, noise: Te
     return -(log_probs * q.reshape(log_probs.shape)).mean()
 
 
-class Algorithm(algorithm.Algorithm):
+class Algorithm(algorithm.Algorithm[Hyperparameters]):
     """SAC: critics that may value entropy, an actor that maximises their mean, or minimum, and its own entropy."""
-
-    name = "sac"
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
         """Critics, as often as asked on the same batch; actor 0 with the new critics; temperature; targets."""
@@ -160,4 +158,6 @@ class Algorithm(algorithm.Algorithm):
     ) -> Tensor | float:
         if schedule == "constant":
             return base
-        return linear_decay(base, state, network, self.hyperparameters.schedule_updates * steps_per_update)
+        length = self.hyperparameters.schedule_updates
+        assert length is not None  # `for_run` fills it in
+        return linear_decay(base, state, network, length * steps_per_update)

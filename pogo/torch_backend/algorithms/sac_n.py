@@ -4,6 +4,7 @@ An et al. 2021, arXiv:2110.01548, in the order of CORL's code.
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from pogo.torch_backend.networks import Params, q_values, smallest_q_value
 from pogo.torch_backend.optimizers import minimise, move_target
 
 Arrays = Mapping[str, Tensor]
+SACN = TypeVar("SACN", bound=Hyperparameters)
 
 
 def td_target(
@@ -38,10 +40,8 @@ def actor_loss(
     return (alpha * log_probs - q).mean(), -log_probs.mean().detach()
 
 
-class Algorithm(algorithm.Algorithm):
+class Algorithm(algorithm.Algorithm[SACN]):
     """SAC-N: soft actor-critic with the minimum over an ensemble."""
-
-    name = "sac_n"
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
         """Temperature, actor, critics with the updated actor and temperature, targets."""

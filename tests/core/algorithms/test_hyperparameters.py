@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.errors import BadInput
-from pogo.core.registry import load_algorithm
 
 
 @pytest.mark.parametrize(

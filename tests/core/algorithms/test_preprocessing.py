@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import check_settings
 from pogo.core.data.preprocessing import preprocess
 from pogo.core.data.transitions import Transitions
-from pogo.core.registry import load_algorithm
 
 MAZES = ["umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse"]
 SCALE_AND_SHIFT = {

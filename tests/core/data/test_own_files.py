@@ -76,7 +76,10 @@ def test_their_own_next_observations_and_their_episodes_returns_are_right_in_the
 @pytest.mark.parametrize(
     ("preprocessing", "message"),
     [
-        (rebrac.preprocessing(rebrac.Hyperparameters(), "mine"), "learns from the action after each; save one env"),
+        (
+            rebrac.DEFINITION.preprocessing(rebrac.Hyperparameters(), "mine"),
+            "learns from the action after each; save one env",
+        ),
         (
             Preprocessing(reward_scaling="return_range"),
             "returns of trajectories; use algorithm.normalize_rewards=false",

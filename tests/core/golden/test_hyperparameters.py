@@ -4,11 +4,11 @@ import math
 
 import pytest
 
+from pogo.core.algorithms import load_algorithm
 from pogo.core.errors import BadInput
 from pogo.core.golden.adapters import ADAPTERS, adapter_of
 from pogo.core.golden.hyperparameters import read_hyperparameters
 from pogo.core.golden.replay import replay
-from pogo.core.registry import load_algorithm
 
 
 def options(given):

@@ -2,8 +2,6 @@ from pogo.torch_backend import algorithm
 
 
 class Algorithm(algorithm.Algorithm):
-    name = "quadratic"
-
     def update(self, state, batch, noise):
         return state._replace(updates=state.updates + 1), {}
 

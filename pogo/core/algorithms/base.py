@@ -1,0 +1,83 @@
+"""What an algorithm is to the rest of pogo, apart from its mathematics."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from pogo.core.actors import ActorConfig
+from pogo.core.data.preprocessing import Preprocessing
+from pogo.core.interface import TrainSpec
+from pogo.core.noise import Draw
+from pogo.core.parameters import LayerInitialisers, Params
+
+HP = TypeVar("HP")
+
+
+class AlgorithmDefinition(ABC, Generic[HP]):
+    """An algorithm without its mathematics: hyperparameters, networks, noise, preprocessing, and what it can do.
+
+    Both backends and every command read it. A subclass gives the abstract methods, and sets or overrides what is not as
+    in most algorithms. One instance, made with the class of its hyperparameters, is the algorithm:
+    `DEFINITION = IQL(Hyperparameters)`.
+    """
+
+    published_updates: int = 1_000_000
+    published_batch_size: int = 256
+    published_env_steps: int | None = None  # of a run that collects its own data; None: it learns from a dataset only
+    initialisers: LayerInitialisers = LayerInitialisers()  # of the actors
+    energies: tuple[str, ...] = ("value", "loss")  # what `chain.energy` may be
+    batch_arrays: tuple[str, ...] = ("observations", "actions", "rewards", "next_observations", "terminals")
+    chain_init: str = "copy"  # `chain.init` where it is not given
+    # Of an algorithm of another package: the module with its class `Algorithm`, by backend.
+    modules: Mapping[str, str] = {}
+
+    def __init__(self, hyperparameters: type[HP]) -> None:
+        self.Hyperparameters = hyperparameters
+
+    @abstractmethod
+    def default_actor(self, hp: HP) -> ActorConfig:
+        """The published actor 0."""
+
+    @abstractmethod
+    def noise_spec(self, spec: TrainSpec[HP]) -> dict[str, Draw]:
+        """Every random draw of one update, by name, but for those of the chain."""
+
+    @abstractmethod
+    def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[HP]) -> dict[str, Params]:
+        """The starting parameters of all networks but the actors and the targets, by name."""
+
+    @abstractmethod
+    def learning_rates(self, hp: HP) -> dict[str, float]:
+        """The base rate of each trained network, `actor_0` among them."""
+
+    @abstractmethod
+    def preprocessing(self, hp: HP, dataset: str) -> Preprocessing:
+        """What becomes of a dataset of this name before training."""
+
+    def targets(self, spec: TrainSpec[HP]) -> dict[str, str]:
+        """The slow copies, by name, and the networks that they follow."""
+        return {"target_critic": "critic"}
+
+    def actors_due(self, update: int, hp: HP) -> bool:
+        """Whether update number `update`, from 0, moves the actors; it may be a traced array in JAX."""
+        return True
+
+    def for_run(self, hp: HP, updates: int) -> HP:
+        """The hyperparameters of a run of so many updates: what follows its length is filled in."""
+        return hp
+
+    def scheduled(self, hp: HP) -> str | None:
+        """The option that says after how many updates a learning rate is 0; None where no rate falls to 0."""
+        return None
+
+    def check_actors(self, spec: TrainSpec[HP]) -> None:
+        """Refuse a chain of actors that the algorithm cannot train.
+
+        Raises:
+            BadInput: naming the actor and what it lacks.
+        """
+
+
+AnyDefinition = AlgorithmDefinition[Any]
