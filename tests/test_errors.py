@@ -74,16 +74,16 @@ NAMES = {
 
 VALUES = {
     "few weights": (
-        {"chain__w2_weights": "[1]"},
+        {"chain__w2_weights": "[1]", "chain__num_actors": 3},
         "chain.w2_weights has 1 entries for chain.num_actors=3; give one per actor after the first, 2 in all.",
     ),
-    "many weights": ({"chain__w2_weights": "[1,2,3]"}, "chain.w2_weights has 3 entries"),
+    "many weights": ({"chain__w2_weights": "[1,2,3]", "chain__num_actors": 3}, "chain.w2_weights has 3 entries"),
     "weights of one actor": ({"chain__w2_weights": "[1]", "chain__num_actors": 1}, "0 in all"),
     "negative weight": ({"chain__w2_weights": "[1,-2]"}, "chain.w2_weights[1]=-2.0", "finite number >= 0"),
     "no weight": ({"chain__w2_weights": "[nan,1]"}, "chain.w2_weights[0]=nan"),
     "infinite weight": ({"chain__w2_weights": "[inf,1]"}, "chain.w2_weights[0]=inf"),
     "many actors": (
-        {"chain__actors": "[{},{},{},{}]"},
+        {"chain__actors": "[{},{},{},{}]", "chain__num_actors": 3},
         "chain.actors has 4 entries for chain.num_actors=3; drop some or raise num_actors.",
     ),
     "no actors": (
@@ -198,7 +198,6 @@ SYNTAX = {
         "config key=train.upates is unknown. Did you mean 'train.updates'",
     ),
     "added": ({"more": ("+x=1",)}, "+x=1: keys can be set, not added or removed"),
-    "forced": ({"more": ("++seed=1",)}, "++seed=1: keys can be set"),
     "removed": ({"more": ("~seed",)}, "~seed: keys can be set"),
     "hydra": ({"more": ("hydra.run.dir=x",)}, "hydra.run.dir=x: pogo keeps its own run folder; set run.dir"),
     "hydra group": ({"more": ("hydra/launcher=x",)}, "hydra/launcher=x: pogo starts many runs by -m"),
@@ -208,7 +207,7 @@ SYNTAX = {
     "groups": ({"more": ("algorithm=iql,rebrac",)}, "one run takes one value"),
     "part of a group": ({"more": ("backend.name=jax",)}, "backend.name=jax: write backend=jax"),
     "part of an algorithm": ({"more": ("algorithm.name=rebrac",)}, "write algorithm=rebrac"),
-    "config folder": ({"more": ("--config-dir=/tmp",)}, "--config-dir=/tmp: no such option"),
+    "config folder": ({"more": ("--config-path=/tmp",)}, "--config-path=/tmp: no such option"),
     "no value": ({"more": ("seed",)}, "seed"),
     "no key": ({"more": ("=1",)}, "=1: nothing is named before the ="),
     "neither": ({"more": ("=",)}, "nothing is named before the ="),
@@ -407,7 +406,10 @@ REFUSED_WITHOUT_DATA = {
     ),
     "kind": (("chain.actors=[{kind: foo}]",), "chain.actors[0] kind=foo is unknown"),
     "option": (("chain.actors=[{kind: gaussian, std_floor: 0.1}]",), "std_floor=0.1 has no effect with std=exp"),
-    "weights": (("chain.w2_weights=[1,2,3]",), "chain.w2_weights has 3 entries for chain.num_actors=3"),
+    "weights": (
+        ("chain.w2_weights=[1,2,3]", "chain.num_actors=3"),
+        "chain.w2_weights has 3 entries for chain.num_actors=3",
+    ),
 }
 
 

@@ -10,9 +10,10 @@ import yaml
 
 from pogo.cli import train as train_command
 from pogo.core.algorithms import ALGORITHMS
-from pogo.core.config.compose import compose_config, config_folder
+from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import resolve
 from pogo.core.config.provenance import annotated_yaml
+from pogo.core.config.search_path import config_folder
 from pogo.core.errors import BadInput
 from pogo.core.registry import BACKENDS
 from pogo.core.runs.sweep import plan_sweep, share_threads
@@ -96,7 +97,7 @@ def test_what_cannot_be_run_is_refused_before_anything_runs(given, message):
     [
         (("experiment=comparison",), "experiment=comparison is many runs; add -m"),
         (("-m", "--jobs", "none", "seed=0,1"), "--jobs none: use a whole number"),
-        (("-m", "--jobs"), "--jobs : use a whole number"),
+        (("-m", "--jobs"), "--jobs: give a whole number"),
         (("sources={}",), "sources"),
     ],
     ids=str,

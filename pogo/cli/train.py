@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from pogo.cli.common import run_command
-from pogo.core.errors import EXIT_DONE, BadInput
+from pogo.cli.train_options import TrainOptions
+from pogo.core.errors import EXIT_DONE
 
 HELP = """\
 pogo-train: train an offline-RL algorithm, or SAC online, and a JKO chain of actors on top of it.
@@ -29,7 +30,8 @@ Options are key=value; the most used, with their defaults:
   train.replay_capacity=1000000  train.save_replay=FILE  collect.actor=0  resume_from=RUN_DIR (its actors and critics)
   eval.every=5000  eval.episodes=10  eval.processes=null (by threads; 0: simulators in this process)
   checkpoint.every=5000  checkpoint.keep=3  log.every=1000
-  chain.num_actors=3  chain.w2_weights=[10,10]  chain.actors=[{kind: stochastic},{kind: gaussian}]
+  chain.num_actors=3 (or as many as the weights or kinds ask for)  chain.w2_weights=[10,10]
+  chain.actors=[{kind: stochastic},{kind: gaussian}]
   chain.energy=value        value | loss | advantage (iql, awac)
   w2.solver=fused           fused | library | exact | geomloss | ott     w2.noise=common | independent
   w2.num_samples=4  w2.blur=0.05
@@ -41,16 +43,17 @@ Options are key=value; the most used, with their defaults:
   -m         many runs: a key takes several values (seed=0,1,2  algorithm=iql,td3_bc  seed=range(0,10)), and there is a
              run for each combination, one after another or, with --jobs N, N side by side; experiment=NAME names a
              study of conf/experiment. What is finished is not run again.
-  --cfg      print the whole config that these options make, and where each setting comes from; with -m, the runs
+  --cfg      print the whole config that these options make, and where each setting comes from; with -m, the runs;
+             --cfg hydra prints Hydra's own part, --cfg all both
+  --info     print the list of defaults that the config is composed of; --info searchpath: where groups are found
+  --config-dir DIR          a folder of groups of your own, beside pogo's: DIR/dataset/mydata.yaml is dataset=mydata
+  --config-name NAME        a primary file there in place of pogo's: NAME.yaml, whose defaults begin with config
+  -sc install=bash          print what completes these options: eval "$(pogo-train -sc install=bash)"
   --help     this text          --version     pogo's version
 
 Exit codes: 0 done; 1 failed while running (with -m: some runs did), also where all is trained and saved and only the
 last evaluation failed, which the same command makes again; 2 bad input; 130 and 143 stopped by a signal after saving.
 """
-
-
-MULTIRUN = ("-m", "--multirun")
-IN_SWEEP = "--in-sweep"  # given by -m to the runs that it starts: an experiment's settings without its sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,42 +64,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(arguments: Sequence[str]) -> int:
     # Late: --help answers without these.
     from pogo.core.config.compose import compose_config
+    from pogo.core.config.inspection import complete_shell, hydra_yaml, information
     from pogo.core.config.plan import check_settings
     from pogo.core.config.provenance import annotated_yaml
     from pogo.core.runs.training import train
 
-    if any(argument in MULTIRUN for argument in arguments):
-        return _sweep([argument for argument in arguments if argument not in MULTIRUN])
-    in_sweep = IN_SWEEP in arguments
-    only_shown = "--cfg" in arguments
-    asked = compose_config([argument for argument in arguments if argument not in ("--cfg", IN_SWEEP)], in_sweep)
-    if only_shown:
-        print(annotated_yaml(check_settings(asked, to_run=False).resolved), end="")
+    options = TrainOptions.read(arguments)
+    if options.completion is not None:
+        complete_shell(options.completion)
         return EXIT_DONE
-    return train(asked)
+    if options.many:
+        return _sweep(options)
+    if options.info is not None:
+        print(information(options.info, options.overrides), end="")
+        return EXIT_DONE
+    asked = compose_config(options.overrides, options.in_sweep)
+    if options.cfg is None:
+        return train(asked)
+    if options.cfg in ("job", "all"):
+        print(annotated_yaml(check_settings(asked, to_run=False).resolved), end="")
+    if options.cfg in ("hydra", "all"):
+        print(hydra_yaml(options.overrides), end="")
+    return EXIT_DONE
 
 
-def _sweep(arguments: Sequence[str]) -> int:
+def _sweep(options: TrainOptions) -> int:
     from pogo.core.runs.sweep import plan_sweep, run_sweep, share_threads
 
-    overrides, jobs = _jobs([argument for argument in arguments if argument != "--cfg"])
-    cells = plan_sweep(share_threads(overrides, jobs))
-    if "--cfg" in arguments:
+    cells = plan_sweep(share_threads(options.overrides, options.num_jobs))
+    if options.cfg is not None:
         for cell in cells:
             print(shlex.join(("pogo-train", *cell.arguments)), f" # {cell.run_dir}")
         return EXIT_DONE
-    return run_sweep(cells, jobs)
-
-
-def _jobs(arguments: Sequence[str]) -> tuple[list[str], int]:
-    """The options without `--jobs N`, and N."""
-    if "--jobs" not in arguments:
-        return list(arguments), 1
-    index = list(arguments).index("--jobs")
-    count = arguments[index + 1] if index + 1 < len(arguments) else ""
-    if not count.isdecimal() or int(count) < 1:
-        raise BadInput(f"--jobs {count}: use a whole number of at least 1.")
-    return [*arguments[:index], *arguments[index + 2 :]], int(count)
+    return run_sweep(cells, options.num_jobs)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -19,14 +17,13 @@ from pogo.core.algorithms import algorithm_names, load_algorithm
 from pogo.core.config.option_types import check_values, check_written, option_types
 from pogo.core.config.provenance import SOURCES, setting_sources
 from pogo.core.config.schema import SECTIONS, meaning, register, register_algorithm
+from pogo.core.config.search_path import OWN_KEYS, PRIMARY, SearchPath, search_path
 from pogo.core.data import d4rl
 from pogo.core.data.sources import BUNDLED, CUSTOM, NO_ENVIRONMENT, ONLINE
 from pogo.core.errors import BadInput
 from pogo.core.registry import BACKENDS, check_name
 
-PACKAGE = Path(__file__).resolve().parents[2]
 DEFAULT_ALGORITHM = "iql"  # of conf/config.yaml
-_OVERRIDE = "override /algorithm"  # how an experiment chooses one, in its defaults
 # What OmegaConf says of a value that cannot be what an option takes, and what it takes.
 _TAKEN = (
     (r"converted to Integer", "Write a whole number in digits."),
@@ -34,18 +31,6 @@ _TAKEN = (
     (r"not a valid bool", "Write true or false."),
     (r"Cannot convert '\w+' to string", "Write a single value."),
 )
-
-
-def config_folder() -> Path:
-    """The folder of Hydra groups: inside the package where it is installed, beside it in a source tree.
-
-    Raises:
-        BadInput: neither is there.
-    """
-    for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
-        if (folder / "config.yaml").is_file():
-            return folder
-    raise BadInput(f"conf/config.yaml is neither in {PACKAGE} nor beside it; install pogo again.")
 
 
 def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
@@ -62,23 +47,24 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     for argument in arguments:
         if argument.startswith("-"):
             raise BadInput(f"{argument}: no such option; options are key=value, --cfg, --help and --version.")
-    arguments = [_quoted_path(argument) for argument in arguments]
+    arguments = quoted(arguments)
     overrides = parse_overrides(arguments)
-    _check_choices(overrides)
+    folders = search_path(overrides)
+    _check_choices(overrides, folders)
     # Hydra takes no null for a group, not even where it is the default.
-    arguments = [given for given, each in zip(arguments, overrides, strict=True) if not _is_no_experiment(each)]
-    algorithm = _algorithm(overrides)
+    given = zip(arguments, overrides, strict=True)
+    arguments = [text for text, each in given if not _is_no_experiment(each) and each.key_or_group not in OWN_KEYS]
+    algorithm = _algorithm(overrides, folders)
     register_algorithm(algorithm)
     annotations = option_types(algorithm)
     for override in overrides:
         check_written(override, annotations)
-    _check_published(overrides, algorithm)
+    _check_published(overrides, algorithm, folders)
     if _value(overrides, "dataset") is None:
-        arguments += _implied_dataset(overrides)
-    GlobalHydra.instance().clear()
+        arguments += _implied_dataset(overrides, algorithm)
     try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3", job_name="pogo"):
-            composed = compose("config", arguments)
+        with folders.hydra():
+            composed = compose(folders.primary, arguments)
         values: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment] - a mapping
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(_explain(error, algorithm)) from error
@@ -86,63 +72,85 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     sweep = values.pop("sweep")
     if sweep and not in_sweep:
         raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
-    return values | {
-        SOURCES: setting_sources(values, parse_overrides(arguments), config_folder(), _value(overrides, "experiment"))
-    }
+    sources = setting_sources(values, parse_overrides(arguments), folders)
+    return values | {SOURCES: sources}
 
 
-def _implied_dataset(overrides: Sequence[Override]) -> list[str]:
+def _implied_dataset(overrides: Sequence[Override], algorithm: str) -> list[str]:
     """The choice of a dataset that other options stand for."""
     if _value(overrides, "dataset.path") is not None:
         return [f"dataset={CUSTOM}"]
     names_environment = _value(overrides, "env") not in (None, NO_ENVIRONMENT)
     continues = _value(overrides, "resume_from") is not None
-    algorithm = _value(overrides, "algorithm")
-    collects = algorithm is not None and load_algorithm(str(algorithm)).published_env_steps is not None
+    is_named = _value(overrides, "algorithm") is not None
+    collects = is_named and load_algorithm(algorithm).published_env_steps is not None
     if collects and (names_environment or continues):
         return [f"dataset={ONLINE}"]
     return []
 
 
-def _algorithm(overrides: Sequence[Override]) -> str:
-    """The algorithm that the options choose, or the experiment that they name."""
-    chosen, experiment = _value(overrides, "algorithm"), _value(overrides, "experiment")
-    if chosen is None and experiment is not None:
-        defaults = OmegaConf.load(config_folder() / "experiment" / f"{experiment}.yaml").get("defaults", [])
-        chosen = next((entry[_OVERRIDE] for entry in defaults if OmegaConf.is_dict(entry) and _OVERRIDE in entry), None)
-    return str(chosen or DEFAULT_ALGORITHM)
+def _algorithm(overrides: Sequence[Override], folders: SearchPath) -> str:
+    """The algorithm that the options choose, or the experiment that they name; a choice of the user's may be of one."""
+    return _algorithm_of_choice(folders.choices(overrides).get("algorithm", DEFAULT_ALGORITHM), folders)
 
 
-def _check_published(overrides: Sequence[Override], algorithm: str) -> None:
+def _algorithm_of_choice(choice: str, folders: SearchPath, above: tuple[str, ...] = ()) -> str:
+    """The algorithm that a choice of the group comes to: itself, or what a file of the user's says or builds on.
+
+    Raises:
+        BadInput: a file that names no algorithm.
+    """
+    path = folders.find("algorithm", choice)
+    if choice in algorithm_names() or path is None:
+        return choice
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(content, dict)
+    if "name" in content:
+        return str(content["name"])
+    for entry in content.get("defaults", []):
+        name = str(entry).removeprefix("/algorithm/")
+        if name.removesuffix("_schema") in algorithm_names():
+            return name.removesuffix("_schema")
+        if name not in above and folders.find("algorithm", name) is not None:
+            return _algorithm_of_choice(name, folders, (*above, choice))
+    raise BadInput(f"{path} names no algorithm; begin it with defaults: [{DEFAULT_ALGORITHM}], or another algorithm.")
+
+
+def _check_published(overrides: Sequence[Override], algorithm: str, folders: SearchPath) -> None:
     """Refuse settings that are published for another algorithm: what the two have in common would be taken over."""
     choice = _value(overrides, "algorithm_dataset")
     if choice is None:
         return
-    owner = max((name for name in algorithm_names() if choice.startswith(f"{name}_")), key=len)
+    owners = [name for name in algorithm_names() if choice.startswith(f"{name}_")]
+    if not owners:  # a file of the user's
+        return
+    owner = max(owners, key=len)
     if owner != algorithm:
         ours = algorithm + choice.removeprefix(owner)
-        is_there = (config_folder() / "algorithm_dataset" / f"{ours}.yaml").is_file()
+        is_there = folders.find("algorithm_dataset", ours) is not None
         mend = f"use algorithm_dataset={ours}" if is_there else f"drop it, or use algorithm={owner}"
         raise BadInput(
             f"algorithm_dataset={choice} is of algorithm={owner}, and this is algorithm={algorithm}; {mend}."
         )
 
 
-def experiment_sweep(name: str) -> dict[str, list[Any]]:
-    """What `conf/experiment/<name>.yaml` runs over, by key; empty if it is one run.
+def experiment_sweep(name: str, folders: SearchPath) -> dict[str, list[Any]]:
+    """What an experiment runs over, by key; empty if it is one run.
 
     Raises:
         BadInput: there is no such experiment.
     """
-    check_name("experiment", name, _experiments())
-    content = OmegaConf.to_container(OmegaConf.load(config_folder() / "experiment" / f"{name}.yaml"))
+    check_name("experiment", name, folders.names("experiment"))
+    path = folders.find("experiment", name)
+    assert path is not None
+    content = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(content, dict)
     return {str(key): list(values) for key, values in content.get("sweep", {}).items()}
 
 
-def _experiments() -> list[str]:
-    folder = config_folder() / "experiment"
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+def quoted(arguments: Sequence[str]) -> list[str]:
+    """The options as Hydra's grammar takes them; `++key=value` sets a key, as `key=value` does."""
+    return [_quoted_path(argument.removeprefix("++")) for argument in arguments]
 
 
 def _quoted_path(argument: str) -> str:
@@ -169,14 +177,14 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
         ) from error
 
 
-def _check_choices(overrides: Sequence[Override]) -> None:
+def _check_choices(overrides: Sequence[Override], folders: SearchPath) -> None:
     """Names with their nearest match, where Hydra would list files."""
     known = {
         "backend": tuple(BACKENDS),
-        "algorithm": algorithm_names(),
-        "dataset": (*BUNDLED, CUSTOM, ONLINE, *d4rl.D4RL_DATASETS),
-        "algorithm_dataset": sorted(path.stem for path in (config_folder() / "algorithm_dataset").glob("*.yaml")),
-        "experiment": _experiments(),
+        "algorithm": {*algorithm_names(), *folders.names("algorithm")},
+        "dataset": {*BUNDLED, CUSTOM, ONLINE, *d4rl.D4RL_DATASETS, *folders.names("dataset")},
+        "algorithm_dataset": folders.names("algorithm_dataset"),
+        "experiment": folders.names("experiment"),
     }
     for override in overrides:
         _check_form(override)
@@ -198,7 +206,7 @@ def _check_form(override: Override) -> None:
         raise BadInput(f"{line}: nothing is named before the =; write key=value.")
     if override.is_add() or override.is_force_add() or override.is_delete():
         raise BadInput(f"{line}: keys can be set, not added or removed; write key=value.")
-    if re.split("[./]", key)[0] == "hydra":
+    if re.split("[./]", key)[0] == "hydra" and key not in OWN_KEYS:
         raise BadInput(f"{line}: {_why_not_hydras(key)}")
     if _names_target(key.split(".")) or _names_target(override.value()):
         raise BadInput(f"{line}: _target_ has no place here; a config names what pogo has registered.")
@@ -213,8 +221,6 @@ def _why_not_hydras(key: str) -> str:
         return "pogo keeps its own run folder; set run.dir or run.root."
     if key.startswith(("hydra.launcher", "hydra/launcher", "hydra.sweeper", "hydra/sweeper", "hydra.mode")):
         return "pogo starts many runs by -m, with --jobs N of them side by side."
-    if key.startswith("hydra.searchpath"):
-        return "configs are found in pogo's own conf/ alone; write out the options, or add a file there."
     return "Hydra's own settings are none of pogo's; see pogo-train --help."
 
 
@@ -269,8 +275,8 @@ def _what_is_taken(override: str, cause: BaseException) -> str | None:
 
 
 def _unknown_key(key: str, section: str, algorithm: str) -> str:
-    with initialize_config_dir(str(config_folder()), version_base="1.3", job_name="pogo"):
-        composed = compose("config", [f"algorithm={algorithm}"])
+    with SearchPath().hydra():
+        composed = compose(PRIMARY, [f"algorithm={algorithm}"])
     try:
         check_name(f"with algorithm={algorithm}, config key", key, _flat_keys(composed))
     except BadInput as error:

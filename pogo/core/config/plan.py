@@ -15,7 +15,7 @@ from pogo.core.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.online import OnlineConfig, fill_online, is_online, online_config, refuse_online_settings
 from pogo.core.config.provenance import DEFAULT, SOURCES, published_default
-from pogo.core.config.schema import LARGEST_SEED, check_bounds
+from pogo.core.config.schema import DEFAULT_NUM_ACTORS, LARGEST_SEED, check_bounds
 from pogo.core.data.online import environment_name, online_dataset
 from pogo.core.data.sources import (
     NO_ENVIRONMENT,
@@ -313,6 +313,7 @@ def resolve(asked: Mapping[str, Any]) -> dict[str, Any]:
     check_name("resume", resolved["resume"], RESUME_MODES)
     check_name("dtype", resolved["dtype"], DTYPES)
     check_bounds(resolved)
+    _fill_num_actors(resolved)
     train = resolved["train"]
     sources = resolved[SOURCES]
     _resolve_online(resolved)
@@ -345,6 +346,20 @@ def _resolve_online(resolved: dict[str, Any]) -> None:
     if env_steps is None:
         raise BadInput(f"algorithm={name} learns from a dataset; online learns algorithm=sac.")
     fill_online(resolved, env_steps)
+
+
+def _fill_num_actors(resolved: dict[str, Any]) -> None:
+    """As many actors as the weights or the kinds that are given are of, where their number is not given."""
+    chain = resolved["chain"]
+    if chain["num_actors"] is not None:
+        return
+    weights, kinds = chain["w2_weights"], len(chain["actors"])
+    chain["num_actors"] = max(DEFAULT_NUM_ACTORS, kinds) if weights is None else len(weights) + 1
+    for key, decides in (("chain.w2_weights", weights is not None), ("chain.actors", kinds > DEFAULT_NUM_ACTORS)):
+        if decides:
+            resolved[SOURCES]["chain.num_actors"] = f"as {key}"
+            break
+    check_bounds(resolved)
 
 
 def _fill_weights(chain: dict[str, Any]) -> None:

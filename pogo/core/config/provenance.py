@@ -8,6 +8,8 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
+from pogo.core.config.search_path import PRIMARY, SearchPath
+
 SOURCES = "sources"  # the key of a config that holds them
 COMMAND_LINE = "command line"
 DEFAULT = "default"
@@ -15,35 +17,29 @@ GROUPS = ("backend", "algorithm", "dataset", "algorithm_dataset", "experiment") 
 _GLOBAL_PACKAGE = "@package _global_"
 
 
-def setting_sources(
-    composed: Mapping[str, Any], overrides: Sequence[Override], folder: Path, experiment: str | None
-) -> dict[str, str]:
+def setting_sources(composed: Mapping[str, Any], overrides: Sequence[Override], folders: SearchPath) -> dict[str, str]:
     """The source of every setting, by dotted key; later groups of `conf/config.yaml`'s defaults win, as in Hydra.
 
-    A source is `command line`, a file below `conf/`, the algorithm's default, or pogo's own default.
+    A source is `command line`, a file of a group, the algorithm's default, or pogo's own default.
     """
-    algorithm, dataset = composed["algorithm"]["name"], _choice(overrides, "dataset") or composed["dataset"]["name"]
+    algorithm = composed["algorithm"]["name"]
     sources = dict.fromkeys(flat_keys(composed), DEFAULT)
     sources |= {key: published_default(algorithm) for key in sources if key.startswith("algorithm.")}
-    published = _choice(overrides, "algorithm_dataset") or f"{algorithm}_{dataset}"
-    choices = (composed["backend"]["name"], algorithm, dataset, published, experiment)
+    chosen = folders.choices(overrides)
+    of_algorithm, of_dataset = chosen.get("algorithm", algorithm), chosen.get("dataset", composed["dataset"]["name"])
+    published = chosen.get("algorithm_dataset", f"{of_algorithm}_{of_dataset}")
+    choices = (composed["backend"]["name"], of_algorithm, of_dataset, published, chosen.get("experiment"))
     for group, choice in zip(GROUPS, choices, strict=True):
-        path = folder / group / f"{choice}.yaml"
-        if choice is None or not is_file(path):  # a D4RL name and most pairs have none
+        path = None if choice is None else folders.find(group, choice)
+        if path is None:  # a D4RL name and most pairs have none
             continue
-        name = f"conf/{group}/{choice}.yaml"
+        name = folders.label(path)
         sources |= {key: name for key in _keys_of_file(path, group) if key in sources}
+    if folders.primary != PRIMARY and (path := folders.find("", folders.primary)) is not None:
+        sources |= {key: folders.label(path) for key in _keys_of_file(path, "") if key in sources}
     for override in overrides:
         sources |= {key: COMMAND_LINE for key in _keys_of_override(override) if key in sources}
     return sources
-
-
-def is_file(path: Path) -> bool:
-    """Whether the path names a file; a name that no file can have does not."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def published_default(algorithm: str) -> str:
@@ -80,7 +76,8 @@ def _keys_of_file(path: Path, group: str) -> list[str]:
     assert isinstance(content, dict)
     content.pop("defaults", None)
     is_global = _GLOBAL_PACKAGE in path.read_text()
-    return flat_keys({str(key): value for key, value in content.items()}, "" if is_global else f"{group}.")
+    prefix = "" if is_global or not group else f"{group}."
+    return flat_keys({str(key): value for key, value in content.items()}, prefix)
 
 
 def _keys_of_override(override: Override) -> list[str]:
@@ -88,8 +85,3 @@ def _keys_of_override(override: Override) -> list[str]:
     if key in GROUPS:  # a choice brings its settings: only the choice itself was given
         return [f"{key}.name"]
     return flat_keys(value, f"{key}.") if isinstance(value, dict) and value else [key]
-
-
-def _choice(overrides: Sequence[Override], group: str) -> str | None:
-    """What a group is set to: Hydra takes the last of several."""
-    return next((str(override.value()) for override in reversed(overrides) if override.key_or_group == group), None)

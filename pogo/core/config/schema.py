@@ -20,6 +20,7 @@ from pogo.core.setting import PLAIN, Meaning, meaning_of, setting
 
 LARGEST_SEED = 2**63 - 1
 LARGEST_NUM_ACTORS = 256
+DEFAULT_NUM_ACTORS = 3
 LARGEST_EVALUATION_PROCESSES = 128
 
 
@@ -108,7 +109,8 @@ class LoggerSection:
 class ChainSection:
     """Actors 1+; see `pogo.core.chain.ChainConfig`."""
 
-    num_actors: int = setting(3, least=1, most=LARGEST_NUM_ACTORS, hint="actor 0 alone is 1")
+    # None: one more than w2_weights; without those as many as `actors`, and at least 3.
+    num_actors: int | None = setting(None, least=1, most=LARGEST_NUM_ACTORS, hint="actor 0 alone is 1")
     w2_weights: list[float] | None = setting(None, label=True)  # of actors 1, 2, ...; none: 10 for each
     # Stands for the last of them: what a comparison sweeps over. `w2_weights`, as it is resolved, holds it.
     last_w2_weight: float | None = setting(None, on_resume="free", label=True)

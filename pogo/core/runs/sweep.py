@@ -17,11 +17,13 @@ from typing import IO, Any
 
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Sweep
 
+from pogo.core.algorithms import algorithm_names
 from pogo.core.config.compose import compose_config, experiment_sweep, parse_overrides
 from pogo.core.config.online import is_online
 from pogo.core.config.plan import check_settings
 from pogo.core.config.provenance import SOURCES
 from pogo.core.config.schema import meaning
+from pogo.core.config.search_path import OWN_KEYS, search_path
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
 from pogo.core.signals import StopRequest
 
@@ -69,7 +71,7 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
     """
     axes = _axes(arguments)
     swept = [key for key, values in axes if len(values) > 1]
-    unnamed = [key for key in swept if not _is_named_by_folder(key)]
+    unnamed = [key for key, values in axes if len(values) > 1 and not _is_named_by_folder(key, values)]
     variant_given = bool(unnamed) and "run.variant" in dict(axes)
     cells = []
     for chosen in itertools.product(*(values for _, values in axes)):
@@ -145,7 +147,8 @@ def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
         return axes
     if len(names[0]) > 1:
         raise BadInput(f"{' and '.join(names[0])}: one experiment at a time.")
-    of_experiment = experiment_sweep(names[0][0].partition("=")[2])
+    folders = search_path(parse_overrides([argument for argument in arguments if argument.startswith(OWN_KEYS)]))
+    of_experiment = experiment_sweep(names[0][0].partition("=")[2], folders)
     return [
         *((key, [f"{key}={_literal(value)}" for value in values])
           for key, values in of_experiment.items() if key not in given),
@@ -184,8 +187,10 @@ def _check_range(sweep: RangeSweep, argument: str) -> None:
         raise BadInput(f"{argument}: {count} values; one command starts at most {MOST_RUNS} runs.")
 
 
-def _is_named_by_folder(key: str) -> bool:
+def _is_named_by_folder(key: str, values: Sequence[str]) -> bool:
     """Whether a run's folder differs with this option by itself; of the rest it gets a folder, `run.variant`."""
+    if key == "algorithm":  # a choice of the user's is filed under the algorithm that it builds on
+        return all(value.partition("=")[2] in algorithm_names() for value in values)
     is_group = meaning(f"{key}.name").label
     is_file = key == "dataset.path"  # its name is the dataset's
     return is_group or is_file or meaning(key).label or key.startswith("run.")

@@ -88,7 +88,7 @@ def test_no_option_ends_in_a_traceback() -> None:
         ),
         ("eval.processes=' 3'", "eval.processes takes a whole number. Write a whole number in digits."),
         ("seed=1_000", "seed takes a whole number. Write a whole number in digits."),
-        ("hydra.searchpath=[file://conf]", "configs are found in pogo's own conf/ alone"),
+        ("hydra.searchpath=[file://absent]", "/absent is no folder; name one that holds groups"),
         ("hydra.run.dir=x", "pogo keeps its own run folder; set run.dir or run.root."),
         ("run.variant=" + "x" * 300, "300 bytes, and a name has at most 255; shorten run.variant"),
         ("run.root=" + "é" * 200, "400 bytes, and a name has at most 255"),

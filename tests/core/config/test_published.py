@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from pogo.core.algorithms import ALGORITHMS, load_algorithm
-from pogo.core.config.compose import compose_config, config_folder
+from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import resolve
 from pogo.core.config.provenance import flat_keys
+from pogo.core.config.search_path import config_folder
 
 TABLE = yaml.safe_load(Path(__file__).with_name("published.yaml").read_text())
 PAIRS = [(algorithm, dataset) for algorithm, entry in TABLE.items() for dataset in entry["datasets"]]
