@@ -98,7 +98,7 @@ def commands(page: Path) -> list[str]:
     indented = re.findall(r"^ {4}(pogo-train .*)$", text, re.MULTILINE)
     fenced = [line.removeprefix("$ ") for _, block in BLOCK.findall(text) for line in block.splitlines()]
     found = [*indented, *(line for line in fenced if line.startswith("pogo-train "))]
-    return [line for line in found if not re.search(r"<|\.\.\.|one_step|FILE", line)]
+    return [line for line in found if not re.search(r"<|\.\.\.|one_step|my_conf|FILE", line)]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
