@@ -161,7 +161,7 @@ def test_sources_say_where_each_setting_came_from():
     sources = resolved["sources"]
     assert sources["algorithm.cql_alpha"] == "command line"
     assert sources["algorithm.name"] == "command line"
-    assert sources["algorithm.normalize_rewards"] == "conf/algorithm_dataset/cql_hopper-medium-v2.yaml"
+    assert sources["algorithm.normalize_rewards"] == "conf/published/cql.yaml"
     assert sources["algorithm.tau"] == sources["train.updates"] == "default of cql"
     assert sources["logger.wandb"] == "command line"
     assert sources["logger.tensorboard"] == "default"

@@ -16,6 +16,7 @@ from pogo.core.actors import ACTOR_KINDS
 from pogo.core.algorithms import algorithm_names, load_algorithm
 from pogo.core.config.option_types import check_values, check_written, option_types
 from pogo.core.config.provenance import SOURCES, setting_sources
+from pogo.core.config.published import GROUP, published_choices, register_published
 from pogo.core.config.schema import SECTIONS, meaning, register, register_algorithm
 from pogo.core.config.search_path import OWN_KEYS, PRIMARY, SearchPath, search_path
 from pogo.core.data import d4rl
@@ -56,6 +57,7 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     arguments = [text for text, each in given if not _is_no_experiment(each) and each.key_or_group not in OWN_KEYS]
     algorithm = _algorithm(overrides, folders)
     register_algorithm(algorithm)
+    register_published(algorithm)
     annotations = option_types(algorithm)
     for override in overrides:
         check_written(override, annotations)
@@ -118,16 +120,13 @@ def _algorithm_of_choice(choice: str, folders: SearchPath, above: tuple[str, ...
 
 def _check_published(overrides: Sequence[Override], algorithm: str, folders: SearchPath) -> None:
     """Refuse settings that are published for another algorithm: what the two have in common would be taken over."""
-    choice = _value(overrides, "algorithm_dataset")
+    choice = _value(overrides, GROUP)
     if choice is None:
         return
-    owners = [name for name in algorithm_names() if choice.startswith(f"{name}_")]
-    if not owners:  # a file of the user's
-        return
-    owner = max(owners, key=len)
+    owner = published_choices().get(choice, algorithm)  # a file of the user's may be for any
     if owner != algorithm:
         ours = algorithm + choice.removeprefix(owner)
-        is_there = folders.find("algorithm_dataset", ours) is not None
+        is_there = ours in published_choices() or folders.find(GROUP, ours) is not None
         mend = f"use algorithm_dataset={ours}" if is_there else f"drop it, or use algorithm={owner}"
         raise BadInput(
             f"algorithm_dataset={choice} is of algorithm={owner}, and this is algorithm={algorithm}; {mend}."
@@ -183,7 +182,7 @@ def _check_choices(overrides: Sequence[Override], folders: SearchPath) -> None:
         "backend": tuple(BACKENDS),
         "algorithm": {*algorithm_names(), *folders.names("algorithm")},
         "dataset": {*BUNDLED, CUSTOM, ONLINE, *d4rl.D4RL_DATASETS, *folders.names("dataset")},
-        "algorithm_dataset": folders.names("algorithm_dataset"),
+        GROUP: {*published_choices(), *folders.names(GROUP)} if _value(overrides, GROUP) is not None else (),
         "experiment": folders.names("experiment"),
     }
     for override in overrides:

@@ -6,7 +6,9 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from pogo.core.algorithms import ALGORITHMS
 from pogo.core.config.compose import compose_config, parse_overrides, quoted
+from pogo.core.config.published import register_published
 from pogo.core.config.schema import register
 from pogo.core.config.search_path import OWN_KEYS, SearchPath, search_path
 from pogo.core.errors import BadInput
@@ -66,6 +68,8 @@ def complete_shell(command: str) -> None:
             f"-sc {command}: write install=SHELL or uninstall=SHELL, where SHELL is one of {', '.join(SHELLS)}."
         )
     register()
+    for name in ALGORITHMS:
+        register_published(name)
     with SearchPath().hydra() as instance:
         try:
             instance.shell_completion(SearchPath().primary, [command])

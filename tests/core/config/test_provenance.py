@@ -8,7 +8,7 @@ from pogo.core.config.compose import compose_config
 from pogo.core.config.plan import resolve
 
 WALKER, HOPPER = "walker2d-medium-v2", "hopper-medium-v2"
-HOPPERS_FILE = f"conf/algorithm_dataset/iql_{HOPPER}.yaml"
+HOPPERS_FILE = "conf/published/iql.yaml"
 
 
 @pytest.mark.parametrize(
