@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -44,11 +44,41 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     Raises:
         BadInput: an override that cannot be read, an unknown key or option, a value of the wrong type.
     """
+    request = read_request(arguments)
+    overrides, algorithm = request.overrides, request.algorithm
+    try:
+        with request.folders.hydra():
+            composed = compose(request.folders.primary, request.arguments)
+        values: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment] - a mapping
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(_explain(error, algorithm)) from error
+    check_values(values, option_types(algorithm))
+    sweep = values.pop("sweep")
+    if sweep and not in_sweep:
+        raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
+    return values | {SOURCES: setting_sources(values, parse_overrides(request.arguments), request.folders)}
+
+
+class Request(NamedTuple):
+    """Options that are checked, and what Hydra is asked for by them."""
+
+    folders: SearchPath
+    algorithm: str
+    overrides: list[Override]  # as they were given
+    arguments: list[str]  # for Hydra: with the dataset that others stand for, without what names folders
+
+
+def read_request(arguments: Sequence[str]) -> Request:
+    """Check what can be checked of options before they are composed.
+
+    Raises:
+        BadInput: an override that cannot be read, an unknown name, or a form that has no place here.
+    """
     register()
     for argument in arguments:
         if argument.startswith("-"):
             raise BadInput(f"{argument}: no such option; options are key=value, --cfg, --help and --version.")
-    arguments = quoted(arguments)
+    arguments = [_quoted_path(argument.removeprefix("++")) for argument in arguments]  # ++key=value sets a key too
     overrides = parse_overrides(arguments)
     folders = search_path(overrides)
     _check_choices(overrides, folders)
@@ -64,18 +94,7 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     _check_published(overrides, algorithm, folders)
     if _value(overrides, "dataset") is None:
         arguments += _implied_dataset(overrides, algorithm)
-    try:
-        with folders.hydra():
-            composed = compose(folders.primary, arguments)
-        values: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment] - a mapping
-    except (HydraException, OmegaConfBaseException) as error:
-        raise BadInput(_explain(error, algorithm)) from error
-    check_values(values, annotations)
-    sweep = values.pop("sweep")
-    if sweep and not in_sweep:
-        raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
-    sources = setting_sources(values, parse_overrides(arguments), folders)
-    return values | {SOURCES: sources}
+    return Request(folders, algorithm, overrides, arguments)
 
 
 def _implied_dataset(overrides: Sequence[Override], algorithm: str) -> list[str]:
@@ -145,11 +164,6 @@ def experiment_sweep(name: str, folders: SearchPath) -> dict[str, list[Any]]:
     content = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(content, dict)
     return {str(key): list(values) for key, values in content.get("sweep", {}).items()}
-
-
-def quoted(arguments: Sequence[str]) -> list[str]:
-    """The options as Hydra's grammar takes them; `++key=value` sets a key, as `key=value` does."""
-    return [_quoted_path(argument.removeprefix("++")) for argument in arguments]
 
 
 def _quoted_path(argument: str) -> str:

@@ -7,21 +7,13 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from pogo.core.algorithms import ALGORITHMS
-from pogo.core.config.compose import compose_config, parse_overrides, quoted
+from pogo.core.config.compose import compose_config, read_request
 from pogo.core.config.published import register_published
 from pogo.core.config.schema import register
-from pogo.core.config.search_path import OWN_KEYS, SearchPath, search_path
+from pogo.core.config.search_path import SearchPath
 from pogo.core.errors import BadInput
 
 SHELLS = ("bash", "fish", "zsh")
-
-
-def _checked(arguments: Sequence[str]) -> tuple[SearchPath, list[str]]:
-    """Where groups are found, and the other options as Hydra takes them, once all that pogo says of them is said."""
-    compose_config(arguments, in_sweep=True)
-    overrides = quoted(arguments)
-    folders = search_path(parse_overrides(overrides))
-    return folders, [text for text in overrides if not text.startswith((*OWN_KEYS, "experiment=null"))]
 
 
 def hydra_yaml(arguments: Sequence[str]) -> str:
@@ -30,9 +22,10 @@ def hydra_yaml(arguments: Sequence[str]) -> str:
     Raises:
         BadInput: as `compose_config`.
     """
-    folders, overrides = _checked(arguments)
+    compose_config(arguments, in_sweep=True)  # for what it refuses
+    folders, _, _, given = read_request(arguments)
     with folders.hydra() as instance:
-        composed = instance.compose_config(folders.primary, overrides, RunMode.RUN, with_log_configuration=False)
+        composed = instance.compose_config(folders.primary, given, RunMode.RUN, with_log_configuration=False)
     return OmegaConf.to_yaml({"hydra": composed.hydra})
 
 
@@ -46,11 +39,12 @@ def information(part: str, arguments: Sequence[str]) -> str:
     Raises:
         BadInput: as `compose_config`.
     """
-    folders, overrides = _checked(arguments)
+    compose_config(arguments, in_sweep=True)  # for what it refuses
+    folders, _, _, given = read_request(arguments)
     if part == "searchpath":
         return "".join(f"{folder}\n" for folder in folders.folders)
     with folders.hydra() as instance:
-        defaults = instance.config_loader.compute_defaults_list(folders.primary, overrides, RunMode.RUN).defaults
+        defaults = instance.config_loader.compute_defaults_list(folders.primary, given, RunMode.RUN).defaults
     rows = [(str(entry.config_path), entry.package or "_global_") for entry in defaults]
     width = max(len(path) for path, _ in rows)
     return "".join(f"{path:<{width}}  {package}\n" for path, package in rows)

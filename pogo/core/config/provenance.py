@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from pogo.core.config.published import published_choices, published_settings, table_path
+from pogo.core.config.published import GROUP, published_settings, table_path
 from pogo.core.config.search_path import PRIMARY, SearchPath
 
 SOURCES = "sources"  # the key of a config that holds them
@@ -32,10 +32,9 @@ def setting_sources(composed: Mapping[str, Any], overrides: Sequence[Override], 
     choices = (composed["backend"]["name"], of_algorithm, of_dataset, published, chosen.get("experiment"))
     for group, choice in zip(GROUPS, choices, strict=True):
         path = None if choice is None else folders.find(group, choice)
-        if path is None and choice in published_choices():
-            owner = published_choices()[choice]
-            settings = published_settings(owner)[choice.removeprefix(f"{owner}_")]
-            sources |= {key: folders.label(table_path(owner)) for key in settings if key in sources}
+        if path is None and group == GROUP and choice is not None:
+            settings = published_settings(algorithm).get(choice.removeprefix(f"{algorithm}_"), {})
+            sources |= {key: folders.label(table_path(algorithm)) for key in settings if key in sources}
         if path is None:  # a D4RL name and most pairs have none
             continue
         name = folders.label(path)

@@ -100,6 +100,7 @@ def test_what_hydra_knows_is_shown(folder: Path) -> None:
     assert names.index("algorithm/iql") < names.index("algorithm/iql_bold") < names.index("dataset/mydata")
     assert shown("--info=searchpath", "--config-dir", folder) == f"{config_folder()}\n{folder}\n"
     assert shown("--info") == shown("--info", "defaults")
+    assert "dataset/custom" in shown("--info", f"dataset.path={PENDULUM}")
     job, own = shown("--cfg"), shown("--cfg", "hydra")
     assert own.startswith("hydra:\n")
     assert shown("--cfg", "all") == job + own
