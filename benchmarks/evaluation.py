@@ -17,16 +17,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import Plan, make_learner_group, make_plans
 from pogo.core.registry import BACKENDS
 from pogo.core.runs.evaluation import Evaluator
+from pogo.core.runs.learners import make_learner_group
+from pogo.core.runs.plan import Plan, make_plans
 
 
 def seconds(plan: Plan, processes: Sequence[int], rounds: int, updates: int) -> tuple[list[float], float]:
     """Of an evaluation, for each number of processes, and of an update; they take turns."""
     dataset, group = plan.dataset, make_learner_group([plan])
     assert dataset.environment is not None
-    episodes, seed = plan.resolved["eval"]["episodes"], plan.resolved["seed"]
+    episodes, seed = plan.config.eval.episodes, plan.config.seed
     settings = plan.spec.actors, dataset.environment, dataset.normalisation, dataset.reference_returns, episodes
     evaluators = [Evaluator(*settings, count) for count in processes]
     evaluations: list[list[float]] = [[] for _ in processes]
@@ -60,7 +61,7 @@ def main() -> None:
         plan = make_plans(compose_config([f"backend={backend}", *options.options]))[0]
         evaluations, update = seconds(plan, options.processes, options.rounds, options.updates)
         for count, evaluation in zip(options.processes, evaluations, strict=True):
-            share = evaluation / (evaluation + plan.resolved["eval"]["every"] * update)
+            share = evaluation / (evaluation + plan.config.eval.every * update)
             print(f"| {backend} | {count} | {evaluation:.3f} | {1 / update:.0f} | {share:.1%} |", flush=True)
 
 

@@ -1,6 +1,5 @@
 """The documentation does what it says: its example runs, its commands are accepted, its links lead somewhere."""
 
-import dataclasses
 import json
 import os
 import re
@@ -14,9 +13,8 @@ import pytest
 
 from pogo.core.algorithms import ALGORITHMS, entry_points, load_algorithm
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import resolve
-from pogo.core.config.schema import Config, meanings
-from pogo.core.data.sources import DatasetConfig
+from pogo.core.config.resolution import resolve
+from pogo.core.config.schema import shared_settings
 from pogo.core.parity import drift, parity_case
 from pogo.core.runs.sweep import plan_sweep
 from tests.parity.helpers import CHAINS, problem
@@ -140,13 +138,7 @@ def test_every_algorithm_has_a_page_and_its_options_are_explained(algorithm: str
 
 def test_every_option_has_its_line() -> None:
     page = (DOCS / "options.md").read_text()
-    sections = dataclasses.asdict(Config()) | {"dataset": dataclasses.asdict(DatasetConfig())}
-    keys = {
-        f"{section}.{key}" if isinstance(value, dict) and value else section
-        for section, value in sections.items()
-        for key in (value if isinstance(value, dict) and value else [""])
-    }
-    missing = [key for key in sorted(keys - {"sweep"}) if f"`{key}`" not in page]
+    missing = [key for key in shared_settings() if f"`{key}`" not in page]
     assert not missing, f"options.md says nothing of {missing}"
 
 
@@ -156,6 +148,6 @@ def test_what_a_resumed_run_may_change_is_what_the_options_page_says():
         row.split("|")[1].split()[0]: set(re.findall(r"`([^`]+)`", row)) for row in table.splitlines() if "`" in row
     }
     held: dict[str, set[str]] = {}
-    for key, meaning in meanings().items():
-        held.setdefault(meaning.on_resume, set()).add(key)
+    for key, entry in shared_settings().items():
+        held.setdefault(entry.meaning.on_resume, set()).add(key)
     assert said == {"freely:": held["free"] - {"sweep"}, "from": held["from_here"], "to": held["may_grow"]}

@@ -50,10 +50,10 @@ def test_learning_curves_are_the_evaluations_and_their_mean(draw: ModuleType, ru
 def test_a_chain_is_drawn_as_it_acts_and_as_far_as_it_logs(draw: ModuleType, runs: list[Path]) -> None:
     above, below = draw.chain_figure({"weights [10, 10]": runs[0]}).axes
     run = StoredRun(runs[0], device="cpu")
-    hanging = run.normalisation.observations(np.array([[-1.0, 0.0, 0.0]], dtype=np.float32))
+    hanging = run.record.normalisation.observations(np.array([[-1.0, 0.0, 0.0]], dtype=np.float32))
     logged = [json.loads(line) for line in (runs[0] / "train.jsonl").read_text().splitlines()]
     for actor in range(3):
-        torque = run.normalisation.environment_actions(run.learner.act(hanging, actor))[0, 0]
+        torque = run.record.normalisation.environment_actions(run.learner.act(hanging, actor))[0, 0]
         assert above.lines[actor].get_ydata()[0] == pytest.approx(torque, rel=1e-4, abs=1e-6)
     for actor in (1, 2):
         wanted = [record[f"actor_{actor}/w2_squared"] ** 0.5 for record in logged]

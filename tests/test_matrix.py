@@ -15,9 +15,10 @@ import pytest
 from pogo.core.actors import ACTOR_KINDS
 from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import Plan, make_plans
 from pogo.core.errors import BadInput
 from pogo.core.registry import BACKENDS
+from pogo.core.runs.learners import make_learner
+from pogo.core.runs.plan import Plan, make_plans
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "matrix.md"
 UPDATES, BATCH, WIDTH = 200, 64, 32
@@ -78,7 +79,7 @@ def plan_of(algorithm: str, kind: str, backend: str) -> Plan:
 @cache
 def outcome(algorithm: str, kind: str, backend: str) -> Outcome:
     try:
-        learner = plan_of(algorithm, kind, backend).make_learner()
+        learner = make_learner(plan_of(algorithm, kind, backend))
     except BadInput as error:
         return Outcome(refusal=str(error))
     start = learner.snapshot()

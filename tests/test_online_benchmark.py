@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import online
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import resolve
+from pogo.core.config.resolution import resolve
 
 SETTINGS = online.Settings("Pendulum-v1", 2500, 600, 1000, eval_episodes=5, seed=3, threads=1)
 
@@ -16,7 +16,9 @@ def test_pogo_has_sb3s_settings(backend: str, num_actors: int, tmp_path) -> None
         pytest.importorskip("torch")
     else:
         pytest.importorskip("jax")
-    resolved = resolve(compose_config(online.pogo_arguments(SETTINGS, backend, num_actors, str(tmp_path / "run"))))
+    resolved = resolve(
+        compose_config(online.pogo_arguments(SETTINGS, backend, num_actors, str(tmp_path / "run")))
+    ).to_json()
     train, algorithm = resolved["train"], resolved["algorithm"]
     assert train["updates"] == SETTINGS.env_steps - SETTINGS.learning_starts
     assert train["random_steps"] == SETTINGS.learning_starts

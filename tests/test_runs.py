@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pogo.cli import evaluate, golden, parity
-from pogo.core.config.schema import W2Section
+from pogo.core.w2 import W2Config
 from tests.run_helpers import (
     ALGORITHMS,
     BACKENDS,
@@ -171,7 +171,7 @@ def test_every_key_that_scripts_use_is_accepted(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["algorithm"]["expectile"] == 0.8
     given = {"solver": "exact", "noise": "independent", "num_samples": 3, "blur": 0.1}
-    assert config["w2"] == dataclasses.asdict(W2Section()) | given
+    assert config["w2"] == dataclasses.asdict(W2Config()) | given
 
 
 @pytest.mark.parametrize(

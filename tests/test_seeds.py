@@ -13,14 +13,14 @@ import pytest
 from pogo.cli import report
 from pogo.core.algorithms import ALGORITHMS
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import LARGEST_NUM_SEEDS, check_settings
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.metrics import check_seeds_finite
 from pogo.core.probe import make_probe
 from pogo.core.registry import BACKENDS, SEED_GROUPS, load_backend
-from pogo.core.runs.folder import RunLock
+from pogo.core.runs.lock import RunLock
 from pogo.core.runs.loop import TrainingLoop
+from pogo.core.runs.plan import LARGEST_NUM_SEEDS, check_settings
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.runs.sweep import plan_sweep
 from tests.backends import Framework

@@ -11,8 +11,8 @@ import yaml
 from pogo.cli import train as train_command
 from pogo.core.algorithms import ALGORITHMS
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import resolve
 from pogo.core.config.provenance import annotated_yaml
+from pogo.core.config.resolution import resolve
 from pogo.core.config.search_path import config_folder
 from pogo.core.errors import BadInput
 from pogo.core.registry import BACKENDS
@@ -157,8 +157,8 @@ def test_a_signal_reaches_the_run_and_starts_no_other(tmp_path):
 
 def test_sources_say_where_each_setting_came_from():
     given = ["algorithm=cql", "dataset=hopper-medium-v2", "algorithm.cql_alpha=5", "logger={wandb: true}"]
-    resolved = resolve(compose_config(given))
-    sources = resolved["sources"]
+    config = resolve(compose_config(given))
+    resolved, sources = config.to_json(), config.sources
     assert sources["algorithm.cql_alpha"] == "command line"
     assert sources["algorithm.name"] == "command line"
     assert sources["algorithm.normalize_rewards"] == "conf/published/cql.yaml"
@@ -166,13 +166,13 @@ def test_sources_say_where_each_setting_came_from():
     assert sources["logger.wandb"] == "command line"
     assert sources["logger.tensorboard"] == "default"
     assert sources["backend.name"] == "conf/backend/torch.yaml"
-    text = annotated_yaml(resolved)
+    text = annotated_yaml(config)
     assert "  cql_alpha: 5.0  # command line" in text.splitlines()
     assert yaml.safe_load(text) == {key: value for key, value in resolved.items() if key != "sources"}
 
 
 def test_an_experiment_is_a_source_and_an_option_wins_over_it():
-    resolved = resolve(compose_config(["experiment=pendulum", "eval.episodes=3"], in_sweep=True))
+    resolved = resolve(compose_config(["experiment=pendulum", "eval.episodes=3"], in_sweep=True)).to_json()
     assert resolved["train"]["updates"] == 5000
     assert resolved["sources"]["train.updates"] == "conf/experiment/pendulum.yaml"
     assert resolved["eval"]["episodes"] == 3
@@ -216,4 +216,4 @@ def test_a_bad_value_is_named_once():
     [("seed=range(3,0,-1)", [3, 2, 1]), ("seed=sort(3,1)", [1, 3]), ("seed=choice(4)", [4]), ("experiment=null", [0])],
 )
 def test_what_hydras_grammar_lists_is_run(given, seeds):
-    assert [cell.resolved["seed"] for cell in plan_sweep([given])] == seeds
+    assert [cell.config.seed for cell in plan_sweep([given])] == seeds

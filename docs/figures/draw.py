@@ -54,7 +54,7 @@ def learning_figure(studies: dict[str, list[Path]]) -> Figure:
             axes.plot(updates, np.mean(curves, axis=0), color=colour, linewidth=2, label=f"actor {actor}")
         summary = json.loads((runs[0] / "summary.json").read_text())
         _mark(axes, summary["behaviour"]["return_mean"], "behaviour (mean of the data)")
-        references = StoredRun(runs[0], device="cpu").reference_returns
+        references = StoredRun(runs[0], device="cpu").record.reference_returns
         if references is not None:
             _mark(axes, references[1], "expert")
         axes.set_title(f"{title}, {len(runs)} seeds")
@@ -95,11 +95,11 @@ def _draw_policies(axes: Axes, run: StoredRun) -> None:
     degrees = np.linspace(-180, 180, 121)
     radians = np.radians(degrees)
     observations = np.stack([np.cos(radians), np.sin(radians), np.zeros_like(radians)], axis=1).astype(np.float32)
-    seen = run.normalisation.observations(observations)
+    seen = run.record.normalisation.observations(observations)
     for actor, colour in enumerate(COLOURS):
         noise = np.ones((len(degrees), run.spec.action_size), dtype=np.float32)
         middle, high, low = (
-            run.normalisation.environment_actions(run.learner.act(seen, actor, drawn))[:, 0]
+            run.record.normalisation.environment_actions(run.learner.act(seen, actor, drawn))[:, 0]
             for drawn in (None, noise, -noise)
         )
         axes.plot(degrees, middle, color=colour, linewidth=1.6, label=f"actor {actor}")

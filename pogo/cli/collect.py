@@ -81,7 +81,7 @@ def _collect(arguments: Sequence[str]) -> int:
             actor,
             transitions,
             deterministic=options.deterministic,
-            seed=run.seed if options.seed is None else options.seed,
+            seed=run.config.seed if options.seed is None else options.seed,
             num_envs=min(options.num_envs or NUM_ENVS, transitions),
             env=options.env,
         )

@@ -71,14 +71,14 @@ def _evaluate(arguments: Sequence[str]) -> int:
     rows = run.evaluate(options.episodes, options.seed, options.env, options.actor, options.processes)
     if options.json:
         document = {
-            run.clock.unit: run.checkpoint.step,
-            "backend": run.backend,
+            run.config.clock.unit: run.checkpoint.step,
+            "backend": run.config.backend.name,
             "actors": [row.to_json() for row in rows],
         }
         print(json.dumps(as_json(document, "results", as_null), indent=2, allow_nan=False))
     else:
         console = RunConsole(run.checkpoint.step, stream=sys.stdout, progress=False)
-        console.evaluation_table(run.clock.words(run.checkpoint.step), rows)
+        console.evaluation_table(run.config.clock.words(run.checkpoint.step), rows)
     for fault in failures(rows):
         logger.error("%s", fault.message)
     return EXIT_FAILED if failures(rows) else EXIT_DONE

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parity(arguments: Sequence[str]) -> int:
     from pogo.core.config.compose import compose_config  # late: --help answers without these
     from pogo.core.config.online import is_online
-    from pogo.core.config.plan import resolve, spec_of_run
+    from pogo.core.config.resolution import resolve
     from pogo.core.errors import BadInput
     from pogo.core.parity import drift, parity_case
     from pogo.core.registry import BACKENDS, check_backend
@@ -43,9 +43,9 @@ def _parity(arguments: Sequence[str]) -> int:
     asked = compose_config([*defaults, *arguments])
     if is_online(asked):
         raise BadInput("batches are drawn at random here and nothing is collected; drop env=, dataset=online.")
-    resolved = resolve(asked)
-    spec = spec_of_run(resolved, OBSERVATION_SIZE, ACTION_SIZE)
-    case = parity_case(spec, resolved["seed"], resolved["train"]["updates"])
+    config = resolve(asked)
+    spec = config.train_spec(OBSERVATION_SIZE, ACTION_SIZE)
+    case = parity_case(spec, config.seed, config.train.updates)
     kinds = " -> ".join(actor.kind for actor in spec.actors)
     print(f"{spec.algorithm}, {kinds}, {spec.dtype}: worst difference, as a share of the tolerance")
     worst = 0.0

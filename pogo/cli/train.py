@@ -65,8 +65,8 @@ def _train(arguments: Sequence[str]) -> int:
     # Late: --help answers without these.
     from pogo.core.config.compose import compose_config
     from pogo.core.config.inspection import complete_shell, hydra_yaml, information
-    from pogo.core.config.plan import check_settings
     from pogo.core.config.provenance import annotated_yaml
+    from pogo.core.runs.plan import check_settings
     from pogo.core.runs.training import train
 
     options = TrainOptions.read(arguments)
@@ -82,7 +82,7 @@ def _train(arguments: Sequence[str]) -> int:
     if options.cfg is None:
         return train(asked)
     if options.cfg in ("job", "all"):
-        print(annotated_yaml(check_settings(asked, to_run=False).resolved), end="")
+        print(annotated_yaml(check_settings(asked, to_run=False).config), end="")
     if options.cfg in ("hydra", "all"):
         print(hydra_yaml(options.overrides), end="")
     return EXIT_DONE

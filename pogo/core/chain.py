@@ -3,32 +3,43 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pogo.core.actors import ActorConfig
 from pogo.core.errors import BadInput
 from pogo.core.noise import Draw, normal
 from pogo.core.registry import check_name
+from pogo.core.setting import setting
 from pogo.core.w2 import W2Config, w2_method
 
 Energy = Literal["value", "loss", "advantage"]
 ChainInit = Literal["copy", "independent"]
 DEFAULT_W2_WEIGHT = 10.0
+DEFAULT_NUM_ACTORS = 3
+LARGEST_NUM_ACTORS = 256
 Array = TypeVar("Array")
 
 
 @dataclass(frozen=True)
 class ChainConfig:
-    """Actors 1+: how many, how strongly each is held to the one before it, and what each minimises.
+    """The config section `chain`: how many actors, how strongly each is held to the one before, what each minimises.
 
     Raises:
         BadInput: a value is outside what the field allows, or `w2_weights` does not fit `num_actors`.
     """
 
-    num_actors: int = 3
-    w2_weights: tuple[float, ...] = (DEFAULT_W2_WEIGHT, DEFAULT_W2_WEIGHT)  # of actors 1, 2, ...
+    # As many as `w2_weights` weigh, with actor 0; without those as many as `actors` names, and at least 3.
+    num_actors: int = setting(
+        DEFAULT_NUM_ACTORS, least=1, most=LARGEST_NUM_ACTORS, hint="actor 0 alone is 1", inferred=True
+    )
+    # Of actors 1, 2, ...; 10 for each where none are given.
+    w2_weights: tuple[float, ...] = setting((DEFAULT_W2_WEIGHT, DEFAULT_W2_WEIGHT), label=True, inferred=True)
+    # Stands for the last of them: what a comparison sweeps over. `w2_weights`, as it is resolved, holds it.
+    last_w2_weight: float | None = setting(None, on_resume="free", label=True)
+    actors: tuple[dict[str, Any], ...] = ()  # kind and options as they are given, from actor 0; the last repeats
     energy: str = "value"
-    init: str = "copy"  # actors 1+ start as actor 0 where their networks match, or draw their own
+    # Actors 1+ start as actor 0 where their networks match, or draw their own; the algorithm's choice.
+    init: str = setting("copy", inferred=True)
     learning_rate: float | None = None  # of actors 1+; none: actor 0's base rate
     actor_0_data_weight: float = 0.0  # of |pi_0 - a|^2, summed over action dimensions, in actor 0's loss
 

@@ -24,6 +24,7 @@ class Meaning:
     label: bool = False  # a run's folder and every table name it
     path: bool = False  # it names a file or a folder, and is taken as it is typed
     online: bool = False  # only a run that collects its own data reads it
+    inferred: bool = False  # null, where it is not given, until other settings say what it is
 
     @property
     def has_bounds(self) -> bool:
@@ -59,9 +60,13 @@ def setting(
     label: bool = False,
     path: bool = False,
     online: bool = False,
+    inferred: bool = False,
 ) -> Any:
-    """A dataclass field with this default and this `Meaning`; a list or mapping is copied for each instance."""
-    meaning = Meaning(least, most, hint, on_resume, identity, label, path, online)
+    """A dataclass field with this default and this `Meaning`; a list or mapping is copied for each instance.
+
+    The default of an inferred setting is what a run has that was recorded before there was such a setting.
+    """
+    meaning = Meaning(least, most, hint, on_resume, identity, label, path, online, inferred)
     metadata = {_MEANING: meaning}
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)

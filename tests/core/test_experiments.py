@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import check_settings
 from pogo.core.environments.spec import environment_spec
+from pogo.core.runs.plan import check_settings
 
 # CS285 homework 3 (2023), hw3/experiments/sac: what each sets, under its own names where they differ from pogo's.
 HARD = {"tau": None, "target_update_period": 1000}
@@ -78,9 +78,9 @@ HOMEWORK: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 def test_the_homeworks_experiments(name: str) -> None:
     env, algorithm, train = HOMEWORK[name]
     settings = check_settings(compose_config([f"experiment=sac/{name}"]))
-    resolved = settings.resolved
+    resolved = settings.config.to_json()
     assert resolved["env"] == env
-    assert settings.online is not None
+    assert settings.config.is_online
     assert resolved["algorithm"] | algorithm == resolved["algorithm"]
     assert resolved["train"] | train == resolved["train"]
     assert (resolved["algorithm"]["discount"], resolved["algorithm"]["num_critic_updates"]) == (0.99, 1)
@@ -97,6 +97,6 @@ def test_their_environments_are_there(env: str) -> None:
 def test_an_option_wins_over_an_experiment() -> None:
     composed = compose_config(["experiment=sac/hopper", "algorithm.temperature=0.3", "env=Walker2d-v4"])
     settings = check_settings(composed)
-    assert settings.resolved["algorithm"]["temperature"] == 0.3
-    assert settings.resolved["env"] == "Walker2d-v4"
-    assert settings.resolved["sources"]["train.batch_size"] == "conf/experiment/sac/hopper.yaml"
+    assert settings.config.to_json()["algorithm"]["temperature"] == 0.3
+    assert settings.config.to_json()["env"] == "Walker2d-v4"
+    assert settings.config.to_json()["sources"]["train.batch_size"] == "conf/experiment/sac/hopper.yaml"

@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import make_plans
+from pogo.core.config.schema import CollectSection
 from pogo.core.errors import BadInput
-from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.online.collector import Collector
-from pogo.core.runs.folder import check_unchanged, run_record
+from pogo.core.runs.learners import make_learner
 from pogo.core.runs.online_loop import OnlineLoop
+from pogo.core.runs.plan import make_plans
+from pogo.core.runs.record import RunRecord
+from pogo.core.runs.resume import check_unchanged
 from tests.online.helpers import TORCH_QUICKLY, arguments
 from tests.run_helpers import (
     BACKENDS,
@@ -131,7 +134,7 @@ def test_damaged_arrays_are_named(whole: Callable, damage: str, backend: str) ->
         given[name] = changed
     plan = make_plans(compose_config(arguments(whole(backend), backend)))[0]
     assert plan.dataset.environment is not None
-    learner = plan.make_learner()
+    learner = make_learner(plan)
     with Collector(plan.dataset.environment, 1, plan.dataset.normalisation, 0) as collector:
         restore = learner.restore if name.startswith("replay/") else collector.restore
         with pytest.raises(BadInput, match=r"checkpoint's (replay|collector)/\w+ is missing or not .*: it is damaged"):
@@ -154,12 +157,18 @@ def test_counts_that_contradict_each_other_are_damage(whole: Callable, tmp_path:
 def test_a_record_of_an_older_pogo_is_compared_by_its_defaults() -> None:
     """It has no word of settings that came later, and those that are asked for count as changes all the same."""
     plan = make_plans(compose_config(small_arguments(Path("run"), train__updates=4)))[0]
-    record = json.loads(json.dumps({**run_record(plan), "resolved": {"train": {"updates": 4}}}))
-    del record["asked"]["collect"], record["asked"]["resume_from"]
-    for key in ("env_steps", "num_envs", "learning_starts", "replay_capacity"):
-        del record["asked"]["train"][key]
-    older = Checkpoint(4, Path("run"), {}, {"run": record})
+    values = json.loads(json.dumps(plan.record().to_json()))
+    for config in (values["asked"], values["resolved"]):
+        del config["collect"], config["resume_from"]
+        for key in ("env_steps", "num_envs", "learning_starts", "replay_capacity"):
+            del config["train"][key]
+    older = RunRecord.from_json(values)
     check_unchanged(plan, older)
-    changed = dataclasses.replace(plan, asked={**plan.asked, "collect": {"actor": 1, "noise_std": 0.1}})
+    collect = CollectSection(actor=1)
+    changed = dataclasses.replace(
+        plan,
+        asked={**plan.asked, "collect": dataclasses.asdict(collect)},
+        config=dataclasses.replace(plan.config, collect=collect),
+    )
     with pytest.raises(BadInput, match=r"collect.actor: 0 -> 1"):
         check_unchanged(changed, older)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import make_plans
-from pogo.core.online.warm_start import read_source
+from pogo.core.runs.plan import make_plans
+from pogo.core.runs.warm_start import read_source
 from tests.online.helpers import TORCH_QUICKLY, arguments
 from tests.run_helpers import arguments as small_arguments
 from tests.run_helpers import (
@@ -80,9 +80,10 @@ def test_a_run_goes_on_in_the_environment_of_its_source(tmp_path: Path) -> None:
     source = tmp_path / "source"
     train(*arguments(source, **OFFLINE, train__updates=2, eval__episodes=0)).assert_code(0)
     record = read_source(str(source))
-    spec = dataclasses.replace(record.environment, kwargs={"g": 5.0})  # type: ignore[type-var]
-    record = dataclasses.replace(record, record={**record.record, "environment": spec.to_json()})
+    assert record.record.environment is not None
+    spec = dataclasses.replace(record.record.environment, kwargs={"g": 5.0})
+    record = dataclasses.replace(record, record=dataclasses.replace(record.record, environment=spec))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pogo.core.config.plan.read_source", lambda _: record)
+        patch.setattr("pogo.core.runs.plan.read_source", lambda _: record)
         found = make_plans(compose_config(arguments(tmp_path / "run", env=None, resume_from=source)))[0]
     assert found.dataset.environment == spec

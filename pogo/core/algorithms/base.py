@@ -1,7 +1,7 @@
 """What an algorithm is to the rest of pogo, apart from its mathematics."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -72,7 +72,7 @@ class AlgorithmDefinition(ABC, Generic[HP]):
         """The option that says after how many updates a learning rate is 0; None where no rate falls to 0."""
         return None
 
-    def check_actors(self, spec: TrainSpec[HP]) -> None:
+    def check_actors(self, actors: Sequence[ActorConfig], hp: HP) -> None:
         """Refuse a chain of actors that the algorithm cannot train.
 
         Raises:

@@ -1,6 +1,7 @@
 """SAC: what both backends share. Haarnoja et al. 2018, arXiv:1801.01290 and 1812.05905; homework 3 of CS285 (2023)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -155,14 +156,14 @@ class SAC(ActorCritic[Hyperparameters]):
         )
 
     @override
-    def check_actors(self, spec: TrainSpec[Hyperparameters]) -> None:
+    def check_actors(self, actors: Sequence[ActorConfig], hp: Hyperparameters) -> None:
         """Refuse REINFORCE for an actor 0 without a density.
 
         Raises:
-            BadInput: that is so.
+            BadInput: `actor_gradient` is `reinforce`, and the kind of actor 0 has no density.
         """
-        kind = spec.actors[0].kind
-        if spec.hyperparameters.actor_gradient == "reinforce" and not spec.actors[0].has_density:
+        kind = actors[0].kind
+        if hp.actor_gradient == "reinforce" and not actors[0].has_density:
             raise BadInput(
                 f"algorithm.actor_gradient=reinforce needs the density of actor 0, and a {kind} actor has none; "
                 "use actor_gradient=reparametrize."

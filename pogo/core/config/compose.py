@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from hydra import compose
@@ -14,10 +13,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pogo.core.actors import ACTOR_KINDS
 from pogo.core.algorithms import algorithm_names, load_algorithm
+from pogo.core.config.hydra_schemas import register, register_algorithm
 from pogo.core.config.option_types import check_values, check_written, option_types
-from pogo.core.config.provenance import SOURCES, setting_sources
+from pogo.core.config.provenance import setting_sources
 from pogo.core.config.published import GROUP, published_choices, register_published
-from pogo.core.config.schema import SECTIONS, meaning, register, register_algorithm
+from pogo.core.config.schema import SECTIONS, SOURCES, asked_settings, meaning
 from pogo.core.config.search_path import OWN_KEYS, PRIMARY, SearchPath, search_path
 from pogo.core.data import d4rl
 from pogo.core.data.sources import BUNDLED, CUSTOM, NO_ENVIRONMENT, ONLINE
@@ -275,7 +275,7 @@ def _what_is_taken(override: str, cause: BaseException) -> str | None:
         example = kind if kind in ACTOR_KINDS else ACTOR_KINDS[0]
         return f"each actor is a mapping of options in a list; write chain.actors=[{{kind: {example}}}]."
     if key in SECTIONS:
-        defaults = asdict(SECTIONS[key]())
+        defaults = {name: entry.default for name, entry in asked_settings(SECTIONS[key])}
         named = next((name for name, default in defaults.items() if isinstance(default, str)), None)
         is_word = value.isalpha() and value.lower() not in ("true", "false", "null", *defaults)
         example = f", such as {key}.{named}={value}" if named and is_word else ""

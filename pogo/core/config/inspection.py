@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from pogo.core.algorithms import ALGORITHMS
 from pogo.core.config.compose import compose_config, read_request
+from pogo.core.config.hydra_schemas import register
 from pogo.core.config.published import register_published
-from pogo.core.config.schema import register
 from pogo.core.config.search_path import SearchPath
 from pogo.core.errors import BadInput
 

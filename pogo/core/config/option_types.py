@@ -4,7 +4,6 @@ OmegaConf converts what it can (`+3` and `' 3'` to 3), keeps `???` for later, an
 at what `${...}` in a list comes to: an option is refused here instead, by name and before anything else looks at it.
 """
 
-import dataclasses
 import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +11,8 @@ from typing import Any, Union, get_args, get_origin
 
 from hydra.core.override_parser.types import Override, QuotedString
 
-from pogo.core.algorithms import algorithm_names, load_algorithm
-from pogo.core.config.schema import SECTIONS, Config
-from pogo.core.data.sources import DatasetConfig
+from pogo.core.algorithms import algorithm_names
+from pogo.core.config.schema import known_settings, shared_settings
 from pogo.core.errors import BadInput
 
 LARGEST_INTEGER = 2**63 - 1
@@ -25,12 +23,8 @@ _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 def option_types(algorithm: str) -> dict[str, Any]:
     """The annotation of every option, by its dotted key."""
-    sections = {name: dataclasses.fields(section) for name, section in SECTIONS.items()}
-    sections["dataset"] = dataclasses.fields(DatasetConfig)
-    if algorithm in algorithm_names():
-        sections["algorithm"] = dataclasses.fields(load_algorithm(algorithm).Hyperparameters)
-    found = {entry.name: entry.type for entry in dataclasses.fields(Config) if entry.name not in sections}
-    return found | {f"{name}.{entry.name}": entry.type for name, entries in sections.items() for entry in entries}
+    settings = known_settings(algorithm) if algorithm in algorithm_names() else shared_settings()
+    return {key: entry.type for key, entry in settings.items()}
 
 
 def check_written(override: Override, annotations: Mapping[str, Any]) -> None:

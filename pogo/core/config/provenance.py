@@ -9,9 +9,9 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from pogo.core.config.published import GROUP, published_settings, table_path
+from pogo.core.config.schema import SOURCES, Config
 from pogo.core.config.search_path import PRIMARY, SearchPath
 
-SOURCES = "sources"  # the key of a config that holds them
 COMMAND_LINE = "command line"
 DEFAULT = "default"
 GROUPS = ("backend", "algorithm", "dataset", "algorithm_dataset", "experiment")  # in the order of their precedence
@@ -51,10 +51,11 @@ def published_default(algorithm: str) -> str:
     return f"default of {algorithm}"
 
 
-def annotated_yaml(resolved: Mapping[str, Any]) -> str:
-    """A resolved config as YAML, with a comment at each setting that is not pogo's own default."""
-    sources = resolved[SOURCES]
-    text = OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in resolved.items() if key != SOURCES}))
+def annotated_yaml(config: Config) -> str:
+    """A config as YAML, with a comment at each setting that is not pogo's own default."""
+    values = config.to_json()
+    sources = values.pop(SOURCES)
+    text = OmegaConf.to_yaml(OmegaConf.create(values))
     lines, path = [], []
     for line in text.splitlines():
         found = re.match(r"( *)([^\s:#-][^:]*):", line)

@@ -8,7 +8,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from pogo.core.algorithms import ALGORITHMS, load_algorithm
-from pogo.core.config.schema import Config
+from pogo.core.config.schema import known_settings
 from pogo.core.config.search_path import config_folder
 
 GROUP = "algorithm_dataset"  # a choice of it is ALGORITHM_DATASET
@@ -54,11 +54,6 @@ def register_published(algorithm: str) -> None:
 
 
 def _default(algorithm: str, key: str) -> Any:
-    definition, (section, name) = load_algorithm(algorithm), key.split(".")
-    if section == "algorithm":
-        value = getattr(definition.Hyperparameters(), name)
-    elif key in ("train.updates", "train.batch_size"):
-        value = getattr(definition, f"published_{name}")
-    else:
-        value = getattr(getattr(Config(), section), name)
-    return list(value) if isinstance(value, tuple) else value
+    definition = load_algorithm(algorithm)
+    published = {"train.updates": definition.published_updates, "train.batch_size": definition.published_batch_size}
+    return published[key] if key in published else known_settings(algorithm)[key].default

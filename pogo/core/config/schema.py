@@ -1,30 +1,38 @@
-"""The config's sections: each setting's name, type, default, bounds and meaning, written once.
+"""The config: each setting's name, type, default, bounds and meaning, written once.
 
-Those of a dataset are in `pogo.core.data.sources.DatasetConfig`, those of an algorithm in its `Hyperparameters`.
+The sections of a dataset, the chain and the distance are `DatasetConfig`, `ChainConfig` and `W2Config`; that of an
+algorithm holds its `Hyperparameters`. A composed config (`asked`, plain values with null for what is to be inferred)
+becomes a `Config` by `pogo.core.config.resolution.resolve`, and a recorded one by `Config.from_json`.
 """
 
+import copy
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache, cached_property
+from types import UnionType
+from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args, get_origin
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from pogo.core.algorithms import ALGORITHMS, algorithm_names, load_algorithm
-from pogo.core.data import d4rl
-from pogo.core.data.sources import DatasetConfig
+from pogo.core.actors import ActorConfig, resolve_actors
+from pogo.core.algorithms import load_algorithm
+from pogo.core.chain import ChainConfig
+from pogo.core.clock import ENV_STEPS, UPDATES, Clock
+from pogo.core.data.sources import ONLINE, DatasetConfig
+from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP
+from pogo.core.interface import TrainSpec
 from pogo.core.setting import PLAIN, Meaning, meaning_of, setting
+from pogo.core.w2 import W2Config
 
 LARGEST_SEED = 2**63 - 1
-LARGEST_NUM_ACTORS = 256
-DEFAULT_NUM_ACTORS = 3
 LARGEST_EVALUATION_PROCESSES = 128
+Section = TypeVar("Section")
+SOURCES = "sources"  # the key of a composed or recorded config that says where each setting came from
 
 
-@dataclass
+@dataclass(frozen=True)
 class BackendSection:
     """Which framework does the maths."""
 
@@ -32,12 +40,20 @@ class BackendSection:
     compile: bool = setting(False, on_resume="free")
 
 
-@dataclass
-class TrainSection:
-    """How long and on what batches; none: the algorithm's published values."""
+@dataclass(frozen=True)
+class AlgorithmSection:
+    """An algorithm and its hyperparameters, which are settings of this section under their own names."""
 
-    updates: int | None = setting(None, least=1, most=LARGEST_STEP, on_resume="may_grow")
-    batch_size: int | None = setting(None, least=1, most=LARGEST_STEP)
+    name: str
+    hyperparameters: Any  # of the class that the algorithm's definition names
+
+
+@dataclass(frozen=True)
+class TrainSection:
+    """How long and on what batches; what is not given is as the algorithm was published."""
+
+    updates: int = setting(1_000_000, least=1, most=LARGEST_STEP, on_resume="may_grow", inferred=True)
+    batch_size: int = setting(256, least=1, most=LARGEST_STEP, inferred=True)
     # Seeds seed, seed + 1, ...: that many runs, side by side in one program.
     num_seeds: int = setting(1, least=1, most=LARGEST_STEP, on_resume="free")
     # Online runs are as long as env_steps says, and count everything in environment steps.
@@ -54,8 +70,17 @@ class TrainSection:
     # A new .hdf5 file for those that the buffer holds at the end.
     save_replay: str | None = setting(None, on_resume="free", identity=False, path=True, online=True)
 
+    def updates_due(self, env_steps: int) -> int:
+        """How many updates an online run has made after so many environment steps."""
+        return max(0, int((env_steps - self.learning_starts) * self.updates_per_step))
 
-@dataclass
+    @property
+    def buffer_size(self) -> int:
+        """Rows of an online run's replay buffer: no more than the run will collect."""
+        return self.replay_capacity if self.env_steps is None else min(self.replay_capacity, self.env_steps)
+
+
+@dataclass(frozen=True)
 class CollectSection:
     """Who acts in an online run."""
 
@@ -64,20 +89,26 @@ class CollectSection:
     noise_std: float = setting(0.1, online=True)
 
 
-@dataclass
+@dataclass(frozen=True)
 class EvalSection:
     """Evaluation of every actor, both modes."""
 
     # Updates (environment steps of an online run) between evaluations; 0: only the last.
     every: int = setting(5000, least=0, most=LARGEST_STEP, on_resume="from_here", identity=False)
     episodes: int = setting(10, least=0, most=LARGEST_STEP, on_resume="from_here")  # per actor and mode; 0: never
-    # That hold the simulators; 0: the run's own; none: by `threads`.
-    processes: int | None = setting(
-        None, least=0, most=LARGEST_EVALUATION_PROCESSES, hint="null has it chosen", on_resume="free", identity=False
+    # That hold the simulators; 0: the run's own. As `threads` allows.
+    processes: int = setting(
+        0,
+        least=0,
+        most=LARGEST_EVALUATION_PROCESSES,
+        hint="null has it chosen",
+        on_resume="free",
+        identity=False,
+        inferred=True,
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class CheckpointSection:
     """Verified checkpoints."""
 
@@ -86,7 +117,7 @@ class CheckpointSection:
     keep: int = setting(3, least=1, most=LARGEST_STEP, on_resume="from_here", identity=False)  # the newest that stay
 
 
-@dataclass
+@dataclass(frozen=True)
 class LogSection:
     """Training metrics."""
 
@@ -94,7 +125,7 @@ class LogSection:
     every: int = setting(1000, least=1, most=LARGEST_STEP, on_resume="from_here", identity=False)
 
 
-@dataclass
+@dataclass(frozen=True)
 class LoggerSection:
     """Where metrics go besides the run folder's JSONL files."""
 
@@ -105,38 +136,7 @@ class LoggerSection:
     wandb_mode: str = setting("online", on_resume="free", identity=False)
 
 
-@dataclass
-class ChainSection:
-    """Actors 1+; see `pogo.core.chain.ChainConfig`."""
-
-    # None: one more than w2_weights; without those as many as `actors`, and at least 3.
-    num_actors: int | None = setting(None, least=1, most=LARGEST_NUM_ACTORS, hint="actor 0 alone is 1")
-    w2_weights: list[float] | None = setting(None, label=True)  # of actors 1, 2, ...; none: 10 for each
-    # Stands for the last of them: what a comparison sweeps over. `w2_weights`, as it is resolved, holds it.
-    last_w2_weight: float | None = setting(None, on_resume="free", label=True)
-    actors: list[dict[str, Any]] = field(default_factory=list)  # kind and options, from actor 0; the last repeats
-    energy: str = "value"
-    init: str | None = None  # copy | independent; none: the algorithm's own, copy for all but pogo
-    learning_rate: float | None = None  # none: actor 0's base rate
-    actor_0_data_weight: float = 0.0
-
-
-@dataclass
-class W2Section:
-    """The distance; see `pogo.core.w2.W2Config`."""
-
-    solver: str = "fused"
-    noise: str = "common"
-    num_samples: int = 4
-    blur: float = 0.05
-    exact_points: bool = False
-    scaling: float = 0.5
-    backend: str = "tensorized"
-    epsilon_init: float = 1.0
-    epsilon_decay: float = 1.0
-
-
-@dataclass
+@dataclass(frozen=True)
 class RunSection:
     """Where the run lives."""
 
@@ -147,18 +147,22 @@ class RunSection:
     variant: str | None = setting(None, on_resume="free", identity=False)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Config:
-    """Everything that a run is configured by."""
+    """Everything that a run is configured by, with nothing left open but the sizes of its data.
 
-    backend: BackendSection = field(default_factory=BackendSection)
-    algorithm: Any = MISSING
-    dataset: Any = MISSING
+    Raises:
+        BadInput: an energy that the algorithm does not define, or actors that cannot be or that it cannot train.
+    """
+
+    backend: BackendSection
+    algorithm: AlgorithmSection
+    dataset: DatasetConfig
     env: str | None = None  # none: the one that the dataset names
     seed: int = setting(0, least=0, most=LARGEST_SEED, identity=False, label=True)
     device: str = setting("auto", on_resume="free", identity=False)
     dtype: str = "float32"
-    threads: int | None = setting(None, on_resume="free", identity=False)  # CPU threads of the maths; none: all
+    threads: int = setting(1, on_resume="free", identity=False, inferred=True)  # CPU threads of the maths: all
     deterministic: bool = False  # deterministic kernels on a GPU too
     resume: str = setting("auto", on_resume="free", identity=False)
     # Another run's folder, whose critic and actors an online run begins with.
@@ -169,30 +173,183 @@ class Config:
     checkpoint: CheckpointSection = field(default_factory=CheckpointSection)
     log: LogSection = field(default_factory=LogSection)
     logger: LoggerSection = field(default_factory=LoggerSection)
-    chain: ChainSection = field(default_factory=ChainSection)
-    w2: W2Section = field(default_factory=W2Section)
+    chain: ChainConfig = field(default_factory=ChainConfig)
+    w2: W2Config = field(default_factory=W2Config)
     run: RunSection = field(default_factory=RunSection)
-    sweep: dict[str, list[Any]] = setting({}, on_resume="free", identity=False)  # an experiment's: what -m runs over
+    sources: Mapping[str, str] = field(default_factory=dict)  # where each setting came from, by dotted key
+
+    def __post_init__(self) -> None:
+        definition = load_algorithm(self.algorithm.name)
+        if self.chain.energy not in definition.energies:
+            raise BadInput(
+                f"chain.energy={self.chain.energy} is not defined for algorithm={self.algorithm.name}; "
+                f"use {' or '.join(sorted(definition.energies))}."
+            )
+        definition.check_actors(self.actors, self.algorithm.hyperparameters)
+
+    @cached_property
+    def actors(self) -> tuple[ActorConfig, ...]:
+        """Every actor of the chain, as `chain.actors` changes the algorithm's own."""
+        default = load_algorithm(self.algorithm.name).default_actor(self.algorithm.hyperparameters)
+        return resolve_actors(self.chain.actors, self.chain.num_actors, default)
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the run collects its own data."""
+        return self.dataset.name == ONLINE
+
+    @property
+    def clock(self) -> Clock:
+        """What the run counts: its length, logs, evaluations and checkpoints go by it."""
+        return ENV_STEPS if self.is_online else UPDATES
+
+    @property
+    def length(self) -> int:
+        """How long the run is in all: updates, or environment steps of an online run."""
+        if not self.is_online:
+            return self.train.updates
+        assert self.train.env_steps is not None
+        return self.train.env_steps
+
+    def train_spec(self, observation_size: int, action_size: int) -> TrainSpec:
+        """The training problem on data of these sizes."""
+        return TrainSpec(
+            algorithm=self.algorithm.name,
+            observation_size=observation_size,
+            action_size=action_size,
+            batch_size=self.train.batch_size,
+            actors=self.actors,
+            chain=self.chain,
+            w2=self.w2,
+            hyperparameters=self.algorithm.hyperparameters,
+            dtype=self.dtype,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The config as plain values, as config.json and checkpoints hold it."""
+        values: dict[str, Any] = _plain(dataclasses.asdict(self))
+        values["algorithm"] = {"name": self.algorithm.name, **values["algorithm"]["hyperparameters"]}
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The config that `to_json` gave; a setting that an older pogo did not have is as it is by default.
+
+        Raises:
+            BadInput: an unknown setting, or a value that its section refuses.
+        """
+        given: dict[str, Any] = dict(values)
+        for name, section in SECTIONS.items():
+            given[name] = section_of(section, name, given.get(name, {}))
+        options = dict(given["algorithm"])
+        name = options.pop("name")
+        given["algorithm"] = AlgorithmSection(name, _hyperparameters(name, options))
+        return section_of(cls, "the config", given)
 
 
-SECTIONS: dict[str, Any] = {  # their classes by name
-    entry.name: entry.type for entry in dataclasses.fields(Config) if dataclasses.is_dataclass(entry.type)
+def section_of(kind: type[Section], name: str, values: Mapping[str, Any]) -> Section:
+    """A section from plain values, in which lists stand for tuples.
+
+    Raises:
+        BadInput: it has no such setting, or refuses a value.
+    """
+    known = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type] - a dataclass
+    if unknown := set(values) - set(known):
+        raise BadInput(f"{name} has no {min(unknown)}.")
+    return kind(**{key: _typed(value, known[key].type) for key, value in values.items()})
+
+
+def _hyperparameters(algorithm: str, options: Mapping[str, Any]) -> Any:
+    kind = load_algorithm(algorithm).Hyperparameters
+    unknown = set(options) - {entry.name for entry in fields(kind)}
+    if unknown:
+        raise BadInput(f"algorithm.name={algorithm} has no {min(unknown)}; choose it by algorithm=.")
+    return section_of(kind, "algorithm", options)
+
+
+def _typed(value: Any, annotation: Any) -> Any:
+    return tuple(value) if isinstance(value, list) and get_origin(annotation) is tuple else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+SECTIONS: dict[str, Any] = {  # the classes of those that every algorithm has, by name
+    entry.name: entry.type
+    for entry in fields(Config)
+    if dataclasses.is_dataclass(entry.type) and entry.type is not AlgorithmSection
 }
 
 
+class AskedSetting(NamedTuple):
+    """A setting as a composed config has it: plain types, and null where it is to be inferred."""
+
+    type: Any
+    default: Any
+    meaning: Meaning
+
+
+def asked_settings(section: Any) -> Iterator[tuple[str, AskedSetting]]:
+    """Each setting of a section's class by its name; what is a section itself is none."""
+    for entry in fields(section):
+        if not dataclasses.is_dataclass(entry.type) and entry.name != SOURCES:
+            meaning, kind = meaning_of(entry), asked_type(entry.type)
+            default = entry.default
+            if entry.default_factory is not dataclasses.MISSING:
+                default = entry.default_factory()
+            if meaning.inferred:
+                kind, default = kind | None, None
+            yield entry.name, AskedSetting(kind, _plain(copy.deepcopy(default)), meaning)
+
+
+def asked_type(annotation: Any) -> Any:
+    """A field's type in plain values: a list for a tuple, text for one of several words."""
+    if annotation is Any or annotation is None:
+        return annotation
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is UnionType:
+        first, *others = (asked_type(each) for each in arguments)
+        for other in others:
+            first = first | other
+        return first
+    if origin is Literal:
+        return str
+    return list[arguments[0]] if origin is tuple else annotation
+
+
 @cache
-def meanings() -> Mapping[str, Meaning]:
-    """What every setting means, by dotted key, but for those of an algorithm, which all mean the same."""
-    sections = {**SECTIONS, "dataset": DatasetConfig}
-    found = {entry.name: meaning_of(entry) for entry in dataclasses.fields(Config) if entry.name not in sections}
-    for name, section in sections.items():
-        found |= {f"{name}.{entry.name}": meaning_of(entry) for entry in dataclasses.fields(section)}
-    return found | {"algorithm.name": Meaning(label=True)}
+def shared_settings() -> Mapping[str, AskedSetting]:
+    """Every setting but those of an algorithm, by dotted key."""
+    found = dict(asked_settings(Config))
+    for name, section in SECTIONS.items():
+        found |= {f"{name}.{key}": entry for key, entry in asked_settings(section)}
+    return found
+
+
+@cache
+def known_settings(algorithm: str) -> Mapping[str, AskedSetting]:
+    """Every setting that a run of an algorithm has, by dotted key."""
+    own = asked_settings(load_algorithm(algorithm).Hyperparameters)
+    return {**shared_settings(), **{f"algorithm.{key}": entry for key, entry in own}}
 
 
 def meaning(key: str) -> Meaning:
     """What one setting means; a hyperparameter of an algorithm means what a field does that says nothing of itself."""
-    return meanings().get(key, PLAIN)
+    if key == "algorithm.name":
+        return _ALGORITHMS_NAME
+    return shared_settings()[key].meaning if key in shared_settings() else PLAIN
+
+
+_ALGORITHMS_NAME = Meaning(label=True)
+
+
+def value_at(config: Mapping[str, Any], key: str) -> Any:
+    """The value of a setting in a composed or recorded config, by its dotted key."""
+    section, _, name = key.rpartition(".")
+    return config[section][name] if section else config[key]
 
 
 def check_bounds(config: Mapping[str, Any]) -> None:
@@ -201,57 +358,6 @@ def check_bounds(config: Mapping[str, Any]) -> None:
     Raises:
         BadInput: naming the first such setting, its value and the bound.
     """
-    for key, entry in meanings().items():
-        if entry.has_bounds:
-            section, _, name = key.rpartition(".")
-            entry.check(key, config[section][name] if section else config[key])
-
-
-def group_schema(frozen: type) -> type:
-    """A dataclass as OmegaConf takes it: not frozen (it would be read-only), tuples as lists, and with a `name`."""
-    columns: list[Any] = [] if any(entry.name == "name" for entry in dataclasses.fields(frozen)) else [("name", str)]
-    for entry in dataclasses.fields(frozen):
-        kind: Any = entry.type
-        if entry.default_factory is not dataclasses.MISSING:
-            columns.append((entry.name, kind, field(default_factory=entry.default_factory)))
-        elif isinstance(entry.default, tuple):
-            columns.append((entry.name, list[_item_type(entry.default)], field(default_factory=_lister(entry.default))))
-        else:
-            columns.append((entry.name, kind, field(default=entry.default)))
-    if columns and len(columns[0]) == 2:
-        columns[0] = (*columns[0], field(default=MISSING))
-    return dataclasses.make_dataclass(frozen.__name__, columns)
-
-
-@cache
-def register() -> None:
-    """Put the schemas where the group files of `conf/` find them."""
-    store = ConfigStore.instance()
-    store.store(name="config_schema", node=Config)
-    for name in ALGORITHMS:
-        store.store(group="algorithm", name=f"{name}_schema", node=group_schema(load_algorithm(name).Hyperparameters))
-    dataset = group_schema(DatasetConfig)
-    store.store(group="dataset", name="dataset_schema", node=dataset)
-    for name in d4rl.D4RL_DATASETS:
-        store.store(group="dataset", name=name, node=dataset(name=name))
-
-
-@cache
-def register_algorithm(name: str) -> None:
-    """Make an algorithm of another package a choice: its schema, and the choice itself for want of a file.
-
-    Raises:
-        BadInput: it cannot be imported, or is no algorithm.
-    """
-    if name not in ALGORITHMS and name in algorithm_names():
-        schema = group_schema(load_algorithm(name).Hyperparameters)
-        ConfigStore.instance().store(group="algorithm", name=f"{name}_schema", node=schema)
-        ConfigStore.instance().store(group="algorithm", name=name, node=schema(name=name))
-
-
-def _item_type(values: tuple) -> type:
-    return type(values[0]) if values else float
-
-
-def _lister(values: tuple) -> Any:
-    return lambda: list(values)
+    for key, entry in shared_settings().items():
+        if entry.meaning.has_bounds:
+            entry.meaning.check(key, value_at(config, key))

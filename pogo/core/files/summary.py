@@ -10,6 +10,9 @@ from pogo.core.errors import RunFailed
 from pogo.core.files.documents import JSON, as_json, as_null
 from pogo.core.files.durable import make_folder, sync_folder, write_new_file
 
+SUMMARY = "summary.json"
+CONFIG = "config.json"
+
 
 def write_json_atomically(
     path: Path, document: Mapping[str, object], non_finite: Callable[[float], JSON] = as_null

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from pogo.core.chain import actor_name
-from pogo.core.config.online import is_online
-from pogo.core.config.plan import Plan
 from pogo.core.data.raw_rows import RawRows
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
@@ -17,7 +15,8 @@ from pogo.core.interface import Learner
 from pogo.core.online.collector import Collector, collect_episodes, random_returns
 from pogo.core.online.recording import Recording, joined, recording_of_replay, references, write_recording
 from pogo.core.online.replay import StoredReplay
-from pogo.core.runs.folder import run_record
+from pogo.core.runs.plan import Plan
+from pogo.core.runs.record import RunRecord
 from pogo.core.runs.stored_run import StoredRun
 
 RANDOM_EPISODES = 100
@@ -42,12 +41,11 @@ def save_replay(plan: Plan, learner: Learner, path: Path) -> None:
         RunFailed: it cannot be written.
     """
     assert learner.replay is not None
-    assert plan.online is not None
     assert plan.dataset.environment is not None
     dataset = plan.dataset
-    recording = recording_of_replay(learner.replay, plan.online.num_envs, dataset.normalisation)
-    origin = _origin(run_record(plan), plan.length, "the replay buffer")
-    _write(path, recording, plan.dataset.environment, plan.resolved["seed"], dataset.reference_returns, None, origin)
+    recording = recording_of_replay(learner.replay, plan.config.train.num_envs, dataset.normalisation)
+    origin = _origin(plan.record(), plan.config.length, "the replay buffer")
+    _write(path, recording, plan.dataset.environment, plan.config.seed, dataset.reference_returns, None, origin)
 
 
 def collect(
@@ -66,7 +64,7 @@ def collect(
         BadInput: the run has no replay buffer, or no environment, or the one given does not suit it.
         RunFailed: the file cannot be written.
     """
-    parts, words, seed = [], [], run.seed
+    parts, words, seed = [], [], run.config.seed
     more: dict[str, Any] = {}
     if with_replay:
         parts.append(_replay_of(run))
@@ -79,18 +77,18 @@ def collect(
         more = {"collection_seed": seed, "actor": episodes.actor, "mode": mode}
     spec = run.environment(episodes.env if episodes is not None else None)
     origin = _origin(run.record, run.checkpoint.step, " then ".join(words)) | more
-    return _write(path, joined(parts), spec, seed, run.reference_returns, best_return, origin)
+    return _write(path, joined(parts), spec, seed, run.record.reference_returns, best_return, origin)
 
 
 def _replay_of(run: StoredRun) -> Recording:
-    if not is_online(run.record["resolved"]):
+    if not run.record.config.is_online:
         raise BadInput("--replay: this run trained on a dataset and has no replay buffer; collect with an actor.")
     buffer = StoredReplay(run.spec.observation_size, run.spec.action_size, run.checkpoint.arrays)
-    return recording_of_replay(buffer, run.record["resolved"]["train"]["num_envs"], run.normalisation)
+    return recording_of_replay(buffer, run.record.config.train.num_envs, run.record.normalisation)
 
 
 def _episodes_of(run: StoredRun, asked: ActorEpisodes) -> Recording:
-    spec, normalisation = run.environment(asked.env), run.normalisation
+    spec, normalisation = run.environment(asked.env), run.record.normalisation
     is_sampled = _is_sampled(run, asked)
 
     unchanged = normalisation.offset_only()
@@ -129,13 +127,12 @@ def _write(
     return write_recording(path, recording, spec, refer, origin)
 
 
-def _origin(record: Mapping[str, Any], step: int, words: str) -> dict[str, Any]:
-    resolved = record["resolved"]
-    algorithm, seed = resolved["algorithm"]["name"], resolved["seed"]
-    unit = "environment steps" if is_online(resolved) else f"updates on {record['dataset']['name']}"
+def _origin(record: RunRecord, step: int, words: str) -> dict[str, Any]:
+    algorithm, seed = record.config.algorithm.name, record.config.seed
+    unit = "environment steps" if record.config.is_online else f"updates on {record.dataset.name}"
     return {
         "behavior_policy": f"{words} of {algorithm} after {step} {unit}, seed {seed}",
         "algorithm": algorithm,
         "seed": seed,
-        **{f"{package}_version": version for package, version in record["versions"].items()},
+        **{f"{package}_version": version for package, version in record.versions.items()},
     }

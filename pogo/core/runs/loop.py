@@ -22,9 +22,10 @@ class Loop(ABC):
         self._console = console
         self._stop = stop
         # What the runs differ in is their seed and their folder.
-        self._config = runs[0].plan.resolved
-        self._clock = runs[0].plan.clock
-        self._last = runs[0].plan.length
+        config = runs[0].plan.config
+        self._every = {"log": config.log.every, "eval": config.eval.every, "checkpoint": config.checkpoint.every}
+        self._clock = config.clock
+        self._last = config.length
         self._began = time.perf_counter()
         self._spent = Spent()  # by this process
         self._seen = self._now  # the last boundaries up to here are done with
@@ -75,7 +76,7 @@ class Loop(ABC):
     @property
     def _next_log(self) -> int:
         """Where the open window of the log ends."""
-        return self._next(self._config["log"]["every"])
+        return self._next(self._every["log"])
 
     def _count(self, seconds: float, compiled: float) -> None:
         """Note what a call took, of which `compiled` was compilation."""
@@ -124,14 +125,14 @@ class Loop(ABC):
                 run.prune()
 
     def _intervals(self) -> list[int]:
-        return [self._config[section]["every"] for section in ("log", "eval", "checkpoint")] + [0]
+        return [*self._every.values(), 0]
 
     def _next(self, every: int) -> int:
         """The first multiple of `every` after what is done with, or the run's end."""
         return self._last if every == 0 else min(self._last, (self._seen // every + 1) * every)
 
     def _is_due(self, section: str) -> bool:
-        every = self._config[section]["every"]
+        every = self._every[section]
         return every > 0 and self._now // every > self._seen // every
 
     def _spent_by_now(self) -> Spent:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pogo.core.config.online import OnlineConfig
 from pogo.core.errors import RunFailed
 from pogo.core.group import LearnerGroup
 from pogo.core.online.collector import Collector
@@ -24,15 +23,14 @@ class OnlineLoop(Loop):
         run: SeedRun,
         learners: LearnerGroup,
         collector: Collector,
-        config: OnlineConfig,
         console: RunConsole,
         stop: StopRequest,
     ) -> None:
         super().__init__([run], learners, console, stop)
-        self._collector, self._online = collector, config
+        self._collector = collector
+        self._train, self._collect = run.plan.config.train, run.plan.config.collect
         self._learner = learners.learners[0]
-        actor = run.plan.spec.actors[config.actor]
-        self._is_stochastic = actor.is_stochastic
+        self._is_stochastic = run.plan.spec.actors[self._collect.actor].is_stochastic
 
     def _advance(self) -> None:
         """Environment steps and their updates, for as long as one call may take, none past a boundary."""
@@ -54,8 +52,8 @@ class OnlineLoop(Loop):
         While a last evaluation is owed there is no file yet: the command that evaluates again makes it, and would
         refuse one that is there.
         """
-        if self._online.save_replay is not None and not self._runs[0].owes_evaluation:
-            save_replay(self._runs[0].plan, self._learner, Path(self._online.save_replay).expanduser())
+        if self._train.save_replay is not None and not self._runs[0].owes_evaluation:
+            save_replay(self._runs[0].plan, self._learner, Path(self._train.save_replay).expanduser())
         super()._finish()
 
     def _step(self) -> None:
@@ -63,20 +61,21 @@ class OnlineLoop(Loop):
         replay = self._learner.replay
         assert replay is not None
         replay.insert(self._collector.step(self._actions()))
-        due = self._online.updates_due(self._now) - self._learner.updates
+        due = self._train.updates_due(self._now) - self._learner.updates
         if due > 0:
             self._learner.advance(due)
 
     def _actions(self) -> np.ndarray:
         """Uniform ones at first, then samples of the actor that collects; [n, A]."""
-        collector, actor = self._collector, self._online.actor
-        if self._now < self._online.random_steps:
+        collector, actor = self._collector, self._collect.actor
+        assert self._train.random_steps is not None
+        if self._now < self._train.random_steps:
             return collector.random_actions()
         noise = collector.noise()
         if self._is_stochastic:
             actions = self._learner.act(collector.observations, actor, noise)
         else:
-            actions = self._learner.act(collector.observations, actor) + self._online.noise_std * noise
+            actions = self._learner.act(collector.observations, actor) + self._collect.noise_std * noise
         if not np.isfinite(actions).all():
             self._learner.window_means(close=False)  # names the metric that was the first to diverge
             raise RunFailed(

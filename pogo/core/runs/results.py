@@ -4,7 +4,6 @@ Runs are found by their files, wherever they lie. One that cannot be read costs 
 """
 
 import contextlib
-import dataclasses
 import json
 import logging
 import math
@@ -15,18 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
 from pogo.core.clock import ENV_STEPS, UPDATES, Clock
-from pogo.core.config.schema import Config, meaning
+from pogo.core.config.schema import meaning, shared_settings
 from pogo.core.data.online import environment_name
 from pogo.core.data.sources import ONLINE, DatasetConfig, dataset_name
 from pogo.core.errors import BadInput
 from pogo.core.files.logs import EVALUATION
+from pogo.core.files.summary import CONFIG, SUMMARY
 from pogo.core.interface import Mode
-from pogo.core.runs.folder import CONFIG, SUMMARY
 
 T = TypeVar("T")
 MODES: tuple[Mode, ...] = get_args(Mode)
 # What else config.json may hold (where a setting came from, what was asked for) is no setting.
-_SETTINGS = {field.name for field in dataclasses.fields(Config)}
+_SETTINGS = {"algorithm", *(key.partition(".")[0] for key in shared_settings())}
 _TYPE_NAMES = {str: "text", int: "a whole number", float: "a finite number", list: "a list", dict: "a mapping"}
 logger = logging.getLogger("pogo")
 

@@ -9,19 +9,20 @@ from typing import Any, Self
 
 import numpy as np
 
-from pogo.core.config.plan import Plan
 from pogo.core.environments.checks import in_one_line
-from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
+from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.documents import as_text
 from pogo.core.files.logs import RunLog
-from pogo.core.files.summary import write_json_atomically
+from pogo.core.files.summary import CONFIG, SUMMARY, write_json_atomically
 from pogo.core.interface import Learner, Pair
 from pogo.core.metrics import check_parameters
 from pogo.core.online.collector import Collector
 from pogo.core.probe import Probe
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator, failures, failures_in_words
-from pogo.core.runs.folder import CONFIG, SUMMARY, changes_from_here, run_record
+from pogo.core.runs.plan import Plan
+from pogo.core.runs.record import Progress, ResumePoint
+from pogo.core.runs.resume import changes_from_here
 from pogo.core.signals import StopRequest
 
 logger = logging.getLogger("pogo")
@@ -53,27 +54,27 @@ class SeedRun:
         probe: Probe,
         store: CheckpointStore,
         log: RunLog,
-        checkpoint: Checkpoint | None,
+        point: ResumePoint | None,
         stop: StopRequest,
         evaluator: Evaluator | None = None,
         collector: Collector | None = None,
     ) -> None:
         self.plan, self.learner, self._evaluator, self._collector = plan, learner, evaluator, collector
         self._probe, self._store, self._log, self._stop = probe, store, log, stop
-        self._record = run_record(plan) | {"machine": learner.machine}
-        progress = checkpoint.records["progress"] if checkpoint is not None else {}
+        self._record = plan.record(learner.machine)
+        progress = Progress({}) if point is None else point.progress
         # Of earlier processes of this run.
-        self._before = Spent(*(progress.get(f"{name}_seconds", 0.0) for name in ("train", "compile", "wall")))
-        self._evaluation: dict[str, Any] | None = progress.get("evaluation")
-        self.owes_evaluation: bool = progress.get("owes_evaluation", False)
+        self._before = Spent(progress.train_seconds, progress.compile_seconds, progress.wall_seconds)
+        self._evaluation: Mapping[str, Any] | None = progress.evaluation
+        self.owes_evaluation = progress.owes_evaluation
         self._failure: str | None = None  # of the latest evaluation that this process has tried
-        self._saved_at = checkpoint.step if checkpoint is not None else None
-        self._changes = changes_from_here(plan, checkpoint) if checkpoint is not None else []
+        self._saved_at = None if point is None else point.step
+        self._changes = [] if point is None else changes_from_here(plan, point)
 
     @property
     def seed(self) -> int:
         """The run's seed."""
-        return self.plan.resolved["seed"]
+        return self.plan.config.seed
 
     @property
     def position(self) -> int:
@@ -83,7 +84,7 @@ class SeedRun:
     @property
     def failure(self) -> str | None:
         """Why the run's last evaluation, which is owed for that, gave no results or not all; in one line."""
-        if not self.owes_evaluation or self.position < self.plan.length:
+        if not self.owes_evaluation or self.position < self.plan.config.length:
             return None
         return self._failure
 
@@ -95,7 +96,7 @@ class SeedRun:
     def begin(self) -> None:
         """Write config.json, and say where the run starts."""
         write_json_atomically(
-            self.plan.run_dir / CONFIG, self.plan.resolved | {"machine": self.learner.machine}, as_text
+            self.plan.run_dir / CONFIG, self.plan.config.to_json() | {"machine": self.learner.machine}, as_text
         )
         with self._log.own_messages():
             if self._saved_at is None:
@@ -138,7 +139,7 @@ class SeedRun:
                 self._evaluation = {"failed": f"{type(error).__name__}: {error}"}
                 self._failure = in_one_line(error)
             else:
-                self._evaluation = {"actors": [row.to_json() for row in rows]}
+                evaluation: dict[str, Any] = {"actors": [row.to_json() for row in rows]}
                 traces: set[str] = set()
                 for fault in failures(rows):
                     logger.error("evaluation at %s: %s", where, fault.message)
@@ -147,9 +148,10 @@ class SeedRun:
                     traces.add(fault.trace)
                 self._failure = failures_in_words(rows)
                 if self._failure is not None and not any(row.deterministic or row.stochastic for row in rows):
-                    self._evaluation["failed"] = self._failure
+                    evaluation["failed"] = self._failure
+                self._evaluation = evaluation
                 console.evaluation_table(self._title(where, among_others), rows)
-        self.owes_evaluation = self._failure is not None and position == self.plan.length
+        self.owes_evaluation = self._failure is not None and position == self.plan.config.length
         self._log.evaluation(position, self._evaluation)
 
     def _title(self, where: str, among_others: bool) -> str:
@@ -158,7 +160,7 @@ class SeedRun:
         return ", ".join(part for part in (f"seed {self.seed}" if among_others else "", where, limit) if part)
 
     def _words(self, position: int) -> str:
-        return self.plan.clock.words(position)
+        return self.plan.config.clock.words(position)
 
     def _act(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
         if self._stop.requested:
@@ -172,17 +174,15 @@ class SeedRun:
             RunFailed: a parameter is not finite, or it cannot be written.
         """
         total = self._before + spent
-        records = {
-            "run": self._record,
-            "progress": {
-                "log_positions": self._log.positions(),
-                "train_seconds": total.train,
-                "compile_seconds": total.compile,
-                "wall_seconds": total.wall,
-                "evaluation": self._evaluation,
-                "owes_evaluation": self.owes_evaluation,
-            },
-        }
+        progress = Progress(
+            log_positions=self._log.positions(),
+            train_seconds=total.train,
+            compile_seconds=total.compile,
+            wall_seconds=total.wall,
+            evaluation=self._evaluation,
+            owes_evaluation=self.owes_evaluation,
+        )
+        records = {"run": self._record.to_json(), "progress": dataclasses.asdict(progress)}
         arrays = self.learner.snapshot()
         check_parameters(self.learner.updates, arrays)
         if self._collector is not None:
@@ -206,21 +206,21 @@ class SeedRun:
             for index, actor in enumerate(self.plan.spec.actors)
         ]
         summary = {
-            "backend": self.plan.backend,
+            "backend": self.plan.config.backend.name,
             "algorithm": self.plan.spec.algorithm,
             "dataset": dataset.name,
             "environment": dataset.environment.env_id if dataset.environment is not None else None,
             "seed": self.seed,
             "updates": self.learner.updates,
-            **{self.plan.clock.units: self.position},
-            f"{self.plan.clock.units}_per_second": self.position / total.train if total.train else None,
+            **{self.plan.config.clock.units: self.position},
+            f"{self.plan.config.clock.units}_per_second": self.position / total.train if total.train else None,
             "compile_seconds": total.compile,
             "wall_seconds": total.wall,
-            "threads": self.plan.resolved["threads"],
+            "threads": self.plan.config.threads,
             **self.learner.machine,
             "w2_weights": list(self.plan.spec.chain.w2_weights),
             "actors": actors,
             "behaviour": dataclasses.asdict(dataset.behaviour),
-            "versions": self._record["versions"],
+            "versions": dict(self._record.versions),
         }
         return summary | ({"evaluation_failed": evaluation["failed"]} if "failed" in evaluation else {})

@@ -1,24 +1,22 @@
 """Acting from a run folder: any checkpoint, any actor, either backend."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pogo.core.clock import ENV_STEPS, UPDATES
-from pogo.core.config.online import is_online
-from pogo.core.config.plan import make_learner, spec_of_run
+from pogo.core.config.schema import BackendSection
 from pogo.core.data.preprocessing import Normalisation
-from pogo.core.data.sources import check_reference_returns
 from pogo.core.environments.recorded import RecordedEnvironment
 from pogo.core.environments.simulators import default_processes
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_in_place_of
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
-from pogo.core.interface import Learner, TrainSpec
-from pogo.core.registry import check_backend
+from pogo.core.interface import Learner
+from pogo.core.registry import check_backend, load_backend
 from pogo.core.runs.evaluation import ActorEvaluation, Evaluator
+from pogo.core.runs.record import RunRecord
 from pogo.core.snapshots import NOT_OF_THE_STATE
 
 
@@ -28,13 +26,8 @@ class StoredRun:
     Attributes:
         checkpoint: what was read.
         record: what it says of the run.
-        backend: the one that acts, which need not be the one that wrote it.
-        seed: the run's.
-        clock: what the run counts.
+        config: the run's, with the backend that acts, which need not be the one that wrote it.
         spec: the training problem.
-        normalisation: what the run did to its data.
-        own_environment: where the run was evaluated; none: nowhere.
-        reference_returns: the returns that score 0 and 100.
         learner: acts, on the checkpoint's networks.
 
     Raises:
@@ -57,41 +50,25 @@ class StoredRun:
         found = store.load(update) if update is not None else store.load_newest(set_aside=False)
         assert found is not None  # there are steps, and none good is an error
         self.checkpoint: Checkpoint = found
-        record = f"{run_dir}: the record of checkpoint {found.step}"
-        with reading(record):
-            resolved = self._read_record(found, backend)
+        name = f"{run_dir}: the record of checkpoint {found.step}"
+        with reading(name):
+            self.record = RunRecord.from_json(found.records["run"])
+        config = self.record.config
+        if backend is not None and backend != config.backend.name:
+            config = replace(config, backend=BackendSection(backend, compile=backend == "jax"))
+        self.config, self.spec = config, self.record.spec
         # What the machine lacks is no fault of the record.
-        with reading(record, name_refusals=False):
-            check_backend(self.backend)
-            self.learner: Learner = make_learner({**resolved, "device": device, "threads": None}, self.spec, None)
+        with reading(name, name_refusals=False):
+            check_backend(config.backend.name)
+            self.learner: Learner = load_backend(config.backend.name, "learner").make_learner(
+                self.spec,
+                seed=config.seed,
+                device=device,
+                compile=config.backend.compile,
+                deterministic=config.deterministic,
+            )
             state = {name: value for name, value in found.arrays.items() if not name.startswith(NOT_OF_THE_STATE)}
             self.learner.restore(state)
-
-    def _read_record(self, found: Checkpoint, backend: str | None) -> dict[str, Any]:
-        """Take the record apart, once and whole, so that what cannot be taken is said here; its resolved config.
-
-        Raises:
-            BadInput: its parts do not fit together.
-        """
-        self.record: dict[str, Any] = found.records["run"]
-        resolved = dict(self.record["resolved"])
-        if backend is not None and backend != resolved["backend"]["name"]:
-            resolved["backend"] = {"name": backend, "compile": backend == "jax"}
-        self.backend: str = resolved["backend"]["name"]
-        self.seed: int = resolved["seed"]
-        self.clock = ENV_STEPS if is_online(resolved) else UPDATES
-        self.spec: TrainSpec = spec_of_run(resolved, self.record["observation_size"], self.record["action_size"])
-        self.normalisation = Normalisation.from_json(self.record["normalisation"])
-        sizes = self.spec.observation_size, self.spec.action_size
-        if (len(self.normalisation.observation_mean), len(self.normalisation.action_low)) != sizes:
-            raise BadInput(f"normalisation is not of the run's sizes {sizes}")
-        own = self.record["environment"]
-        self.own_environment = None if own is None else EnvironmentSpec.from_json(own)
-        if self.own_environment is not None:
-            check_sizes(self.own_environment, *sizes, "the run")
-        scores = self.record["reference_returns"]
-        self.reference_returns = None if scores is None else check_reference_returns(scores[0], scores[1], "the run")
-        return resolved
 
     def evaluate(
         self,
@@ -118,13 +95,13 @@ class StoredRun:
         with Evaluator(
             self.spec.actors,
             self.environment(env),
-            self.normalisation,
-            self.reference_returns,
+            self.record.normalisation,
+            self.record.reference_returns,
             episodes,
             processes,
             actor,
         ) as evaluator:
-            seed = self.seed if seed is None else seed
+            seed = self.config.seed if seed is None else seed
             return evaluator.evaluate(self.learner.act_pairs, seed, self.checkpoint.step)
 
     def environment(self, other: str | None = None) -> EnvironmentSpec:
@@ -133,12 +110,12 @@ class StoredRun:
         Raises:
             BadInput: the run names none, or the other has other sizes or bounds.
         """
-        own = self.own_environment
+        own = self.record.environment
         if other is not None:
             recorded = RecordedEnvironment() if own is None else own.recorded
             found = environment_in_place_of(other, recorded, "this run")
             check_sizes(found, self.spec.observation_size, self.spec.action_size, "this run")
-            _check_bounds(found, self.normalisation)
+            _check_bounds(found, self.record.normalisation)
             return found
         if own is None:
             raise BadInput("this run was made without an environment; give one with --env ID.")

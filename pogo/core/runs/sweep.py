@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,11 +20,10 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, O
 from pogo.core.algorithms import algorithm_names
 from pogo.core.config.compose import compose_config, experiment_sweep, parse_overrides
 from pogo.core.config.online import is_online
-from pogo.core.config.plan import check_settings
-from pogo.core.config.provenance import SOURCES
-from pogo.core.config.schema import meaning
+from pogo.core.config.schema import Config, meaning
 from pogo.core.config.search_path import OWN_KEYS, search_path
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
+from pogo.core.runs.plan import check_settings
 from pogo.core.signals import StopRequest
 
 POLL_SECONDS = 0.05
@@ -43,7 +42,7 @@ class Cell:
     run_dirs: tuple[Path, ...]  # one per seed
     save_replay: Path | None  # the file that it leaves
     label: str  # what tells it from the others
-    resolved: Mapping[str, Any]  # its config, every default filled in
+    config: Config
 
     @property
     def run_dir(self) -> Path:
@@ -208,16 +207,17 @@ def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
     except BadInput as error:
         is_named = not label or str(error).startswith(label)
         raise BadInput(str(error) if is_named else f"{label}: {error}") from error
-    saved = settings.online.save_replay if settings.online is not None else None
+    saved = settings.config.train.save_replay
     replay = None if saved is None else Path(saved)
-    return Cell(tuple(arguments), tuple(settings.run_dirs.values()), replay, label, settings.resolved)
+    return Cell(tuple(arguments), tuple(settings.run_dirs.values()), replay, label, settings.config)
 
 
 def _mend_of_shared(first: Cell, second: Cell, variant_given: bool) -> str:
     """How two runs that would share a folder get one each; `variant_given`: it keeps them from being told apart."""
-    if first.resolved["run"]["dir"] is not None:
+    if first.config.run.dir is not None:
         return "drop run.dir, or let it differ by run"
-    differing = {key for key in first.resolved if key != SOURCES and first.resolved[key] != second.resolved[key]}
+    ours, theirs = replace(first.config, sources={}).to_json(), replace(second.config, sources={}).to_json()
+    differing = {key for key in ours if ours[key] != theirs[key]}
     if not differing:
         return "they are the same run: drop one of them"
     if differing == {"seed"}:  # of several each: another seed's folder has another name

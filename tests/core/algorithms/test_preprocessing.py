@@ -5,9 +5,9 @@ import pytest
 
 from pogo.core.algorithms import load_algorithm
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import check_settings
 from pogo.core.data.preprocessing import preprocess
 from pogo.core.data.transitions import Transitions
+from pogo.core.runs.plan import check_settings
 
 MAZES = ["umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse"]
 SCALE_AND_SHIFT = {
@@ -28,7 +28,9 @@ SCALE_AND_SHIFT = {
 @pytest.mark.parametrize("algorithm", sorted(SCALE_AND_SHIFT))
 def test_antmaze_rewards_are_treated_as_published(algorithm: str, dataset: str) -> None:
     settings = check_settings(compose_config([f"algorithm={algorithm}", f"dataset={dataset}", "env=none"]))
-    published = load_algorithm(algorithm).preprocessing(settings.spec.hyperparameters, settings.dataset_name)
+    published = load_algorithm(algorithm).preprocessing(
+        settings.config.algorithm.hyperparameters, settings.dataset_name
+    )
     scale, shift = SCALE_AND_SHIFT[algorithm]
     rewards = np.array([0, 0, 1, 0, 1], dtype=np.float32)
     data = Transitions(

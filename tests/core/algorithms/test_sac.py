@@ -3,8 +3,8 @@
 import pytest
 
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import Settings, check_settings
 from pogo.core.errors import BadInput
+from pogo.core.runs.plan import Settings, check_settings
 
 
 def settings(*arguments: str) -> Settings:
@@ -49,23 +49,23 @@ def test_refusals(arguments: list[str], message: str) -> None:
 
 def test_only_actor_0_needs_a_density() -> None:
     found = settings("algorithm.actor_gradient=reinforce", "chain.actors=[{},{kind: stochastic}]")
-    assert [actor.kind for actor in found.spec.actors] == ["tanh_gaussian", "stochastic", "stochastic"]
+    assert [actor.kind for actor in found.config.actors] == ["tanh_gaussian", "stochastic", "stochastic"]
 
 
 @pytest.mark.parametrize(("given", "expected"), [("0.2", 0.2), ("1", 1), ("auto", "auto")])
 def test_a_temperature_is_a_number_or_auto(given: str, expected: float | str) -> None:
-    hp = settings(f"algorithm.temperature={given}").spec.hyperparameters
+    hp = settings(f"algorithm.temperature={given}").config.algorithm.hyperparameters
     assert hp.temperature == expected
     assert hp.tunes_temperature == (given == "auto")
 
 
 def test_schedules_end_with_the_run() -> None:
-    assert settings("train.updates=777").spec.hyperparameters.schedule_updates == 777
+    assert settings("train.updates=777").config.algorithm.hyperparameters.schedule_updates == 777
 
 
 def test_the_plain_gaussian() -> None:
-    (actor, *_) = settings("algorithm.use_tanh=false").spec.actors
+    (actor, *_) = settings("algorithm.use_tanh=false").config.actors
     assert (actor.kind, actor.tanh_mean, actor.log_std, actor.std) == ("gaussian", False, "head", "softplus")
     assert actor.output_size(3) == 6
-    (actor, *_) = settings("algorithm.use_tanh=false", "algorithm.fixed_std=true").spec.actors
+    (actor, *_) = settings("algorithm.use_tanh=false", "algorithm.fixed_std=true").config.actors
     assert actor.output_size(3) == 3

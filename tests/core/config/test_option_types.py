@@ -8,9 +8,9 @@ import pytest
 
 from pogo.core.config.compose import compose_config
 from pogo.core.config.option_types import option_types
-from pogo.core.config.plan import check_settings
 from pogo.core.data.sources import DatasetConfig
 from pogo.core.errors import BadInput
+from pogo.core.runs.plan import check_settings
 
 TRIED = 150  # of all pairs of an option and a value, each time the same ones
 VALUES = (

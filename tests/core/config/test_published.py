@@ -10,9 +10,9 @@ import yaml
 
 from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import resolve
 from pogo.core.config.provenance import SOURCES
 from pogo.core.config.published import published_choices, published_settings, table_path
+from pogo.core.config.resolution import resolve
 
 TABLES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(table_path("").parent.glob("*.yaml"))}
 PAIRS = [(algorithm, dataset) for algorithm, table in TABLES.items() for dataset in table["datasets"]]
@@ -58,7 +58,7 @@ def test_the_values_are_those_that_were_published(algorithm: str) -> None:
 @pytest.mark.parametrize(("algorithm", "dataset"), PAIRS)
 def test_a_run_has_the_published_settings(algorithm: str, dataset: str) -> None:
     expected = published(algorithm, dataset)
-    resolved = resolve(compose_config([f"algorithm={algorithm}", f"dataset={dataset}"]))
+    resolved = resolve(compose_config([f"algorithm={algorithm}", f"dataset={dataset}"])).to_json()
     assert {key: value(resolved, key) for key in expected} == expected
     named = {key for key, source in resolved[SOURCES].items() if source == f"conf/published/{algorithm}.yaml"}
     assert named == set(published_settings(algorithm).get(dataset, {}))
@@ -66,7 +66,7 @@ def test_a_run_has_the_published_settings(algorithm: str, dataset: str) -> None:
 
 @pytest.mark.parametrize("algorithm", TABLES)
 def test_what_is_the_default_sets_nothing(algorithm: str) -> None:
-    defaults = resolve(compose_config([f"algorithm={algorithm}"]))
+    defaults = resolve(compose_config([f"algorithm={algorithm}"])).to_json()
     for dataset, settings in published_settings(algorithm).items():
         repeated = [key for key, given in settings.items() if value(defaults, key) == given]
         assert not repeated, f"{dataset} repeats {repeated}"

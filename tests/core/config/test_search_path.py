@@ -8,8 +8,8 @@ import pytest
 
 from pogo.cli import train as train_command
 from pogo.core.config.compose import compose_config
-from pogo.core.config.plan import resolve
 from pogo.core.config.provenance import SOURCES
+from pogo.core.config.resolution import resolve
 from pogo.core.config.search_path import config_folder
 from pogo.core.errors import BadInput
 from pogo.core.runs.sweep import plan_sweep
@@ -72,11 +72,11 @@ def test_a_choice_may_build_on_another_of_the_users(folder: Path) -> None:
 def test_runs_of_a_users_experiment_and_choices(folder: Path) -> None:
     where = f'hydra.searchpath=["{folder}"]'
     cells = plan_sweep([where, "experiment=many", "dataset=mydata"])
-    assert [cell.resolved["seed"] for cell in cells] == [0, 1, 2]
+    assert [cell.config.seed for cell in cells] == [0, 1, 2]
     assert all("mydata" in str(cell.run_dir) for cell in cells)
     cells = plan_sweep([where, "dataset=mydata", "algorithm=iql,iql_bold"])
     assert len({cell.run_dir for cell in cells}) == 2
-    assert [cell.resolved["algorithm"]["beta"] for cell in cells] == [3.0, 10.0]
+    assert [cell.config.algorithm.hyperparameters.beta for cell in cells] == [3.0, 10.0]
 
 
 def test_a_primary_file_of_the_users(folder: Path) -> None:
@@ -157,7 +157,7 @@ def test_what_is_refused(given: tuple[str, ...], message: str) -> None:
     ],
 )
 def test_the_number_of_actors_is_that_of_weights_or_kinds(options: list[str], number: int) -> None:
-    resolved = resolve(compose_config(options))
+    resolved = resolve(compose_config(options)).to_json()
     assert resolved["chain"]["num_actors"] == number == len(resolved["chain"]["w2_weights"]) + 1
     if "chain.w2_weights=[1]" in options:
         assert resolved[SOURCES]["chain.num_actors"] == "as chain.w2_weights"

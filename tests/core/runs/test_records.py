@@ -11,8 +11,8 @@ import pytest
 
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import CheckpointStore
-from pogo.core.online.warm_start import read_source
 from pogo.core.runs.stored_run import StoredRun
+from pogo.core.runs.warm_start import read_source
 from tests.run_helpers import arguments, train
 
 WRONG: tuple[Any, ...] = (None, "x", -1.5, [], {}, [float("nan")], 10**30)

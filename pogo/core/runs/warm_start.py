@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pogo.core.algorithms import load_algorithm
 from pogo.core.chain import actor_name
-from pogo.core.data.preprocessing import Normalisation
-from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.interface import TrainSpec
+from pogo.core.runs.record import RunRecord
 from pogo.core.snapshots import NOT_OF_THE_STATE
 
 _CRITICS = ("critic", "target_critic")
@@ -26,19 +24,8 @@ class SourceRun:
 
     run_dir: Path
     step: int
-    record: Mapping[str, Any]
+    record: RunRecord
     networks: Mapping[str, np.ndarray]  # parameters by canonical name, without moments
-
-    @property
-    def normalisation(self) -> Normalisation:
-        """How its networks see observations."""
-        return Normalisation.from_json(self.record["normalisation"])
-
-    @property
-    def environment(self) -> EnvironmentSpec | None:
-        """What it was evaluated in."""
-        environment = self.record["environment"]
-        return None if environment is None else EnvironmentSpec.from_json(environment)
 
 
 def read_source(run_dir: str) -> SourceRun:
@@ -62,23 +49,18 @@ def read_source(run_dir: str) -> SourceRun:
         if not name.startswith((*NOT_OF_THE_STATE, "optimizer/")) and name != "updates"
     }
     with reading(f"resume_from={run_dir}: the record of checkpoint {found.step}"):
-        source = SourceRun(folder, found.step, found.records["run"], networks)
-        size, environment = len(source.normalisation.observation_mean), source.environment
-        if environment is not None and environment.observation_size != size:
-            raise BadInput(f"its environment has observations of size {environment.observation_size}, not {size}")
-    return source
+        return SourceRun(folder, found.step, RunRecord.from_json(found.records["run"]), networks)
 
 
-def warm_started(
-    fresh: Mapping[str, np.ndarray], spec: TrainSpec, source: SourceRun, theirs: TrainSpec
-) -> dict[str, np.ndarray]:
-    """A fresh learner's snapshot with the parameters of the source's actors and critics, which `theirs` describes.
+def warm_started(fresh: Mapping[str, np.ndarray], spec: TrainSpec, source: SourceRun) -> dict[str, np.ndarray]:
+    """A fresh learner's snapshot with the parameters of the source's actors and critics.
 
     Optimizers and schedules begin anew: their moments and counts are of another loss.
 
     Raises:
         BadInput: networks that do not match, each with what it is there and here.
     """
+    theirs = source.record.spec
     differences = _actor_differences(spec, theirs) + _critic_differences(fresh, spec, source.networks, theirs)
     if differences:
         raise BadInput(
