@@ -24,7 +24,8 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from benchmarks.train import OWN_KIND, Case, make_spec, random_transitions
-from pogo.core.interface import Learner, TrainSpec
+from pogo.core.learner.interface import Learner
+from pogo.core.problem.spec import TrainSpec
 from pogo.core.registry import BACKENDS, load_backend
 
 KINDS = {"pogo": OWN_KIND, "iql": "tanh_gaussian"}  # chains whose distances are of samples

@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import Literal
 
 from pogo.core.algorithms import load_algorithm
-from pogo.core.chain import actor_name
-from pogo.core.initial import initial_state
-from pogo.core.interface import TrainSpec
-from pogo.core.w2 import w2_method
+from pogo.core.problem.chain import actor_name
+from pogo.core.algorithms.inputs import initial_state
+from pogo.core.problem.spec import TrainSpec
+from pogo.core.problem.w2 import w2_method
 
 _DUE_WINDOW = 6000  # updates: whole epochs of ReBRAC's delay, and a multiple of every small policy_freq
 

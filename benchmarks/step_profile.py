@@ -29,7 +29,7 @@ if __name__ == "__main__":
 
 from benchmarks.train import OWN_KIND, Case, make_spec, random_transitions
 from pogo.core.algorithms import ALGORITHMS
-from pogo.core.interface import Learner
+from pogo.core.learner.interface import Learner
 from pogo.core.registry import BACKENDS, load_backend
 
 WARM, COUNTED = 20, 40  # updates

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pogo.core.actors import ActorConfig
+from pogo.core.problem.actors import ActorConfig
 from pogo.core.errors import BadInput
-from pogo.core.parameters import LayerInitialisers, actor_parameters
+from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
 from tests.backends import Framework
 
 OBS, ACT, B, K = 5, 3, 7, 4

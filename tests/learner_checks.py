@@ -9,7 +9,7 @@ import pytest
 from pogo.core.algorithms import ALGORITHMS
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput, RunFailed
-from pogo.core.interface import Pair
+from pogo.core.learner.interface import Pair
 from tests.backends import Framework
 from tests.parity.helpers import ACT, OBS, problem
 
@@ -112,7 +112,7 @@ class LearnerChecks:
         return np.asarray(learner._sample_batch(learner._data, learner._key)["rewards"])
 
     def test_noise_has_its_distribution(self, framework):
-        from pogo.core.noise import Draw, distinct_pairs, keep_mask, normal, uniform01, uniform11
+        from pogo.core.problem.noise import Draw, distinct_pairs, keep_mask, normal, uniform01, uniform11
 
         learner = self.make(framework, problem("iql", "float32"))
 

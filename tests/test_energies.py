@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pogo.core.algorithms.fql import Hyperparameters
-from pogo.core.parity import parity_case
+from pogo.core.verify.parity import parity_case
 from tests.backends import BACKENDS, Framework
 from tests.parity.helpers import problem
 

@@ -11,7 +11,7 @@ import pytest
 from pogo.cli import evaluate, golden, parity
 from pogo.cli import train as train_command
 from pogo.core.errors import RunFailed
-from pogo.core.metrics import check_finite, check_parameters, check_seeds_finite
+from pogo.core.learner.metrics import check_finite, check_parameters, check_seeds_finite
 from tests.run_helpers import BACKENDS, PENDULUM, arguments, call, run_command, train
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pogo.core.actors import ACTOR_KINDS
+from pogo.core.problem.actors import ACTOR_KINDS
 from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.config.compose import compose_config
 from pogo.core.errors import BadInput

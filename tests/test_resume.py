@@ -21,7 +21,7 @@ import pytest
 from pogo.cli import evaluate
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
-from pogo.core.machine import processor_name
+from pogo.core.system.machine import processor_name
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.seed_run import SeedRun
 from tests.run_helpers import (

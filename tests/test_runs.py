@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pogo.cli import evaluate, golden, parity
-from pogo.core.w2 import W2Config
+from pogo.core.problem.w2 import W2Config
 from tests.run_helpers import (
     ALGORITHMS,
     BACKENDS,
@@ -353,7 +353,7 @@ def _sizes(algorithm: str) -> list[str]:
 def test_parity_says_when_it_is_past_the_tolerances(monkeypatch: pytest.MonkeyPatch) -> None:
     for backend in BACKENDS:
         pytest.importorskip(backend)
-    monkeypatch.setattr("pogo.core.parity.TOLERANCES", {"float32": (1e-30, 1e-30), "float64": (1e-30, 1e-30)})
+    monkeypatch.setattr("pogo.core.verify.parity.TOLERANCES", {"float32": (1e-30, 1e-30), "float64": (1e-30, 1e-30)})
     outcome = call(parity.main, "algorithm=rebrac", "dtype=float32", "train.updates=2", *_sizes("rebrac"))
     outcome.assert_code(1)
     assert "PAST TOLERANCES" in outcome.output

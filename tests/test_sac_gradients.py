@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from pogo.core.actors import ActorConfig
+from pogo.core.problem.actors import ActorConfig
 from pogo.core.algorithms.sac import DEFINITION, Hyperparameters
 from tests.backends import BACKENDS, Framework
 

@@ -15,8 +15,8 @@ from pogo.core.algorithms import ALGORITHMS
 from pogo.core.config.compose import compose_config
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.files.checkpoint import CheckpointStore
-from pogo.core.metrics import check_seeds_finite
-from pogo.core.probe import make_probe
+from pogo.core.learner.metrics import check_seeds_finite
+from pogo.core.learner.probe import make_probe
 from pogo.core.registry import BACKENDS, SEED_GROUPS, load_backend
 from pogo.core.runs.lock import RunLock
 from pogo.core.runs.loop import TrainingLoop

@@ -11,7 +11,7 @@ from pogo.cli.common import run_command
 from pogo.core.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, BadInput
 
 if TYPE_CHECKING:
-    from pogo.core.golden.replay import Comparison
+    from pogo.core.verify.rerun import Comparison
 
 HELP = """\
 pogo-golden FILE...: feed a recorded run's start, batches and noise to pogo's own algorithm, and compare.
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _golden(arguments: Sequence[str]) -> int:
     from pogo.core.config.command_line import parse  # late: --help answers without these
-    from pogo.core.golden.recording import Recording
-    from pogo.core.golden.replay import replay
     from pogo.core.registry import check_backend
+    from pogo.core.verify.recording import Recording
+    from pogo.core.verify.rerun import replay
 
     parser = argparse.ArgumentParser("pogo-golden", add_help=False, exit_on_error=False)
     parser.add_argument("files", type=Path, nargs="+")

@@ -33,8 +33,8 @@ def _parity(arguments: Sequence[str]) -> int:
     from pogo.core.config.online import is_online
     from pogo.core.config.resolution import resolve
     from pogo.core.errors import BadInput
-    from pogo.core.parity import drift, parity_case
     from pogo.core.registry import BACKENDS, check_backend
+    from pogo.core.verify.parity import drift, parity_case
 
     for backend in BACKENDS:
         check_backend(backend)

@@ -1,11 +1,13 @@
 """The two ways a run can end badly, each with its exit code."""
 
 import contextlib
-from collections.abc import Iterator
+import difflib
+from collections.abc import Collection, Iterator
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+LISTED_NAMES = 12
 
 
 def one_line(text: str) -> str:
@@ -21,6 +23,21 @@ class BadInput(ValueError):  # noqa: N818 - reads as what it is where it is rais
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
+
+
+def check_name(kind: str, name: str, known: Collection[str]) -> None:
+    """Refuse an unknown name, offering the nearest known one.
+
+    Raises:
+        BadInput: `name` is not in `known`.
+    """
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=LISTED_NAMES)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        names = sorted(known)
+        if len(names) > LISTED_NAMES:  # hundreds of datasets: those that look alike, or the first
+            names = [*(near or names[:LISTED_NAMES]), "and others"]
+        raise BadInput(f"{kind}={name} is unknown.{hint} Known: {', '.join(names)}.")
 
 
 @contextlib.contextmanager

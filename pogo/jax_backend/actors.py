@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.lax import stop_gradient
 
-from pogo.core.actors import ActorConfig
-from pogo.core.chain import actor_name
 from pogo.core.errors import BadInput
-from pogo.core.parameters import LayerInitialisers, actor_parameters
-from pogo.core.streams import generator
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.chain import actor_name
+from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
+from pogo.core.problem.streams import generator
 from pogo.jax_backend.gradients import clip, softplus
 from pogo.jax_backend.networks import Params, mlp
 

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from pogo.core.algorithms import load_algorithm
-from pogo.core.interface import HP, AlgorithmInterface, TrainSpec, TrainState
+from pogo.core.algorithms.base import AlgorithmInterface
+from pogo.core.problem.spec import HP, TrainSpec
+from pogo.core.problem.state import TrainState
 from pogo.jax_backend.actors import Actor, make_actor
 from pogo.jax_backend.networks import Params
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from jax import Array
 from jax.lax import stop_gradient
 
-from pogo.core.chain import actor_name, actor_noise
-from pogo.core.interface import TrainState
-from pogo.core.w2 import W2Config, w2_method
+from pogo.core.problem.chain import actor_name, actor_noise
+from pogo.core.problem.state import TrainState
+from pogo.core.problem.w2 import W2Config, w2_method
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.algorithm import Algorithm, run_if
 from pogo.jax_backend.distances import (

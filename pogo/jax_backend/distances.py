@@ -9,7 +9,7 @@ from jax import Array
 from jax.lax import stop_gradient
 
 from pogo.core.errors import BadInput
-from pogo.core.w2 import MAX_PERMUTED_SAMPLES, LibrarySettings, Solver, check_divergence, check_samples
+from pogo.core.problem.w2 import MAX_PERMUTED_SAMPLES, LibrarySettings, Solver, check_divergence, check_samples
 from pogo.jax_backend.libraries import library_divergence, plain_divergence
 from pogo.jax_backend.sinkhorn import best_assignment, fused_divergence
 

@@ -11,12 +11,14 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from pogo.core.chain import actor_name
 from pogo.core.data.transitions import Transitions
-from pogo.core.group import LearnerGroup
-from pogo.core.interface import Pair, TrainSpec, TrainState
-from pogo.core.metrics import check_seeds_finite
-from pogo.core.probe import Probe
+from pogo.core.learner.group import LearnerGroup
+from pogo.core.learner.interface import Pair
+from pogo.core.learner.metrics import check_seeds_finite
+from pogo.core.learner.probe import Probe
+from pogo.core.problem.chain import actor_name
+from pogo.core.problem.spec import TrainSpec
+from pogo.core.problem.state import UPDATES, TrainState
 from pogo.jax_backend.learner import Data, JaxLearner, make_learner
 from pogo.jax_backend.networks import Params
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays
@@ -57,7 +59,7 @@ def make_learner_group(
 
 
 class JaxLearnerGroup(LearnerGroup):
-    """See `pogo.core.group.LearnerGroup`. States, sums and keys have a leading seed axis; the data has none."""
+    """See `pogo.core.learner.group.LearnerGroup`. States, sums and keys have a leading seed axis; the data has none."""
 
     def __init__(self, one: JaxLearner, seeds: Sequence[int], devices: Sequence[jax.Device]) -> None:
         """Make the members.
@@ -137,13 +139,13 @@ class JaxLearnerGroup(LearnerGroup):
     def _stack(self) -> tuple[TrainState, Metrics, Array]:
         """The members' states, sums and keys on a leading axis."""
         arrays = [state_to_arrays(learner._state) for learner in self._members]
-        updates = sorted({int(each["updates"]) for each in arrays})
+        updates = sorted({int(each[UPDATES]) for each in arrays})
         if len(updates) > 1:
             raise ValueError(f"the members of a group are at one update, not at {updates}.")
         state = state_from_arrays(
             {name: np.stack([each[name] for each in arrays]) for name in arrays[0]}, self._by_seed
         )
-        state = state._replace(updates=jax.device_put(jnp.array(arrays[0]["updates"], copy=True), self._shared))
+        state = state._replace(updates=jax.device_put(jnp.array(arrays[0][UPDATES], copy=True), self._shared))
         self._members[0]._zero_sums()  # while it has a state to trace an update with
         sums = self._zero_sums()
         for learner in self._members:

@@ -13,20 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pogo.core.actors import ActorConfig
 from pogo.core.algorithms import load_mathematics
-from pogo.core.chain import actor_name
+from pogo.core.algorithms.inputs import batch_arrays, initial_state, update_noise_spec
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
-from pogo.core.initial import initial_state
-from pogo.core.interface import Learner, Pair, TrainSpec, TrainState
-from pogo.core.learning import batch_arrays, update_noise_spec
-from pogo.core.machine import processor_name
-from pogo.core.metrics import check_finite, window_means
-from pogo.core.noise import Draw
-from pogo.core.probe import Probe
-from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, window_groups
-from pogo.core.streams import seed_words
+from pogo.core.learner.interface import Learner, Pair
+from pogo.core.learner.metrics import check_finite, window_arrays, window_groups, window_means
+from pogo.core.learner.probe import Probe
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.chain import actor_name
+from pogo.core.problem.noise import Draw
+from pogo.core.problem.spec import TrainSpec
+from pogo.core.problem.state import UPDATES, WINDOW_START, TrainState, check_snapshot
+from pogo.core.problem.streams import seed_words
+from pogo.core.system.machine import processor_name
 from pogo.jax_backend.actors import describe, make_actor
 from pogo.jax_backend.chain import chain_step
 from pogo.jax_backend.compilation import compiler_options, keep_compiled_programs
@@ -79,7 +79,7 @@ def make_learner(
 
 
 class JaxLearner(Learner):
-    """See `pogo.core.interface.Learner`."""
+    """See `pogo.core.learner.interface.Learner`."""
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class JaxLearner(Learner):
 
     def _set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._state = state_from_arrays(arrays, self._device)
-        self._updates = int(arrays["updates"])
+        self._updates = int(arrays[UPDATES])
 
     def _stream_words(self) -> Array:
         """The key of the run; an update's draws are a function of it and of the update's number."""

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pogo.core.w2 import LibrarySettings, SinkhornSchedule, library_decay, sinkhorn_schedule
+from pogo.core.problem.w2 import LibrarySettings, SinkhornSchedule, library_decay, sinkhorn_schedule
 from pogo.jax_backend.sinkhorn import absorb, divergence, dual_shares_and_plan
 
 _UPDATES_AT_EPSILON = 2000

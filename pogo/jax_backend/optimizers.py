@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from pogo.core.interface import AdamState, TrainState
+from pogo.core.problem.state import AdamState, TrainState
 from pogo.jax_backend.networks import Params
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pogo.core.algorithms import load_mathematics
-from pogo.core.interface import TrainSpec
+from pogo.core.problem.spec import TrainSpec
 from pogo.jax_backend.chain import chain_step
 from pogo.jax_backend.compilation import compiler_options
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pogo.core.interface import TrainSpec
-from pogo.core.online import replay
+from pogo.core.learner import replay_buffer
+from pogo.core.problem.spec import TrainSpec
 
 
-class ReplayBuffer(replay.ReplayBuffer):
-    """See `pogo.core.online.replay.ReplayBuffer`."""
+class ReplayBuffer(replay_buffer.ReplayBuffer):
+    """See `pogo.core.learner.replay_buffer.ReplayBuffer`."""
 
     def __init__(self, capacity: int, spec: TrainSpec, device: jax.Device) -> None:
         super().__init__(capacity, spec.observation_size, spec.action_size)
@@ -24,11 +24,11 @@ class ReplayBuffer(replay.ReplayBuffer):
         return np.asarray(len(self), dtype=np.int32)
 
     def write(self, slots: np.ndarray, rows: np.ndarray) -> None:
-        """As `pogo.core.online.replay.ReplayBuffer.write`."""
+        """As `pogo.core.learner.replay_buffer.ReplayBuffer.write`."""
         self.rows = self._insert(self.rows, slots.astype(np.int32), rows)
 
     def read(self) -> np.ndarray:
-        """As `pogo.core.online.replay.ReplayBuffer.read`."""
+        """As `pogo.core.learner.replay_buffer.ReplayBuffer.read`."""
         return np.array(np.asarray(self.rows)[: len(self)], dtype=np.float32)  # sliced there, each length compiles
 
 

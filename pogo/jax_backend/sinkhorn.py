@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pogo.core.w2 import MAX_PERMUTED_SAMPLES, SinkhornSchedule, sinkhorn_schedule
+from pogo.core.problem.w2 import MAX_PERMUTED_SAMPLES, SinkhornSchedule, sinkhorn_schedule
 
 Transport = Callable[[Array, SinkhornSchedule], tuple[Array, Array]]
 

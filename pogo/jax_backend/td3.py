@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jax import Array
 
-from pogo.core.interface import TrainState
+from pogo.core.problem.state import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.algorithm import run_if

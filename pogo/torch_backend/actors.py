@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pogo.core.actors import ActorConfig
-from pogo.core.chain import actor_name
 from pogo.core.errors import BadInput
-from pogo.core.parameters import LayerInitialisers, actor_parameters
-from pogo.core.streams import generator
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.chain import actor_name
+from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
+from pogo.core.problem.streams import generator
 from pogo.torch_backend.gradients import clip, softplus
 from pogo.torch_backend.networks import Params, mlp
 

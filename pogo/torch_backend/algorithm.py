@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from pogo.core.algorithms import load_algorithm
-from pogo.core.interface import HP, AlgorithmInterface, TrainSpec, TrainState
+from pogo.core.algorithms.base import AlgorithmInterface
+from pogo.core.problem.spec import HP, TrainSpec
+from pogo.core.problem.state import TrainState
 from pogo.torch_backend.actors import Actor, make_actor
 from pogo.torch_backend.networks import Params
 

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pogo.core.chain import actor_name, actor_noise
-from pogo.core.interface import TrainState
-from pogo.core.w2 import W2Config, w2_method
+from pogo.core.problem.chain import actor_name, actor_noise
+from pogo.core.problem.state import TrainState
+from pogo.core.problem.w2 import W2Config, w2_method
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.distances import (

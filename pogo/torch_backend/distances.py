@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pogo.core.errors import BadInput
-from pogo.core.w2 import MAX_PERMUTED_SAMPLES, LibrarySettings, Solver, check_divergence, check_samples
+from pogo.core.problem.w2 import MAX_PERMUTED_SAMPLES, LibrarySettings, Solver, check_divergence, check_samples
 from pogo.torch_backend.libraries import library_divergence, plain_divergence
 from pogo.torch_backend.sinkhorn import best_assignment, fused_divergence
 

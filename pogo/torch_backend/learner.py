@@ -11,19 +11,19 @@ import torch
 from torch import Tensor
 
 from pogo.core.algorithms import load_mathematics
-from pogo.core.chain import actor_name
+from pogo.core.algorithms.inputs import batch_arrays, initial_state, update_noise_spec
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
-from pogo.core.initial import initial_state
-from pogo.core.interface import Learner, Pair, TrainSpec, TrainState
-from pogo.core.learning import batch_arrays, update_noise_spec
-from pogo.core.machine import processor_name
-from pogo.core.metrics import check_finite, window_means
-from pogo.core.noise import Draw
-from pogo.core.probe import Probe
-from pogo.core.snapshots import WINDOW_START, check_snapshot, window_arrays, window_groups
-from pogo.core.streams import seed_words
-from pogo.core.w2 import w2_method
+from pogo.core.learner.interface import Learner, Pair
+from pogo.core.learner.metrics import check_finite, window_arrays, window_groups, window_means
+from pogo.core.learner.probe import Probe
+from pogo.core.problem.chain import actor_name
+from pogo.core.problem.noise import Draw
+from pogo.core.problem.spec import TrainSpec
+from pogo.core.problem.state import WINDOW_START, TrainState, check_snapshot
+from pogo.core.problem.streams import seed_words
+from pogo.core.problem.w2 import w2_method
+from pogo.core.system.machine import processor_name
 from pogo.torch_backend.actors import describe, make_actor
 from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.chain import chain_step
@@ -84,7 +84,7 @@ def make_learner(
 
 
 class TorchLearner(Learner):
-    """See `pogo.core.interface.Learner`."""
+    """See `pogo.core.learner.interface.Learner`."""
 
     def __init__(
         self,

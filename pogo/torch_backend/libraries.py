@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pogo.core.errors import BadInput
-from pogo.core.w2 import LibrarySettings, library_decay
+from pogo.core.problem.w2 import LibrarySettings, library_decay
 
 
 def library_divergence(samples: Tensor, ref_samples: Tensor, blur: float, max_action: float) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pogo.core.interface import AdamState, TrainState
+from pogo.core.problem.state import AdamState, TrainState
 from pogo.torch_backend.networks import Params
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8

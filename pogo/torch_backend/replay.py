@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pogo.core.algorithms import load_mathematics
-from pogo.core.interface import TrainSpec
+from pogo.core.problem.spec import TrainSpec
 from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.state import state_from_arrays, state_to_arrays
 

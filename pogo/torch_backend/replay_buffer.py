@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pogo.core.interface import TrainSpec
-from pogo.core.online import replay
+from pogo.core.learner import replay_buffer
+from pogo.core.problem.spec import TrainSpec
 
 
-class ReplayBuffer(replay.ReplayBuffer):
-    """See `pogo.core.online.replay.ReplayBuffer`."""
+class ReplayBuffer(replay_buffer.ReplayBuffer):
+    """See `pogo.core.learner.replay_buffer.ReplayBuffer`."""
 
     def __init__(self, capacity: int, spec: TrainSpec, device: torch.device) -> None:
         super().__init__(capacity, spec.observation_size, spec.action_size)
@@ -22,11 +22,11 @@ class ReplayBuffer(replay.ReplayBuffer):
         return self._held
 
     def write(self, slots: np.ndarray, rows: np.ndarray) -> None:
-        """As `pogo.core.online.replay.ReplayBuffer.write`."""
+        """As `pogo.core.learner.replay_buffer.ReplayBuffer.write`."""
         values = torch.from_numpy(rows).to(self.rows)
         self.rows.index_copy_(0, torch.from_numpy(slots).to(self.rows.device), values)
         self._held.fill_(len(self))
 
     def read(self) -> np.ndarray:
-        """As `pogo.core.online.replay.ReplayBuffer.read`."""
+        """As `pogo.core.learner.replay_buffer.ReplayBuffer.read`."""
         return np.array(self.rows[: len(self)].cpu().numpy(), dtype=np.float32)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pogo.core.w2 import MAX_PERMUTED_SAMPLES, SinkhornSchedule, sinkhorn_schedule
+from pogo.core.problem.w2 import MAX_PERMUTED_SAMPLES, SinkhornSchedule, sinkhorn_schedule
 
 Transport = Callable[[Tensor, SinkhornSchedule], tuple[Tensor, Tensor]]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pogo.core.interface import TrainState
+from pogo.core.problem.state import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.losses import summed_td_loss

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pogo.core.config.compose import compose_config
-from pogo.core.environments.spec import environment_spec
+from pogo.core.environments.make import environment_spec
 from pogo.core.runs.plan import check_settings
 
 # CS285 homework 3 (2023), hw3/experiments/sac: what each sets, under its own names where they differ from pogo's.

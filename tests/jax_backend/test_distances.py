@@ -49,7 +49,7 @@ def test_ott_is_the_librarys_own_number(cooling):
     from ott.geometry.pointcloud import PointCloud
     from ott.tools import sinkhorn_divergence as of_ott
 
-    from pogo.core.w2 import LibrarySettings
+    from pogo.core.problem.w2 import LibrarySettings
     from pogo.jax_backend.distances import sinkhorn_divergence
 
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import pytest
 
 from pogo.core.algorithms import ALGORITHMS
 from pogo.core.errors import BadInput
-from pogo.core.interface import Pair
+from pogo.core.learner.interface import Pair
 from tests.learner_checks import LearnerChecks, transitions
 from tests.parity.helpers import problem
 

@@ -11,7 +11,7 @@ import pytest
 from pogo.cli import evaluate, report
 from pogo.core.errors import BadInput
 from pogo.core.runs.sweep import plan_sweep
-from pogo.core.streams import generator, stream
+from pogo.core.problem.streams import generator, stream
 from tests.backends import Framework
 from tests.online.helpers import ENV_STEPS, LEARNING_STARTS, TORCH_QUICKLY, arguments
 from tests.run_helpers import (

@@ -3,11 +3,11 @@
 import dataclasses
 from typing import Any
 
-from pogo.core.actors import resolve_actors
+from pogo.core.problem.actors import resolve_actors
 from pogo.core.algorithms import load_algorithm
-from pogo.core.chain import ChainConfig
-from pogo.core.interface import TrainSpec
-from pogo.core.w2 import W2Config
+from pogo.core.problem.chain import ChainConfig
+from pogo.core.problem.spec import TrainSpec
+from pogo.core.problem.w2 import W2Config
 
 OBS, ACT, B = 5, 2, 32
 WIDTH = 32

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pogo.cli.golden import main
-from pogo.core.golden.adapters import ADAPTERS
-from pogo.core.golden.recording import Recording
-from pogo.core.golden.replay import replay
+from pogo.core.verify.adapters import ADAPTERS
+from pogo.core.verify.recording import Recording
+from pogo.core.verify.rerun import replay
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 FILES = sorted(path.name for path in FOLDER.glob("*.npz"))

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pogo.core.actors import ActorConfig
-from pogo.core.parameters import LayerInitialisers, actor_parameters
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
 from tests.actor_checks import KINDS
 from tests.backends import Framework
 

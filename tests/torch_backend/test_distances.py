@@ -64,7 +64,7 @@ def test_geomloss_is_the_librarys_own_number(scaling):
     import torch
     from geomloss import SamplesLoss
 
-    from pogo.core.w2 import LibrarySettings
+    from pogo.core.problem.w2 import LibrarySettings
     from pogo.torch_backend.distances import sinkhorn_divergence
 
     rng = np.random.default_rng(0)
@@ -89,7 +89,7 @@ def test_geomloss_is_the_librarys_own_number(scaling):
 def test_what_the_backend_has_not_is_refused():
     import torch
 
-    from pogo.core.w2 import LibrarySettings
+    from pogo.core.problem.w2 import LibrarySettings
     from pogo.torch_backend.distances import sinkhorn_divergence
     from pogo.torch_backend.libraries import check_library
 

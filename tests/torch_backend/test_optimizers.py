@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pogo.core.interface import AdamState, TrainState  # noqa: E402 - after the skip
+from pogo.core.problem.state import AdamState, TrainState  # noqa: E402 - after the skip
 from pogo.torch_backend.optimizers import minimise, steps_taken  # noqa: E402
 
 

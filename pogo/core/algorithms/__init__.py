@@ -10,8 +10,8 @@ from functools import cache
 from types import ModuleType
 
 from pogo.core.algorithms.base import AlgorithmDefinition, AnyDefinition
-from pogo.core.errors import BadInput
-from pogo.core.registry import check_backend, check_name, load_backend
+from pogo.core.errors import BadInput, check_name
+from pogo.core.registry import check_backend, load_backend
 
 ALGORITHMS = ("iql", "td3_bc", "cql", "awac", "sac_n", "edac", "rebrac", "fql", "pogo", "sac")  # pogo's own
 GROUP = "pogo.algorithms"

@@ -7,9 +7,9 @@ from typing_extensions import override
 
 from pogo.core.algorithms.base import AlgorithmDefinition
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, dropout_masks, normal
-from pogo.core.parameters import LayerInitialisers, Params, mlp_parameters, stack_members
+from pogo.core.problem.noise import Draw, dropout_masks, normal
+from pogo.core.problem.parameters import LayerInitialisers, Params, mlp_parameters, stack_members
+from pogo.core.problem.spec import TrainSpec
 
 TWINS = 2  # critics, where an algorithm has no option for their number
 

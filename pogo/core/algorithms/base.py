@@ -1,4 +1,4 @@
-"""What an algorithm is to the rest of pogo, apart from its mathematics."""
+"""The two halves of an algorithm: its definition, one for both backends, and its mathematics, one in each."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -6,12 +6,15 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from pogo.core.actors import ActorConfig
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw
-from pogo.core.parameters import LayerInitialisers, Params
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.noise import Draw
+from pogo.core.problem.parameters import LayerInitialisers, Params
+from pogo.core.problem.spec import TrainSpec
+from pogo.core.problem.state import TrainState
 
+Array = TypeVar("Array")
+Actor = TypeVar("Actor")
 HP = TypeVar("HP")
 
 
@@ -81,3 +84,29 @@ class AlgorithmDefinition(ABC, Generic[HP]):
 
 
 AnyDefinition = AlgorithmDefinition[Any]
+
+
+class AlgorithmInterface(ABC, Generic[Array, Actor, HP]):
+    """One algorithm on one backend.
+
+    Its hyperparameters, default actor, noise and starting parameters are in `pogo.core.algorithms`, once for both
+    backends. `update` and `energy` are pure functions of their arguments: every random number is in `noise`.
+    """
+
+    def __init__(self, spec: TrainSpec[HP]) -> None:
+        self.spec = spec
+        self.hyperparameters: HP = spec.hyperparameters
+
+    @abstractmethod
+    def update(
+        self, state: TrainState, batch: Mapping[str, Array], noise: Mapping[str, Array]
+    ) -> tuple[TrainState, dict[str, Array]]:
+        """One update of critics, temperatures, actor 0 and targets, in the original's order.
+
+        Only actor 0 takes part, whatever the chain does. Metrics whose names begin with `actor_` are of updates that
+        move the actors; on others they are absent (torch) or zero (JAX, where shapes are static).
+        """
+
+    @abstractmethod
+    def energy(self, state: TrainState, actor: Actor, batch: Mapping[str, Array], noise: Mapping[str, Array]) -> Array:
+        """What an actor 1+ minimises besides its distance, a scalar mean over the batch (`chain.energy`)."""

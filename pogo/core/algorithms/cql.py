@@ -6,15 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
-from pogo.core.actors import ActorConfig
 from pogo.core.algorithms.actor_critic import is_antmaze
 from pogo.core.algorithms.base import AlgorithmDefinition
+from pogo.core.algorithms.hyperparameters import check_between, check_finite, check_not_negative, check_positive
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.errors import BadInput
-from pogo.core.hyperparameters import check_between, check_finite, check_not_negative, check_positive
-from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, dropout_masks, normal, uniform11
-from pogo.core.parameters import LayerInitialisers, Params, constant, mlp_parameters, orthogonal, torch_default, xavier
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.noise import Draw, dropout_masks, normal, uniform11
+from pogo.core.problem.parameters import (
+    LayerInitialisers,
+    Params,
+    constant,
+    mlp_parameters,
+    orthogonal,
+    torch_default,
+    xavier,
+)
+from pogo.core.problem.spec import TrainSpec
 
 CRITICS = ("critic_1", "critic_2")
 CRITIC_2_NUM_HIDDEN = 3  # whatever the first critic has

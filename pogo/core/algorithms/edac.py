@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pogo.core.algorithms import sac_n
-from pogo.core.hyperparameters import check_not_negative
+from pogo.core.algorithms.hyperparameters import check_not_negative
 
 
 @dataclass(frozen=True)

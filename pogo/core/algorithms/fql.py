@@ -6,15 +6,15 @@ from typing import Literal, get_args
 import numpy as np
 from typing_extensions import override
 
-from pogo.core.actors import ActorConfig
 from pogo.core.algorithms.actor_critic import critics, is_antmaze, range_scaled
 from pogo.core.algorithms.base import AlgorithmDefinition
+from pogo.core.algorithms.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
-from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, dropout_masks, normal, uniform01
-from pogo.core.parameters import LayerInitialisers, Params, constant, mlp_parameters, xavier
-from pogo.core.registry import check_name
+from pogo.core.errors import check_name
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.noise import Draw, dropout_masks, normal, uniform01
+from pogo.core.problem.parameters import LayerInitialisers, Params, constant, mlp_parameters, xavier
+from pogo.core.problem.spec import TrainSpec
 
 QAggregate = Literal["mean", "min"]
 

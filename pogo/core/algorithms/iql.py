@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from typing_extensions import override
 
-from pogo.core.actors import ActorConfig
 from pogo.core.algorithms.actor_critic import ActorCritic, critics
-from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
-from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, dropout_masks, normal
-from pogo.core.parameters import Params, mlp_parameters
+from pogo.core.algorithms.hyperparameters import check_between, check_not_negative, check_positive
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.noise import Draw, dropout_masks, normal
+from pogo.core.problem.parameters import Params, mlp_parameters
+from pogo.core.problem.spec import TrainSpec
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
-from pogo.core.actors import ActorConfig
 from pogo.core.algorithms.actor_critic import Delayed, critics, range_scaled
+from pogo.core.algorithms.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
-from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw
-from pogo.core.parameters import Params
-from pogo.core.registry import check_name
+from pogo.core.errors import check_name
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.noise import Draw
+from pogo.core.problem.parameters import Params
+from pogo.core.problem.spec import TrainSpec
 
 TD_TARGETS = ("target", "online")
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from typing_extensions import override
 
-from pogo.core.actors import ActorConfig
 from pogo.core.algorithms.actor_critic import Delayed, critics, is_antmaze, range_scaled
+from pogo.core.algorithms.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
-from pogo.core.interface import TrainSpec
-from pogo.core.parameters import LayerInitialisers, Params, constant, torch_default, uniform
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.parameters import LayerInitialisers, Params, constant, torch_default, uniform
+from pogo.core.problem.spec import TrainSpec
 
 ACTOR_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(1e-3), uniform(1e-3))
 CRITIC_INITIALISERS = LayerInitialisers(torch_default, constant(0.1), uniform(3e-3), uniform(3e-3))

@@ -8,14 +8,13 @@ from typing import Literal, get_args
 import numpy as np
 from typing_extensions import override
 
-from pogo.core.actors import Activation, ActorConfig
 from pogo.core.algorithms.actor_critic import ActorCritic, critics
-from pogo.core.errors import BadInput
-from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
-from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, distinct_pairs, dropout_masks, normal
-from pogo.core.parameters import Params
-from pogo.core.registry import check_name
+from pogo.core.algorithms.hyperparameters import check_between, check_not_negative, check_positive
+from pogo.core.errors import BadInput, check_name
+from pogo.core.problem.actors import Activation, ActorConfig
+from pogo.core.problem.noise import Draw, distinct_pairs, dropout_masks, normal
+from pogo.core.problem.parameters import Params
+from pogo.core.problem.spec import TrainSpec
 
 ActorGradient = Literal["reparametrize", "reinforce"]
 TargetBackup = Literal["mean", "min", "double_q", "redq"]

@@ -5,19 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
-from pogo.core.actors import ActorConfig
 from pogo.core.algorithms.actor_critic import ActorCritic, critics
-from pogo.core.hyperparameters import check_between, check_positive
-from pogo.core.interface import TrainSpec
-from pogo.core.noise import Draw, dropout_masks, normal
-from pogo.core.parameters import (
-    LayerInitialisers,
-    Params,
-    constant,
-    fan_out_bound,
-    torch_default,
-    uniform,
-)
+from pogo.core.algorithms.hyperparameters import check_between, check_positive
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.noise import Draw, dropout_masks, normal
+from pogo.core.problem.parameters import LayerInitialisers, Params, constant, fan_out_bound, torch_default, uniform
+from pogo.core.problem.spec import TrainSpec
 
 MAX_CRITICS = 10_000
 # The original's routine takes a kernel's second axis as its fan-in, which is the layer's width out.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
-from pogo.core.actors import ActorConfig
 from pogo.core.algorithms.actor_critic import Delayed, critics
-from pogo.core.hyperparameters import check_between, check_not_negative, check_positive
-from pogo.core.interface import TrainSpec
-from pogo.core.parameters import Params
+from pogo.core.algorithms.hyperparameters import check_between, check_not_negative, check_positive
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.parameters import Params
+from pogo.core.problem.spec import TrainSpec
 
 
 @dataclass(frozen=True)

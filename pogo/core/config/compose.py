@@ -11,7 +11,6 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pogo.core.actors import ACTOR_KINDS
 from pogo.core.algorithms import algorithm_names, load_algorithm
 from pogo.core.config.hydra_schemas import register, register_algorithm
 from pogo.core.config.option_types import check_values, check_written, option_types
@@ -21,8 +20,9 @@ from pogo.core.config.schema import SECTIONS, SOURCES, asked_settings, meaning
 from pogo.core.config.search_path import OWN_KEYS, PRIMARY, SearchPath, search_path
 from pogo.core.data import d4rl
 from pogo.core.data.sources import BUNDLED, CUSTOM, NO_ENVIRONMENT, ONLINE
-from pogo.core.errors import BadInput
-from pogo.core.registry import BACKENDS, check_name
+from pogo.core.errors import BadInput, check_name
+from pogo.core.problem.actors import ACTOR_KINDS
+from pogo.core.registry import BACKENDS
 
 DEFAULT_ALGORITHM = "iql"  # of conf/config.yaml
 # What OmegaConf says of a value that cannot be what an option takes, and what it takes.

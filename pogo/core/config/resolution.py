@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pogo.core.actors import check_options
 from pogo.core.algorithms import load_algorithm
 from pogo.core.algorithms.base import AlgorithmDefinition
-from pogo.core.chain import DEFAULT_NUM_ACTORS, DEFAULT_W2_WEIGHT
 from pogo.core.config.online import check_online, is_online, refuse_online_settings, refuse_settings_of_datasets
 from pogo.core.config.provenance import published_default
 from pogo.core.config.schema import SOURCES, Config, TrainSection, check_bounds, section_of, value_at
 from pogo.core.environments.simulators import default_processes
-from pogo.core.errors import BadInput
-from pogo.core.registry import check_name
+from pogo.core.errors import BadInput, check_name
+from pogo.core.problem.actors import check_options
+from pogo.core.problem.chain import DEFAULT_NUM_ACTORS, DEFAULT_W2_WEIGHT
 
 RESUME_MODES = ("auto", "never", "must")
 DTYPES = ("float32", "float64")

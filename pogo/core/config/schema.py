@@ -15,16 +15,16 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args, get_origin
 
 from omegaconf import MISSING
 
-from pogo.core.actors import ActorConfig, resolve_actors
 from pogo.core.algorithms import load_algorithm
-from pogo.core.chain import ChainConfig
-from pogo.core.clock import ENV_STEPS, UPDATES, Clock
+from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.data.sources import ONLINE, DatasetConfig
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP
-from pogo.core.interface import TrainSpec
+from pogo.core.problem.actors import ActorConfig, resolve_actors
+from pogo.core.problem.chain import ChainConfig
+from pogo.core.problem.spec import TrainSpec
+from pogo.core.problem.w2 import W2Config
 from pogo.core.setting import PLAIN, Meaning, meaning_of, setting
-from pogo.core.w2 import W2Config
 
 LARGEST_SEED = 2**63 - 1
 LARGEST_EVALUATION_PROCESSES = 128

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pogo.core.data import d4rl
 from pogo.core.data.raw_rows import Metadata
 from pogo.core.environments import antmaze, d4rl_package
+from pogo.core.environments.make import environment_in_place_of, environment_spec
 from pogo.core.environments.recorded import LimitSource, RecordedEnvironment
-from pogo.core.environments.spec import EnvironmentSpec, environment_in_place_of, environment_spec
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 
 NO_ENVIRONMENT = "none"  # env=none: train without evaluating

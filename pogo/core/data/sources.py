@@ -20,16 +20,10 @@ from pogo.core.data.preprocessing import Normalisation, Preprocessing, preproces
 from pogo.core.data.raw_rows import Metadata, RawRows, check_layout, raw_rows
 from pogo.core.data.rules import Rules, check_order, with_actions, with_ends
 from pogo.core.data.transitions import Transitions
-from pogo.core.data.views import (
-    VIEWS,
-    BehaviourStatistics,
-    View,
-    behaviour_statistics,
-    view_transitions,
-)
-from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_spec
-from pogo.core.errors import BadInput
-from pogo.core.registry import check_name
+from pogo.core.data.views import VIEWS, BehaviourStatistics, View, behaviour_statistics, view_transitions
+from pogo.core.environments.make import environment_spec
+from pogo.core.environments.spec import EnvironmentSpec, check_sizes
+from pogo.core.errors import BadInput, check_name
 from pogo.core.setting import setting
 
 logger = logging.getLogger(__name__)

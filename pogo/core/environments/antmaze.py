@@ -18,8 +18,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from pogo.core.errors import BadInput
-from pogo.core.registry import check_name
+from pogo.core.errors import BadInput, check_name
 
 CELL = 4.0  # a cell's width in metres
 GOAL_RADIUS = 0.5  # gymnasium-robotics ends at 0.45

@@ -8,7 +8,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from pogo.core.environments.spec import EnvironmentSpec, make_environment
+from pogo.core.environments.make import make_environment
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 
 _LARGEST = float(np.finfo(np.float32).max)  # networks see float32

@@ -26,7 +26,7 @@ import numpy as np
 from pogo.core.environments.checks import CheckedEnvironment, EnvironmentFault, Fault
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
-from pogo.core.signals import STOP_SIGNALS
+from pogo.core.system.signals import STOP_SIGNALS
 
 T = TypeVar("T")
 

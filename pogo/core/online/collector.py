@@ -14,9 +14,9 @@ from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environments.checks import CheckedEnvironment, EnvironmentFault, in_one_line
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
-from pogo.core.online.replay import REPLAY_ARRAYS
-from pogo.core.snapshots import COLLECTOR_PREFIX, damaged
-from pogo.core.streams import generator, stream
+from pogo.core.learner.replay_buffer import REPLAY_ARRAYS
+from pogo.core.problem.state import COLLECTOR_PREFIX, damaged
+from pogo.core.problem.streams import generator, stream
 
 _NOISE_BLOCK = 1024  # steps whose draws are made at once: a generator takes longer to make than to draw from
 

@@ -20,7 +20,7 @@ from pogo.core.data.views import behaviour_statistics
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.files.durable import sync_folder, write_new_file
-from pogo.core.online.replay import REPLAY_ARRAYS, ReplayBuffer
+from pogo.core.learner.replay_buffer import REPLAY_ARRAYS, ReplayBuffer
 
 FORMAT = "D4RL"
 SUFFIXES = (".hdf5", ".h5")

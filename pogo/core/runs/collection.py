@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from pogo.core.chain import actor_name
 from pogo.core.data.raw_rows import RawRows
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
-from pogo.core.interface import Learner
+from pogo.core.learner.interface import Learner
+from pogo.core.learner.replay_buffer import StoredReplay
 from pogo.core.online.collector import Collector, collect_episodes, random_returns
 from pogo.core.online.recording import Recording, joined, recording_of_replay, references, write_recording
-from pogo.core.online.replay import StoredReplay
+from pogo.core.problem.chain import actor_name
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import RunRecord
 from pogo.core.runs.stored_run import StoredRun

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 from rich.text import Text
 
-from pogo.core.clock import UPDATES, Clock
-from pogo.core.interface import Mode
+from pogo.core.config.clock import UPDATES, Clock
+from pogo.core.learner.interface import Mode
 
 _BAR_SECONDS = 0.1  # between two drawings of the bar
 _LINE_SECONDS = 30.0  # between two lines where there is no bar

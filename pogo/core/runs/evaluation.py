@@ -13,8 +13,8 @@ from pogo.core.environments.checks import Fault
 from pogo.core.environments.simulators import Faults, make_simulators
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
-from pogo.core.interface import Mode, Pair
-from pogo.core.streams import generator, stream
+from pogo.core.learner.interface import Mode, Pair
+from pogo.core.problem.streams import generator, stream
 
 
 class Act(Protocol):

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from pogo.core.group import GroupOfOne, LearnerGroup
-from pogo.core.interface import Learner
-from pogo.core.online.replay import check_memory
+from pogo.core.learner.group import GroupOfOne, LearnerGroup
+from pogo.core.learner.interface import Learner
+from pogo.core.learner.replay_buffer import check_memory
 from pogo.core.registry import load_backend
 from pogo.core.runs.plan import Plan
 

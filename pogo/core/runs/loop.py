@@ -5,10 +5,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from pogo.core.errors import RunFailed
-from pogo.core.group import LearnerGroup
+from pogo.core.learner.group import LearnerGroup
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.seed_run import SeedRun, Spent
-from pogo.core.signals import StopRequest
+from pogo.core.system.signals import StopRequest
 
 CALL_SECONDS = 0.5  # aim of one call into the learners: how long a signal or the progress bar may wait
 

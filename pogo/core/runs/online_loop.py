@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from pogo.core.errors import RunFailed
-from pogo.core.group import LearnerGroup
+from pogo.core.learner.group import LearnerGroup
 from pogo.core.online.collector import Collector
 from pogo.core.runs.collection import save_replay
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.loop import CALL_SECONDS, Loop
 from pogo.core.runs.seed_run import SeedRun
-from pogo.core.signals import StopRequest
+from pogo.core.system.signals import StopRequest
 
 
 class OnlineLoop(Loop):

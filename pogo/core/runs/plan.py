@@ -10,14 +10,15 @@ from pogo.core.algorithms import load_algorithm
 from pogo.core.config.provenance import DEFAULT
 from pogo.core.config.resolution import resolve
 from pogo.core.config.schema import LARGEST_SEED, SOURCES, Config
-from pogo.core.data.online import environment_name, online_dataset
 from pogo.core.data.sources import NO_ENVIRONMENT, ONLINE, Dataset, check_config, dataset_name, load_dataset
 from pogo.core.environments.checks import try_out
+from pogo.core.environments.make import environment_in_place_of
 from pogo.core.environments.recorded import RecordedEnvironment
-from pogo.core.environments.spec import EnvironmentSpec, environment_in_place_of
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import CheckpointStore
-from pogo.core.interface import TrainSpec
+from pogo.core.online.empty_dataset import environment_name, online_dataset
+from pogo.core.problem.spec import TrainSpec
 from pogo.core.registry import LIBRARY_SOLVERS, SEED_GROUPS, check_backend
 from pogo.core.runs.record import DatasetRecord, RunRecord, versions
 from pogo.core.runs.warm_start import SourceRun, read_source

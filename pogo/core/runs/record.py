@@ -12,7 +12,7 @@ from pogo.core.data.sources import check_reference_returns
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import Checkpoint
-from pogo.core.interface import TrainSpec
+from pogo.core.problem.spec import TrainSpec
 
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "optax", "ott-jax")}
 

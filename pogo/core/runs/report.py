@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from pogo.core.clock import ENV_STEPS, UPDATES, Clock
-from pogo.core.interface import Mode
+from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
+from pogo.core.learner.interface import Mode
 from pogo.core.runs.results import MODES, ActorMode, Labels, Result, Run, read_runs
 
 logger = logging.getLogger("pogo")

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
-from pogo.core.clock import ENV_STEPS, UPDATES, Clock
+from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.schema import meaning, shared_settings
-from pogo.core.data.online import environment_name
 from pogo.core.data.sources import ONLINE, DatasetConfig, dataset_name
 from pogo.core.errors import BadInput
 from pogo.core.files.logs import EVALUATION
 from pogo.core.files.summary import CONFIG, SUMMARY
-from pogo.core.interface import Mode
+from pogo.core.learner.interface import Mode
+from pogo.core.online.empty_dataset import environment_name
 
 T = TypeVar("T")
 MODES: tuple[Mode, ...] = get_args(Mode)

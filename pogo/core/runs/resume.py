@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pogo.core.algorithms import load_algorithm
-from pogo.core.chain import actor_name
 from pogo.core.config.schema import (
     SOURCES,
     AlgorithmSection,
@@ -18,6 +17,7 @@ from pogo.core.config.schema import (
     value_at,
 )
 from pogo.core.errors import BadInput
+from pogo.core.problem.chain import actor_name
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import ResumePoint, RunRecord
 

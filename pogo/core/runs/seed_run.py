@@ -14,16 +14,16 @@ from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.documents import as_text
 from pogo.core.files.logs import RunLog
 from pogo.core.files.summary import CONFIG, SUMMARY, write_json_atomically
-from pogo.core.interface import Learner, Pair
-from pogo.core.metrics import check_parameters
+from pogo.core.learner.interface import Learner, Pair
+from pogo.core.learner.metrics import check_parameters
+from pogo.core.learner.probe import Probe
 from pogo.core.online.collector import Collector
-from pogo.core.probe import Probe
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator, failures, failures_in_words
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint
 from pogo.core.runs.resume import changes_from_here
-from pogo.core.signals import StopRequest
+from pogo.core.system.signals import StopRequest
 
 logger = logging.getLogger("pogo")
 

@@ -8,16 +8,17 @@ import numpy as np
 
 from pogo.core.config.schema import BackendSection
 from pogo.core.data.preprocessing import Normalisation
+from pogo.core.environments.make import environment_in_place_of
 from pogo.core.environments.recorded import RecordedEnvironment
 from pogo.core.environments.simulators import default_processes
-from pogo.core.environments.spec import EnvironmentSpec, check_sizes, environment_in_place_of
+from pogo.core.environments.spec import EnvironmentSpec, check_sizes
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
-from pogo.core.interface import Learner
+from pogo.core.learner.interface import Learner
+from pogo.core.problem.state import NOT_OF_THE_STATE
 from pogo.core.registry import check_backend, load_backend
 from pogo.core.runs.evaluation import ActorEvaluation, Evaluator
 from pogo.core.runs.record import RunRecord
-from pogo.core.snapshots import NOT_OF_THE_STATE
 
 
 class StoredRun:

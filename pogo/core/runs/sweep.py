@@ -24,7 +24,7 @@ from pogo.core.config.schema import Config, meaning
 from pogo.core.config.search_path import OWN_KEYS, search_path
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
 from pogo.core.runs.plan import check_settings
-from pogo.core.signals import StopRequest
+from pogo.core.system.signals import StopRequest
 
 POLL_SECONDS = 0.05
 MOST_RUNS = 10_000  # of one command: each config is checked before the first run starts

@@ -15,11 +15,12 @@ from pogo.core.data.transitions import Transitions
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
-from pogo.core.group import LearnerGroup
-from pogo.core.interface import Learner
+from pogo.core.learner.group import LearnerGroup
+from pogo.core.learner.interface import Learner
+from pogo.core.learner.probe import make_probe
 from pogo.core.online.collector import Collector, naming_failures, visited_at_random
 from pogo.core.online.recording import check_new_file
-from pogo.core.probe import make_probe
+from pogo.core.problem.state import COLLECTOR_PREFIX, REPLAY_PREFIX, damaged
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator
 from pogo.core.runs.learners import make_learner_group
@@ -32,8 +33,7 @@ from pogo.core.runs.resume import warn_of_other_bits, with_recorded_schedules
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.runs.start import begin_again, find_start, go_back
 from pogo.core.runs.warm_start import warm_started
-from pogo.core.signals import StopRequest
-from pogo.core.snapshots import COLLECTOR_PREFIX, REPLAY_PREFIX, damaged
+from pogo.core.system.signals import StopRequest
 
 PROBED_STEPS = 1000  # of random actions, which a probe of an online run's policies picks states from
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from pogo.core.algorithms import load_algorithm
-from pogo.core.chain import actor_name
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import CheckpointStore
-from pogo.core.interface import TrainSpec
+from pogo.core.problem.chain import actor_name
+from pogo.core.problem.spec import TrainSpec
+from pogo.core.problem.state import is_parameter, network_of
 from pogo.core.runs.record import RunRecord
-from pogo.core.snapshots import NOT_OF_THE_STATE
 
 _CRITICS = ("critic", "target_critic")
 _TUNED = ("temperature",)  # goes on where both have it
@@ -43,11 +43,7 @@ def read_source(run_dir: str) -> SourceRun:
         )
     found = store.load_newest(set_aside=False)
     assert found is not None  # there are steps, and none good is an error
-    networks = {
-        name: array
-        for name, array in found.arrays.items()
-        if not name.startswith((*NOT_OF_THE_STATE, "optimizer/")) and name != "updates"
-    }
+    networks = {name: array for name, array in found.arrays.items() if is_parameter(name)}
     with reading(f"resume_from={run_dir}: the record of checkpoint {found.step}"):
         return SourceRun(folder, found.step, RunRecord.from_json(found.records["run"]), networks)
 
@@ -70,9 +66,7 @@ def warm_started(fresh: Mapping[str, np.ndarray], spec: TrainSpec, source: Sourc
     names = [*(actor_name(index) for index in range(len(spec.actors))), *_CRITICS]
     names += [name for name in _TUNED if _shapes(fresh, name) == _shapes(source.networks, name)]
     taken = {
-        name: source.networks[name].astype(array.dtype)
-        for name, array in fresh.items()
-        if name.split("/", 1)[0] in names
+        name: source.networks[name].astype(array.dtype) for name, array in fresh.items() if network_of(name) in names
     }
     return {**fresh, **taken}
 
@@ -106,7 +100,7 @@ def _critic_differences(
 
 
 def _shapes(arrays: Mapping[str, np.ndarray], network: str) -> dict[str, tuple[int, ...]]:
-    return {name: array.shape for name, array in arrays.items() if name.split("/", 1)[0] == network}
+    return {name: array.shape for name, array in arrays.items() if network_of(name) == network}
 
 
 def _text(shapes: Mapping[str, Sequence[int]]) -> str:

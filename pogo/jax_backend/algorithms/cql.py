@@ -13,7 +13,7 @@ from jax.lax import stop_gradient
 from jax.nn import logsumexp
 
 from pogo.core.algorithms.cql import CRITICS, MAX_ALPHA_PRIME, Hyperparameters
-from pogo.core.interface import TrainState
+from pogo.core.problem.state import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import clip

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.lax import stop_gradient
 
-from pogo.core.chain import actor_name
-from pogo.core.interface import TrainState
+from pogo.core.problem.chain import actor_name
+from pogo.core.problem.state import TrainState
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
 from pogo.jax_backend.losses import bootstrapped

@@ -10,7 +10,7 @@ from jax import Array
 from jax.lax import stop_gradient
 
 from pogo.core.algorithms.sac import CRITIC_DRAWS, Hyperparameters
-from pogo.core.interface import TrainState
+from pogo.core.problem.state import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from pogo.core.algorithms.sac_n import Hyperparameters
-from pogo.core.interface import TrainState
+from pogo.core.problem.state import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members

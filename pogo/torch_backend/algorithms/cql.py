@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pogo.core.algorithms.cql import CRITICS, MAX_ALPHA_PRIME, Hyperparameters
-from pogo.core.interface import TrainState
+from pogo.core.problem.state import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import clip

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pogo.core.chain import actor_name
-from pogo.core.interface import TrainState
+from pogo.core.problem.chain import actor_name
+from pogo.core.problem.state import TrainState
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
 from pogo.torch_backend.losses import bootstrapped

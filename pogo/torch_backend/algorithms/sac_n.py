@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pogo.core.algorithms.sac_n import Hyperparameters
-from pogo.core.interface import TrainState
+from pogo.core.problem.state import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from pogo.core.data.d4rl import D4RL_DATASETS, HOST
-from pogo.core.environments.spec import environment_spec
+from pogo.core.environments.make import environment_spec
 
 LEVELS = ["random", "medium", "expert", "medium-replay", "full-replay", "medium-expert"]
 

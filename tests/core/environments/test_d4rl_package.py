@@ -72,7 +72,7 @@ SCRIPT = """
 import json, sys
 import numpy as np
 from pogo.core.environments import d4rl_package
-from pogo.core.environments.spec import make_environment
+from pogo.core.environments.make import make_environment
 from pogo.core.errors import BadInput
 assert d4rl_package.is_installed() and "d4rl" not in sys.modules
 out = {}

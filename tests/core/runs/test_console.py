@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pogo.core.interface import Mode
+from pogo.core.learner.interface import Mode
 from pogo.core.runs.console import RunConsole
 
 

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from pogo.core.actors import ActorConfig
+from pogo.core.problem.actors import ActorConfig
 from pogo.core.algorithms.base import AlgorithmDefinition
 from pogo.core.data.preprocessing import Preprocessing
 

@@ -1,1 +1,0 @@
-"""Recorded runs of the original implementations: reading one, replaying it, comparing."""

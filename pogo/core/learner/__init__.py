@@ -1,0 +1,1 @@
+"""What a training loop drives, and what it trains on and says, apart from either framework."""

@@ -1,0 +1,49 @@
+"""Several seeds of one training problem, trained in step. One seed alone is a group of one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from pogo.core.learner.interface import Learner
+
+
+class LearnerGroup(ABC):
+    """What the training loop drives: a learner per seed, all at the same update and trained by one call.
+
+    A member acts, is described, saved and restored as a learner of its own; only the group trains it.
+    """
+
+    learners: Sequence[Learner]
+
+    @property
+    def updates(self) -> int:
+        """How many updates each member has made."""
+        return self.learners[0].updates
+
+    @property
+    @abstractmethod
+    def compile_seconds(self) -> float:
+        """Spent on compilation since the group was made."""
+
+    @abstractmethod
+    def train(self, num_updates: int, close_window: bool = True) -> list[dict[str, float]]:
+        """As `Learner.train`, for every member: each one's means, in the members' order.
+
+        Raises:
+            RunFailed: a metric of a member is not finite; the message names its seed too.
+        """
+
+
+class GroupOfOne(LearnerGroup):
+    """A learner by itself."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.learners = (learner,)
+
+    @property
+    def compile_seconds(self) -> float:
+        """As `LearnerGroup.compile_seconds`."""
+        return self.learners[0].compile_seconds
+
+    def train(self, num_updates: int, close_window: bool = True) -> list[dict[str, float]]:
+        """As `LearnerGroup.train`."""
+        return [self.learners[0].train(num_updates, close_window)]

@@ -1,0 +1,97 @@
+"""The contract of a learner, which each backend fulfils."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from pogo.core.learner.probe import Probe
+from pogo.core.learner.replay_buffer import ReplayBuffer
+
+Mode = Literal["deterministic", "stochastic"]
+
+
+class Pair(NamedTuple):
+    """An actor of the chain in one of its modes."""
+
+    actor: int
+    mode: Mode
+
+
+class Learner(ABC):
+    """What the training loop drives: one algorithm, its chain and its data on one backend."""
+
+    compile_seconds: float  # spent on compilation since the learner was made
+
+    @property
+    @abstractmethod
+    def updates(self) -> int:
+        """How many updates have been made."""
+
+    @property
+    @abstractmethod
+    def machine(self) -> dict[str, str]:
+        """The `device` that it computes on, such as cpu or cuda:0, and the `device_name` that its maker gave it."""
+
+    @property
+    @abstractmethod
+    def replay(self) -> ReplayBuffer | None:
+        """What it trains on where a run collects its own data."""
+
+    def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:
+        """`advance`, then `window_means`."""
+        self.advance(num_updates)
+        return self.window_means(close_window)
+
+    @abstractmethod
+    def advance(self, num_updates: int) -> None:
+        """Make `num_updates` updates; does not wait for the device."""
+
+    @abstractmethod
+    def window_means(self, close: bool = True) -> dict[str, float]:
+        """Each metric's mean over the updates of the window that compute it; none of a window without updates.
+
+        A window is what one line of the log averages: all updates since the last one was closed. Its means do not
+        depend, to the bit, on how it was cut into calls.
+
+        Raises:
+            RunFailed: a metric is not finite; the message names it and the update.
+        """
+
+    @abstractmethod
+    def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
+        """Actions [n, A] in units of max_action for normalised observations [n, O].
+
+        `noise` None is the deterministic mode; N(0, 1) draws [n, A] sample the actor.
+        """
+
+    @abstractmethod
+    def act_pairs(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
+        """What `act` gives for each pair, [P, n, A], at observations of its own, [P, n, O], in one call.
+
+        `noise` [n, A] samples every actor that is in its stochastic mode.
+        """
+
+    @abstractmethod
+    def describe(self, probe: Probe) -> dict[str, float]:
+        """Of every stochastic actor `actor_<i>/std`, and `actor_<i>/entropy` (nats) of those that have a density.
+
+        A gaussian's are its own, before any clip; the others' are estimated from the probe's samples. The std is in
+        units of max_action, a root mean square over states and action dimensions.
+        """
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """The whole state by canonical names, random streams under `stream/`, an open window under `window/`."""
+
+    @abstractmethod
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over a snapshot of either backend.
+
+        A snapshot of the other backend brings parameters, moments and counters; random streams then restart from
+        the seed and the number of updates.
+
+        Raises:
+            BadInput: names, shapes or types differ from this learner's.
+        """

@@ -1,0 +1,25 @@
+"""One training problem."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.chain import ChainConfig
+from pogo.core.problem.w2 import W2Config
+
+HP = TypeVar("HP")
+
+
+@dataclass(frozen=True)
+class TrainSpec(Generic[HP]):
+    """What is fixed about one training problem: sizes, networks, hyperparameters."""
+
+    algorithm: str
+    observation_size: int
+    action_size: int
+    batch_size: int
+    actors: tuple[ActorConfig, ...]
+    chain: ChainConfig
+    w2: W2Config
+    hyperparameters: HP  # the algorithm's own
+    dtype: str = "float32"

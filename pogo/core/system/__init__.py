@@ -1,0 +1,1 @@
+"""What pogo asks of the operating system: signals, processors, memory, locks."""
