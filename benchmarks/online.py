@@ -37,10 +37,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.train import MATRIX_PRODUCTS, MATRIX_SIZE, NO_CACHES, THREAD_VARIABLES, matrix_seconds
-from pogo.core.problem.actors import ActorConfig
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environments.make import environment_spec, make_environment
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
+from pogo.core.problem.actors import ActorConfig
 from pogo.core.registry import BACKENDS, check_backend
 from pogo.core.runs.evaluation import Evaluator
 

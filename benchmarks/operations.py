@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Literal
 
 from pogo.core.algorithms import load_algorithm
-from pogo.core.problem.chain import actor_name
 from pogo.core.algorithms.inputs import initial_state
+from pogo.core.problem.chain import actor_name
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.w2 import w2_method
 

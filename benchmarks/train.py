@@ -34,13 +34,13 @@ from typing import Any, get_args
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.operations import operations
-from pogo.core.problem.actors import ACTOR_KINDS, resolve_actors
 from pogo.core.algorithms import ALGORITHMS, load_algorithm
-from pogo.core.problem.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.errors import BadInput
+from pogo.core.problem.actors import ACTOR_KINDS, resolve_actors
+from pogo.core.problem.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.problem.spec import TrainSpec
-from pogo.core.registry import BACKENDS, SEED_GROUPS, load_backend
 from pogo.core.problem.w2 import Solver, W2Config
+from pogo.core.registry import BACKENDS, SEED_GROUPS, load_backend
 
 MATRIX_SIZE, MATRIX_PRODUCTS = 256, 400
 ROWS = 100_000

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pogo.core.problem.actors import ActorConfig
 from pogo.core.errors import BadInput
+from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
 from tests.backends import Framework
 

@@ -8,11 +8,11 @@ import pytest
 from pogo_quadratic import NAME
 from pogo_quadratic.definition import Hyperparameters
 
+from pogo.core.data.transitions import Transitions
 from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.chain import ChainConfig
-from pogo.core.data.transitions import Transitions
-from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
+from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.w2 import W2Config
 from tests.backends import Framework
 

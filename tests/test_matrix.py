@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pogo.core.problem.actors import ACTOR_KINDS
 from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.config.compose import compose_config
 from pogo.core.errors import BadInput
+from pogo.core.problem.actors import ACTOR_KINDS
 from pogo.core.registry import BACKENDS
 from pogo.core.runs.learners import make_learner
 from pogo.core.runs.plan import Plan, make_plans

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from benchmarks.operations import Pass, operations
-from pogo.core.problem.actors import resolve_actors
 from pogo.core.algorithms import ALGORITHMS, load_algorithm
+from pogo.core.problem.actors import resolve_actors
 from pogo.core.problem.chain import DEFAULT_W2_WEIGHT, ChainConfig
 from pogo.core.problem.spec import TrainSpec
-from pogo.core.verify.parity import parity_case
-from pogo.core.registry import load_backend
 from pogo.core.problem.w2 import W2Config
+from pogo.core.registry import load_backend
+from pogo.core.verify.parity import parity_case
 from tests.parity.helpers import CHAINS, problem
 
 # GFLOP of one update of the original at halfcheetah sizes, by algorithm and actors: counted on their code.

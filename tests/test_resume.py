@@ -21,9 +21,9 @@ import pytest
 from pogo.cli import evaluate
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
-from pogo.core.system.machine import processor_name
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.seed_run import SeedRun
+from pogo.core.system.machine import processor_name
 from tests.run_helpers import (
     ALGORITHMS,
     BACKENDS,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from pogo.core.problem.actors import ActorConfig
 from pogo.core.algorithms.sac import DEFINITION, Hyperparameters
+from pogo.core.problem.actors import ActorConfig
 from tests.backends import BACKENDS, Framework
 
 CURVATURES = np.array([0.5, 2.0])  # of two members: the actor climbs their mean

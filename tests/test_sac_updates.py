@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pogo.core.problem.actors import ActorConfig
 from pogo.core.algorithms.sac import DEFINITION, FIXED_STD, Hyperparameters
+from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.state import TrainState
 from pogo.core.verify.parity import ParityCase, parity_case, run_updates
 from tests.backends import BACKENDS, Framework

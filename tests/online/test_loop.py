@@ -10,8 +10,8 @@ import pytest
 
 from pogo.cli import evaluate, report
 from pogo.core.errors import BadInput
-from pogo.core.runs.sweep import plan_sweep
 from pogo.core.problem.streams import generator, stream
+from pogo.core.runs.sweep import plan_sweep
 from tests.backends import Framework
 from tests.online.helpers import ENV_STEPS, LEARNING_STARTS, TORCH_QUICKLY, arguments
 from tests.run_helpers import (

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from pogo.core.problem.actors import resolve_actors
 from pogo.core.algorithms import load_algorithm
+from pogo.core.problem.actors import resolve_actors
 from pogo.core.problem.chain import ChainConfig
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.w2 import W2Config

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pogo.core.algorithms import ALGORITHMS
-from pogo.core.verify.parity import TOLERANCES, moved_apart, parity_case, run_updates
 from pogo.core.learner.probe import make_probe
 from pogo.core.registry import load_backend
+from pogo.core.verify.parity import TOLERANCES, moved_apart, parity_case, run_updates
 from tests.learner_checks import transitions, without_window
 from tests.parity.helpers import CHAINS, problem
 

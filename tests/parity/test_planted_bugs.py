@@ -1,8 +1,8 @@
 """The suites can fail: bugs planted in one backend, each caught by a judge that passes without it.
 
-Three judges: parity (`pogo.core.verify.parity.drift`), golden (`pogo.core.verify.rerun.replay`) and analytic (the closed form
-of a JKO step, `tests/chain_checks.py`). A judge's share is the worst that it finds, in units of what it tolerates: past
-1 it fails. The analytic judge sees where training ends, which no epsilon of an optimizer or a network changes.
+Three judges: parity (`pogo.core.verify.parity.drift`), golden (`pogo.core.verify.rerun.replay`) and analytic (the
+closed form of a JKO step, `tests/chain_checks.py`). A judge's share is the worst that it finds, in
+units of what it tolerates: past 1 it fails. The analytic judge sees where training ends, which no epsilon of an optimizer or a network changes.
 """
 
 import dataclasses
@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from pogo_quadratic import NAME as QUADRATIC
 
-from pogo.core.verify import parity
 from pogo.core.algorithms import load_mathematics
+from pogo.core.registry import load_backend
+from pogo.core.verify import parity
+from pogo.core.verify.parity import ParityCase, parity_case, run_updates
 from pogo.core.verify.recording import Recording
 from pogo.core.verify.rerun import replay
-from pogo.core.verify.parity import ParityCase, parity_case, run_updates
-from pogo.core.registry import load_backend
 from tests.backends import Framework
 from tests.chain_checks import (
     ACT,

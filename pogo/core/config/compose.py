@@ -19,7 +19,9 @@ from pogo.core.config.published import GROUP, published_choices, register_publis
 from pogo.core.config.schema import SECTIONS, SOURCES, asked_settings, meaning
 from pogo.core.config.search_path import OWN_KEYS, PRIMARY, SearchPath, search_path
 from pogo.core.data import d4rl
-from pogo.core.data.sources import BUNDLED, CUSTOM, NO_ENVIRONMENT, ONLINE
+from pogo.core.data.config import BUNDLED, CUSTOM, ONLINE
+from pogo.core.data.environment import NO_ENVIRONMENT
+from pogo.core.data.readers import FILE_SUFFIXES
 from pogo.core.errors import BadInput, check_name
 from pogo.core.problem.actors import ACTOR_KINDS
 from pogo.core.registry import BACKENDS
@@ -203,7 +205,7 @@ def _check_choices(overrides: Sequence[Override], folders: SearchPath) -> None:
         _check_form(override)
         key, choice = override.key_or_group, str(override.value())
         if key in known and not _is_no_experiment(override):
-            if key == "dataset" and choice.endswith((".hdf5", ".h5", ".npz")):
+            if key == "dataset" and choice.endswith(FILE_SUFFIXES):
                 raise BadInput(f"dataset={choice} is a file, not a name; use dataset.path={choice}.")
             check_name(key, choice, known[key])
 

@@ -12,7 +12,7 @@ from omegaconf import MISSING
 from pogo.core.algorithms import ALGORITHMS, algorithm_names, load_algorithm
 from pogo.core.config.schema import SECTIONS, Config, asked_settings
 from pogo.core.data import d4rl
-from pogo.core.data.sources import DatasetConfig
+from pogo.core.data.config import DatasetConfig
 
 
 @cache

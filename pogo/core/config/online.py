@@ -5,7 +5,7 @@ from typing import Any
 
 from pogo.core.algorithms.hyperparameters import check_not_negative, check_positive
 from pogo.core.config.schema import Config, shared_settings, value_at
-from pogo.core.data.sources import ONLINE
+from pogo.core.data.config import ONLINE
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP
 

@@ -17,7 +17,7 @@ from omegaconf import MISSING
 
 from pogo.core.algorithms import load_algorithm
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
-from pogo.core.data.sources import ONLINE, DatasetConfig
+from pogo.core.data.config import ONLINE, DatasetConfig
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP
 from pogo.core.problem.actors import ActorConfig, resolve_actors

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Dict, Space
+from typing_extensions import override
 
 from pogo.core.data.raw_rows import Metadata, RawRows, check_size, raw_rows
+from pogo.core.data.reader import Reader, Recorded, Wanted
 from pogo.core.environments.joined import part, parts_of
 from pogo.core.environments.recorded import Parts, rebuilt_wrappers, without_display
 from pogo.core.errors import BadInput
@@ -129,3 +131,14 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
         array = arrays[key] if arrays[key].dtype == np.bool_ else arrays[key].astype(np.float32, copy=False)
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()
+
+
+class MinariReader(Reader):
+    """A dataset of Minari's, by its id."""
+
+    prefix = PREFIX
+
+    @override
+    def read(self, source: str, wanted: Wanted) -> Recorded:
+        raw, metadata, digest = read_minari(source, offline=wanted.offline, max_gib=wanted.max_gib)
+        return Recorded(raw, wanted.view, metadata, digest)

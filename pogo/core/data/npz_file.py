@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
+from typing_extensions import override
 
 from pogo.core.data.raw_rows import RawRows, as_flags, check_layout, check_size, raw_rows
+from pogo.core.data.reader import Reader, Recorded, Wanted
 from pogo.core.errors import BadInput
 
+_ZIP_MAGIC = b"PK\x03\x04"
 _OF_OGBENCH = ("masks", "valids")
 _MEMBERS = ("observations", "actions", "rewards", "terminals", "timeouts", "next_observations", *_OF_OGBENCH)
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, SyntaxError, UnicodeError, MemoryError)
@@ -119,3 +122,18 @@ def _array(archive: zipfile.ZipFile, key: str) -> np.ndarray:
         if member.read(1):  # at the end, zipfile compares the checksum
             raise ValueError(f"{key} goes on after its array")
     return array
+
+
+class NpzReader(Reader):
+    """An .npz archive, OGBench's or one with D4RL's keys."""
+
+    suffixes = (".npz",)
+
+    @override
+    def recognises(self, start: bytes) -> bool:
+        return start.startswith(_ZIP_MAGIC)
+
+    @override
+    def read(self, source: str, wanted: Wanted) -> Recorded:
+        # OGBench's own view: all its transitions, whose form decides where the next observations are.
+        return Recorded(read_npz(Path(source), wanted.max_gib), "full")

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from pogo.core.data.config import ONLINE, DatasetConfig
+from pogo.core.data.dataset import Dataset
 from pogo.core.data.preprocessing import Normalisation, Preprocessing
-from pogo.core.data.sources import ONLINE, Dataset, DatasetConfig, check_reference_returns
+from pogo.core.data.scores import check_reference_returns
 from pogo.core.data.transitions import Transitions
 from pogo.core.data.views import UNKNOWN_BEHAVIOUR
 from pogo.core.environments.spec import EnvironmentSpec
@@ -72,7 +74,7 @@ def online_dataset(
         behaviour=UNKNOWN_BEHAVIOUR,
         environment=environment,
         reference_returns=check_reference_returns(config.ref_min_score, config.ref_max_score, "dataset"),
-        source=ONLINE,
+        origin=ONLINE,
         sha256="",
         view="full",
         raw_rows=0,

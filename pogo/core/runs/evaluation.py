@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pogo.core.data.preprocessing import Normalisation
-from pogo.core.data.sources import normalized_score
+from pogo.core.data.scores import normalized_score
 from pogo.core.environments.checks import Fault
 from pogo.core.environments.simulators import Faults, make_simulators
 from pogo.core.environments.spec import EnvironmentSpec

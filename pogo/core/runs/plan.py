@@ -10,7 +10,10 @@ from pogo.core.algorithms import load_algorithm
 from pogo.core.config.provenance import DEFAULT
 from pogo.core.config.resolution import resolve
 from pogo.core.config.schema import LARGEST_SEED, SOURCES, Config
-from pogo.core.data.sources import NO_ENVIRONMENT, ONLINE, Dataset, check_config, dataset_name, load_dataset
+from pogo.core.data.config import ONLINE, check_config, dataset_name
+from pogo.core.data.dataset import Dataset
+from pogo.core.data.environment import NO_ENVIRONMENT
+from pogo.core.data.loading import load_dataset
 from pogo.core.environments.checks import try_out
 from pogo.core.environments.make import environment_in_place_of
 from pogo.core.environments.recorded import RecordedEnvironment

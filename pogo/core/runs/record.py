@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pogo.core.config.schema import Config
 from pogo.core.data.preprocessing import Normalisation
-from pogo.core.data.sources import check_reference_returns
+from pogo.core.data.scores import check_reference_returns
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import Checkpoint

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.schema import meaning, shared_settings
-from pogo.core.data.sources import ONLINE, DatasetConfig, dataset_name
+from pogo.core.data.config import ONLINE, DatasetConfig, dataset_name
 from pogo.core.errors import BadInput
 from pogo.core.files.logs import EVALUATION
 from pogo.core.files.summary import CONFIG, SUMMARY

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pogo.core.data.sources import Dataset
+from pogo.core.data.dataset import Dataset
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
 from pogo.core.files.checkpoint import CheckpointStore

@@ -8,7 +8,7 @@ import pytest
 
 from pogo.core.config.compose import compose_config
 from pogo.core.config.option_types import option_types
-from pogo.core.data.sources import DatasetConfig
+from pogo.core.data.config import DatasetConfig
 from pogo.core.errors import BadInput
 from pogo.core.runs.plan import check_settings
 

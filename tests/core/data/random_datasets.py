@@ -10,8 +10,10 @@ import gymnasium
 import h5py
 import numpy as np
 
+from pogo.core.data.config import DatasetConfig
+from pogo.core.data.dataset import Dataset, dataset_from_arrays
+from pogo.core.data.loading import load_dataset
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.data.sources import Dataset, DatasetConfig, dataset_from_arrays, load_dataset
 
 Arrays = dict[str, np.ndarray]
 PLAIN = Preprocessing()

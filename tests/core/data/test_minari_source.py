@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pogo.core.data import minari_source
+from pogo.core.data.config import DatasetConfig
+from pogo.core.data.dataset import Dataset
+from pogo.core.data.loading import load_dataset
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.data.sources import Dataset, DatasetConfig, load_dataset
 from pogo.core.errors import BadInput
 
 minari = pytest.importorskip("minari")

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pogo.core.data.config import DatasetConfig
+from pogo.core.data.loading import load_dataset
 from pogo.core.data.npz_file import read_npz
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.data.sources import DatasetConfig, load_dataset
 from pogo.core.errors import BadInput
 
 # Two trajectories of three transitions: four observations each, the last row of each only carries the last one.

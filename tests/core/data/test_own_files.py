@@ -12,8 +12,10 @@ import pytest
 
 from pogo.core.algorithms import rebrac
 from pogo.core.config.compose import compose_config
+from pogo.core.data.config import DatasetConfig
+from pogo.core.data.dataset import Dataset, dataset_from_arrays
+from pogo.core.data.loading import load_dataset
 from pogo.core.data.preprocessing import STATE_EPSILON, Normalisation, Preprocessing
-from pogo.core.data.sources import Dataset, DatasetConfig, dataset_from_arrays, load_dataset
 from pogo.core.errors import BadInput
 from pogo.core.online.recording import recording_of_replay
 

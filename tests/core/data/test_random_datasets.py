@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pogo.core.data.sources import Dataset
+from pogo.core.data.dataset import Dataset
 from tests.core.data.random_datasets import BOUND, Arrays, Case, interleaved_order, load_case, random_case
 
 CASES = 600

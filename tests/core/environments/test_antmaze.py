@@ -9,14 +9,14 @@ import gymnasium
 import numpy as np
 import pytest
 
-from pogo.core.problem.actors import ActorConfig
 from pogo.core.data.d4rl import D4RL_DATASETS
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environments import antmaze
 from pogo.core.environments.antmaze import MAZES, AntMaze, make_antmaze
-from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.environments.make import environment_spec, make_environment
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
+from pogo.core.problem.actors import ActorConfig
 from pogo.core.runs.evaluation import evaluate
 
 UMAZE = ["11111", "10001", "11101", "10001", "11111"]

@@ -6,8 +6,8 @@ import pytest
 from gymnasium.spaces import Box
 
 from pogo.core.environments.checks import CheckedEnvironment, EnvironmentFault, try_out
-from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.environments.make import environment_spec
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 
 FINE = (np.zeros(2, np.float32), 1.0, False, False, {})

@@ -7,9 +7,9 @@ import pytest
 from gymnasium.envs.registration import WrapperSpec
 from gymnasium.spaces import Box, Dict, Discrete
 
+from pogo.core.environments.make import environment_in_place_of, environment_spec, make_environment
 from pogo.core.environments.recorded import Parts, RecordedEnvironment, rebuilt_wrappers
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes
-from pogo.core.environments.make import environment_in_place_of, environment_spec, make_environment
 from pogo.core.errors import BadInput
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pogo.core.environments.make import environment_spec
 from pogo.core.environments.simulators import LocalSimulators, WorkerSimulators, default_processes, make_simulators
 from pogo.core.environments.spec import EnvironmentSpec
-from pogo.core.environments.make import environment_spec
 from pogo.core.errors import RunFailed
 
 PENDULUM = environment_spec("Pendulum-v1")

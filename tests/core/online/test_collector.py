@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pogo.core.data.preprocessing import Normalisation
-from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.environments.make import environment_spec
+from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import RunFailed
 from pogo.core.online.collector import Collector, collect_episodes, random_returns
 from tests.environments import LIMIT

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pogo.core.problem.actors import ActorConfig, check_options, resolve_actors
 from pogo.core.errors import BadInput
+from pogo.core.problem.actors import ActorConfig, check_options, resolve_actors
 
 BATCH, SAMPLES, OBSERVATION_SIZE, ACTION_SIZE = 16, 2, 3, 2
 DEFAULT = ActorConfig("deterministic", (8,))

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from pogo.core.problem.actors import ACTOR_KINDS, ActorConfig
 from pogo.core.errors import BadInput
+from pogo.core.problem.actors import ACTOR_KINDS, ActorConfig
 from pogo.core.problem.w2 import W2Config, check_divergence, check_samples, sinkhorn_schedule, w2_method
 
 METHODS = {

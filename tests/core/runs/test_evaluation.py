@@ -7,13 +7,13 @@ import gymnasium
 import numpy as np
 import pytest
 
-from pogo.core.problem.actors import ActorConfig
 from pogo.core.data.preprocessing import Normalisation
+from pogo.core.environments.make import environment_spec
 from pogo.core.environments.simulators import LocalSimulators
 from pogo.core.environments.spec import EnvironmentSpec
-from pogo.core.environments.make import environment_spec
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.learner.interface import Pair
+from pogo.core.problem.actors import ActorConfig
 from pogo.core.runs.evaluation import Act, ActorEvaluation, Evaluator, ModeResult, evaluate, failures_in_words
 
 PENDULUM = environment_spec("Pendulum-v1")

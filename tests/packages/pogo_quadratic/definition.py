@@ -2,9 +2,9 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from pogo.core.problem.actors import ActorConfig
 from pogo.core.algorithms.base import AlgorithmDefinition
 from pogo.core.data.preprocessing import Preprocessing
+from pogo.core.problem.actors import ActorConfig
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from pogo.core.data import download, environment, sources
+from pogo.core.data import download, environment, loading, scores
+from pogo.core.data.config import BUNDLED, DatasetConfig, dataset_name
+from pogo.core.data.dataset import Dataset, dataset_from_arrays
+from pogo.core.data.loading import load_dataset
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.data.sources import BUNDLED, Dataset, DatasetConfig, dataset_from_arrays, dataset_name, load_dataset
 from pogo.core.environments import antmaze, d4rl_package
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
@@ -68,14 +70,14 @@ def test_the_default_ships_with_the_package() -> None:
     assert dataset.behaviour.episodes == 120
     assert dataset.behaviour.return_mean == pytest.approx(-802.49421679541, rel=1e-9)
     assert dataset.behaviour.return_std == pytest.approx(447.4159167967222, rel=1e-9)
-    assert sources.normalized_score(-802.49421679541, dataset.reference_returns) == pytest.approx(40.7, abs=0.05)
+    assert scores.normalized_score(-802.49421679541, dataset.reference_returns) == pytest.approx(40.7, abs=0.05)
     assert dataset.sha256 == BUNDLED["pendulum-medium-replay"][1]
 
 
 def test_a_changed_default_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = sources._PACKAGE_DATA / "pendulum-medium-replay.hdf5"
+    shipped = loading._PACKAGE_DATA / "pendulum-medium-replay.hdf5"
     (tmp_path / shipped.name).write_bytes(shipped.read_bytes() + b"!")
-    monkeypatch.setattr(sources, "_PACKAGE_DATA", tmp_path)
+    monkeypatch.setattr(loading, "_PACKAGE_DATA", tmp_path)
     with pytest.raises(BadInput, match=r"not the file that pogo ships \(SHA-256 [0-9a-f]{64}\); reinstall pogo"):
         load(name="pendulum-medium-replay")
 
@@ -91,7 +93,7 @@ def test_a_file_is_loaded_as_asked(make_file: MakeFile) -> None:
     )
     np.testing.assert_array_equal(dataset.transitions.actions, arrays["actions"][kept] / 2)
     assert dataset.name == "walk"
-    assert dataset.source == str(path)
+    assert dataset.origin == str(path)
     assert dataset.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert dataset.reference_returns is None
     assert dataset.normalized_score(1.0) is None
@@ -419,7 +421,7 @@ def test_arrays_are_checked_like_a_file(changes: dict, message: str) -> None:
 
 def test_loading_needs_no_array_framework() -> None:
     script = (
-        "import sys; from pogo.core.data.sources import DatasetConfig, load_dataset;"
+        "import sys; from pogo.core.data.config import DatasetConfig; from pogo.core.data.loading import load_dataset;"
         "from pogo.core.data.preprocessing import Preprocessing; import pogo.core.runs.evaluation;"
         "load_dataset(DatasetConfig(name='pendulum-medium-replay'), Preprocessing());"
         "assert not {'torch', 'jax', 'minari', 'd4rl', 'gym'} & set(sys.modules)"
