@@ -70,7 +70,7 @@ def torch_pogo(solver: Any) -> Callable[[Any, Any, float], Solver]:
     def prepare(x: Any, y: Any, blur: float) -> Solver:
         from pogo.torch_backend.distances import sinkhorn_divergence
 
-        return _torch_side(x, y, lambda x, y: sinkhorn_divergence(x, y, blur, 1.0, solver))
+        return _torch_side(x, y, lambda x, y: sinkhorn_divergence(x, y, blur, solver))
 
     return prepare
 
@@ -101,7 +101,7 @@ def jax_pogo(solver: Any) -> Callable[[Any, Any, float], Solver]:
     def prepare(x: Any, y: Any, blur: float) -> Solver:
         from pogo.jax_backend.distances import sinkhorn_divergence
 
-        return _jax_side(x, y, lambda x, y: sinkhorn_divergence(x, y, blur, 1.0, solver))
+        return _jax_side(x, y, lambda x, y: sinkhorn_divergence(x, y, blur, solver))
 
     return prepare
 

@@ -25,13 +25,13 @@ class Reference:
     residual: float
 
 
-def epsilon_of(blur: float, max_action: float = 1.0) -> float:
-    return 2 * (blur * max_action) ** 2
+def epsilon_of(blur: float) -> float:
+    return 2 * blur**2
 
 
-def reference_divergence(x: np.ndarray, y: np.ndarray, blur: float, max_action: float = 1.0) -> Reference:
+def reference_divergence(x: np.ndarray, y: np.ndarray, blur: float) -> Reference:
     """S(x, y) and its gradient in x, for clouds [B, K, A]."""
-    x, y, epsilon = x.astype(np.float64), y.astype(np.float64), epsilon_of(blur, max_action)
+    x, y, epsilon = x.astype(np.float64), y.astype(np.float64), epsilon_of(blur)
     cross, plan, residual = entropic_transport(squared_distances(x, y), epsilon)
     own, own_plan, own_residual = entropic_transport(squared_distances(x, x), epsilon)
     other, _, other_residual = entropic_transport(squared_distances(y, y), epsilon)

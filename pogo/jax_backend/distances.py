@@ -100,7 +100,6 @@ def sinkhorn_divergence(
     samples: Array,
     ref_samples: Array,
     blur: float = 0.05,
-    max_action: float = 1.0,
     solver: Solver = "fused",
     name: str = "actor",
     ref_name: str = "reference actor",
@@ -109,14 +108,13 @@ def sinkhorn_divergence(
     """Debiased Sinkhorn divergence between two clouds of samples, state by state.
 
     S(x, y) = OT_e(x, y) - OT_e(x, x)/2 - OT_e(y, y)/2 with uniform weights, cost |x - y|^2 and
-    e = 2 (blur * max_action)^2 (Feydy et al., arXiv:1810.08278, equation 3). The gradient is the envelope theorem's,
+    e = 2 blur^2 (Feydy et al., arXiv:1810.08278, equation 3). The gradient is the envelope theorem's,
     not that of a loop, and cannot be differentiated again.
 
     Args:
-        samples: current actor's samples, [B, K, A], in action units, within +-max_action.
+        samples: current actor's samples, [B, K, A], within the action box, [-1, 1].
         ref_samples: reference actor's samples, [B, K, A]; no gradient flows into them.
-        blur: in units of max_action.
-        max_action: bound of the action box.
+        blur: a length in an action box that reaches from -1 to 1.
         solver: `fused` (pogo's own), `library` (OTT here, GeomLoss in torch), `exact` (the W2^2 of the samples
             themselves, by assignment: e = 0), or `ott`, as it is published and not converged.
         name: what errors call the current actor.
@@ -127,7 +125,7 @@ def sinkhorn_divergence(
         [B], in action units squared: no root taken, not averaged over the batch.
 
     Raises:
-        BadInput: shapes, dtypes, K, blur or max_action are not what is needed.
+        BadInput: shapes, dtypes, K or blur are not what is needed.
     """
     check_samples(
         samples.shape,
@@ -137,28 +135,26 @@ def sinkhorn_divergence(
         name,
         ref_name,
     )
-    check_divergence(blur, max_action, solver)
+    check_divergence(blur, solver)
     if solver not in _SOLVERS:
         raise BadInput(f"w2.solver={solver} is not of this backend, which has {', '.join(sorted(_SOLVERS))}.")
-    return _divergence(samples, stop_gradient(ref_samples), blur, max_action, solver, library or LibrarySettings())
+    return _divergence(samples, stop_gradient(ref_samples), blur, solver, library or LibrarySettings())
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
-def _divergence(
-    samples: Array, ref_samples: Array, blur: float, max_action: float, solver: Solver, library: LibrarySettings
-) -> Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _divergence(samples: Array, ref_samples: Array, blur: float, solver: Solver, library: LibrarySettings) -> Array:
     """The gradient is computed beside the value, and only scaled on the way back."""
-    return _SOLVERS[solver](samples, ref_samples, blur, max_action, library)[0]
+    return _SOLVERS[solver](samples, ref_samples, blur, library)[0]
 
 
 def _divergence_forward(
-    samples: Array, ref_samples: Array, blur: float, max_action: float, solver: Solver, library: LibrarySettings
+    samples: Array, ref_samples: Array, blur: float, solver: Solver, library: LibrarySettings
 ) -> tuple[Array, Array]:
-    return _SOLVERS[solver](samples, ref_samples, blur, max_action, library)
+    return _SOLVERS[solver](samples, ref_samples, blur, library)
 
 
 def _divergence_backward(
-    blur: float, max_action: float, solver: Solver, library: LibrarySettings, gradient: Array, cotangents: Array
+    blur: float, solver: Solver, library: LibrarySettings, gradient: Array, cotangents: Array
 ) -> tuple[Array, Array]:
     return cotangents[:, None, None] * gradient, jnp.zeros_like(gradient)
 
@@ -166,8 +162,8 @@ def _divergence_backward(
 _divergence.defvjp(_divergence_forward, _divergence_backward)  # pyright: ignore[reportFunctionMemberAccess]
 
 
-@functools.partial(jax.jit, static_argnames=("blur", "max_action"))
-def _assignment(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
+@functools.partial(jax.jit, static_argnames=("blur",))
+def _assignment(samples: Array, ref_samples: Array, blur: float) -> tuple[Array, Array]:
     """W2^2 between the clouds, [B], and its gradient in `samples`: the cheapest pairing, averaged over its pairs."""
     num_samples = samples.shape[1]
     points, ref_points = samples.transpose(1, 2, 0), ref_samples.transpose(1, 2, 0)
@@ -197,7 +193,7 @@ def _check_one_shape(function: str, axes: str, ndim: int, **arrays: Array) -> No
 
 def _without_settings(solver: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[Array, Array]]:
     """A solver of pogo's own, which a library's settings say nothing to."""
-    return lambda samples, ref_samples, blur, max_action, _: solver(samples, ref_samples, blur, max_action)
+    return lambda samples, ref_samples, blur, _: solver(samples, ref_samples, blur)
 
 
 _SOLVERS = {

@@ -18,22 +18,20 @@ _OVER_RELAXED = 1.8  # speeds the slowest modes up nine times
 _SELF_UPDATES = 40  # each halves the error
 
 
-@functools.partial(jax.jit, static_argnames=("blur", "max_action"))
-def library_divergence(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
+@functools.partial(jax.jit, static_argnames=("blur",))
+def library_divergence(samples: Array, ref_samples: Array, blur: float) -> tuple[Array, Array]:
     """Debiased Sinkhorn divergence between clouds, [B], and its gradient in `samples`, [B, K, A].
 
     OTT takes the full cost and epsilon itself. It cools by a fixed ratio with one update per temperature, so it
     converges only where it cools slowly. What float32 potentials of the size of the costs leave unsolved, a second call
     solves on costs that have absorbed them; the cost is taken there too.
     """
-    schedule = sinkhorn_schedule(samples.shape[1], samples.shape[2], blur, max_action)
+    schedule = sinkhorn_schedule(samples.shape[1], samples.shape[2], blur)
     return divergence(samples, ref_samples, schedule, _transport, _self_transport)
 
 
-@functools.partial(jax.jit, static_argnames=("blur", "max_action", "settings"))
-def plain_divergence(
-    samples: Array, ref_samples: Array, blur: float, max_action: float, settings: LibrarySettings
-) -> tuple[Array, Array]:
+@functools.partial(jax.jit, static_argnames=("blur", "settings"))
+def plain_divergence(samples: Array, ref_samples: Array, blur: float, settings: LibrarySettings) -> tuple[Array, Array]:
     """The same as the library gives it by itself, [B], and its own gradient, [B, K, A]; not converged.
 
     It is `sinkhorn_divergence(PointCloud, x, y, epsilon=...)` at OTT's default threshold and iterations.
@@ -42,7 +40,7 @@ def plain_divergence(
     from ott.geometry.pointcloud import PointCloud
     from ott.tools.sinkhorn_divergence import sinkhorn_divergence
 
-    epsilon = Epsilon(2 * (blur * max_action) ** 2, init=settings.epsilon_init, decay=settings.epsilon_decay)
+    epsilon = Epsilon(2 * blur**2, init=settings.epsilon_init, decay=settings.epsilon_decay)
 
     def of_state(points: Array, ref_points: Array) -> Array:
         return sinkhorn_divergence(PointCloud, points, ref_points, epsilon=epsilon)[0]

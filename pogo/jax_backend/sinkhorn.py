@@ -30,21 +30,20 @@ _MAX_BROADCAST = 8  # of K: above, a product of matrices beats the K^3 terms wri
 
 
 # Compiled here so that calls outside a compiled function do not trace the loops anew.
-@functools.partial(jax.jit, static_argnames=("blur", "max_action"))
-def fused_divergence(samples: Array, ref_samples: Array, blur: float, max_action: float) -> tuple[Array, Array]:
+@functools.partial(jax.jit, static_argnames=("blur",))
+def fused_divergence(samples: Array, ref_samples: Array, blur: float) -> tuple[Array, Array]:
     """Debiased Sinkhorn divergence between clouds, [B], and its gradient in `samples`, [B, K, A].
 
     S = OT_e(x, y) - OT_e(x, x)/2 - OT_e(y, y)/2, OT_e(x, y) = min_P <P, C> + e KL(P | uniform) with uniform
-    marginals, C_ij = |x_i - y_j|^2, e = 2 (blur * max_action)^2 (Feydy et al., arXiv:1810.08278, equation 3). By the
+    marginals, C_ij = |x_i - y_j|^2, e = 2 blur^2 (Feydy et al., arXiv:1810.08278, equation 3). By the
     envelope theorem grad_i = 2 sum_j P_ij (x_i - y_j) - Q_ij (x_i - x_j), P and Q the optimal plans of (x, y), (x, x).
 
     Args:
         samples: x, [B, K, A], in action units.
         ref_samples: y, [B, K, A].
-        blur: in units of max_action.
-        max_action: bound of the action box.
+        blur: a length in an action box that reaches from -1 to 1.
     """
-    schedule = sinkhorn_schedule(samples.shape[1], samples.shape[2], blur, max_action)
+    schedule = sinkhorn_schedule(samples.shape[1], samples.shape[2], blur)
     return divergence(samples, ref_samples, schedule, _transport, _self_transport)
 
 

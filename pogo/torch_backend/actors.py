@@ -72,9 +72,9 @@ class Actor(ABC):
         """The differentiable action of a loss, [B, A]: a gaussian's mean, else the sample that noise [B, A] gives."""
 
     def sample_in_box(self, observations: Tensor, noise: Tensor) -> Tensor:
-        """What distances between samples take: `sample_actions`, gaussian ones clipped to +-max_action, [B, K, A]."""
+        """What distances between samples take: `sample_actions`, gaussian ones clipped to the action box, [B, K, A]."""
         samples = self.sample_actions(observations, noise)
-        return clip(samples, -self.config.max_action, self.config.max_action) if self.config.is_gaussian else samples
+        return clip(samples, -1.0, 1.0) if self.config.is_gaussian else samples
 
     def action_in_box(self, observations: Tensor, noise: Tensor | None) -> Tensor:
         """What energies take, [B, A]: one sample of noise [B, A], inside the box; a deterministic actor's action."""
@@ -139,10 +139,9 @@ class Actor(ABC):
 
     def _bounded(self, outputs: Tensor, clipped: bool = True) -> Tensor:
         """The head as an action of a deterministic or stochastic kind."""
-        limit = self.config.max_action
         if self.config.output == "tanh":
-            return limit * torch.tanh(outputs)
-        return clip(outputs, -limit, limit) if clipped else outputs
+            return torch.tanh(outputs)
+        return clip(outputs, -1.0, 1.0) if clipped else outputs
 
     def _mean_std(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Head and standard deviation, [B, A] each, before any squashing."""
@@ -175,7 +174,7 @@ class GaussianMLP(Actor):
     def mean_std(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (not variance), [B, A] each."""
         head, std = self._mean_std(observations)
-        return (self.config.max_action * torch.tanh(head) if self.config.tanh_mean else head), std
+        return (torch.tanh(head) if self.config.tanh_mean else head), std
 
     def deterministic_actions(self, observations: Tensor) -> Tensor:
         """The mean, [B, A]."""
@@ -206,7 +205,7 @@ class GaussianMLP(Actor):
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         samples = mean + std * noise
         samples = samples.detach() if constant else samples
-        actions = clip(samples, -self.config.max_action, self.config.max_action)
+        actions = clip(samples, -1.0, 1.0)
         return actions, _normal_log_prob((samples - mean) / std, std)
 
     def std(self, observations: Tensor, noise: Tensor) -> Tensor:
@@ -219,7 +218,7 @@ class GaussianMLP(Actor):
 
 
 class TanhGaussianMLP(Actor):
-    """s -> max_action * tanh(x), x ~ N(mean, diag std^2)."""
+    """s -> tanh(x), x ~ N(mean, diag std^2)."""
 
     kind = "tanh_gaussian"
 
@@ -228,18 +227,18 @@ class TanhGaussianMLP(Actor):
         return self._mean_std(observations)
 
     def deterministic_actions(self, observations: Tensor) -> Tensor:
-        """Give max_action * tanh(mean), [B, A]."""
-        return self.config.max_action * torch.tanh(self.mean_std(observations)[0])
+        """Give tanh(mean), [B, A]."""
+        return torch.tanh(self.mean_std(observations)[0])
 
     def sample_actions(self, observations: Tensor, noise: Tensor) -> Tensor:
-        """Give max_action * tanh(mean + std * noise), [B, K, A]."""
+        """Give tanh(mean + std * noise), [B, K, A]."""
         mean, std = self.mean_std(observations)
-        return self.config.max_action * torch.tanh(mean[:, None, :] + std[:, None, :] * noise)
+        return torch.tanh(mean[:, None, :] + std[:, None, :] * noise)
 
     def log_prob_actions(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Exact change of variables at the inverted tanh, [B]; actions beyond 1 - 1e-6 of the bound are cut there."""
         mean, std = self.mean_std(observations)
-        inside = clip(actions / self.config.max_action, -_ATANH_LIMIT, _ATANH_LIMIT)
+        inside = clip(actions, -_ATANH_LIMIT, _ATANH_LIMIT)
         pre_tanh = torch.atanh(inside)
         return _normal_log_prob((pre_tanh - mean) / std, std) - self._log_slope(pre_tanh, "softplus")
 
@@ -252,7 +251,7 @@ class TanhGaussianMLP(Actor):
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         pre_tanh = mean + std * noise
         log_probs = _normal_log_prob(noise, std) - self._log_slope(pre_tanh, self.config.density)
-        return self.config.max_action * torch.tanh(pre_tanh), log_probs
+        return torch.tanh(pre_tanh), log_probs
 
     def draws_and_log_probs(self, observations: Tensor, noise: Tensor, constant: bool = False) -> tuple[Tensor, Tensor]:
         """As `samples_and_log_probs`; `constant` holds the values before the tanh, at which the density is exact."""
@@ -261,7 +260,7 @@ class TanhGaussianMLP(Actor):
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         pre_tanh = (mean + std * noise).detach()
         log_probs = _normal_log_prob((pre_tanh - mean) / std, std) - self._log_slope(pre_tanh, self.config.density)
-        return self.config.max_action * torch.tanh(pre_tanh), log_probs
+        return torch.tanh(pre_tanh), log_probs
 
     def _log_slope(self, pre_tanh: Tensor, density: str) -> Tensor:
         """Sum over action dimensions of log |da/dx|, [B]. The epsilon form is of a unit box, as the originals'."""
@@ -271,7 +270,7 @@ class TanhGaussianMLP(Actor):
             return torch.log(4.0 * decay / torch.square(1.0 + decay) + _TANH_EPSILON).sum(dim=-1)
         # log(1 - tanh(x)^2) without cancellation: 2 (log 2 - x - softplus(-2 x)).
         log_slope = 2.0 * (math.log(2.0) - pre_tanh - softplus(-2.0 * pre_tanh))
-        return (log_slope + math.log(self.config.max_action)).sum(dim=-1)
+        return log_slope.sum(dim=-1)
 
 
 class StochasticMLP(Actor):

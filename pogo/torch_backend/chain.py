@@ -46,9 +46,7 @@ def w2_squared(
         ref_noise = noise["w2_reference"] if w2.noise == "independent" else noise["w2"]
         ref_samples = _without_gradient(reference.sample_in_box, observations, ref_noise)
         names = actor_name(index), actor_name(index - 1)
-        return sinkhorn_divergence(
-            samples, ref_samples, w2.blur, actor.config.max_action, w2.solver, *names, w2.library
-        )
+        return sinkhorn_divergence(samples, ref_samples, w2.blur, w2.solver, *names, w2.library)
     if w2.exact_points and (actor.config.is_stochastic or reference.config.is_stochastic):
         return _exact_point_w2_squared(actor, reference, observations, noise)
     ref_actions = _without_gradient(reference.action_for_loss, observations, noise.get("w2_reference"))

@@ -99,7 +99,6 @@ def sinkhorn_divergence(
     samples: Tensor,
     ref_samples: Tensor,
     blur: float = 0.05,
-    max_action: float = 1.0,
     solver: Solver = "fused",
     name: str = "actor",
     ref_name: str = "reference actor",
@@ -108,14 +107,13 @@ def sinkhorn_divergence(
     """Debiased Sinkhorn divergence between two clouds of samples, state by state.
 
     S(x, y) = OT_e(x, y) - OT_e(x, x)/2 - OT_e(y, y)/2 with uniform weights, cost |x - y|^2 and
-    e = 2 (blur * max_action)^2 (Feydy et al., arXiv:1810.08278, equation 3). The gradient is the envelope theorem's,
+    e = 2 blur^2 (Feydy et al., arXiv:1810.08278, equation 3). The gradient is the envelope theorem's,
     not that of a loop, and cannot be differentiated again.
 
     Args:
-        samples: current actor's samples, [B, K, A], in action units, within +-max_action.
+        samples: current actor's samples, [B, K, A], within the action box, [-1, 1].
         ref_samples: reference actor's samples, [B, K, A]; no gradient flows into them.
-        blur: in units of max_action.
-        max_action: bound of the action box.
+        blur: a length in an action box that reaches from -1 to 1.
         solver: `fused` (pogo's own), `library` (GeomLoss here, OTT in JAX), `exact` (the W2^2 of the samples
             themselves, by assignment: e = 0), or `geomloss`, as it is published and not converged.
         name: what errors call the current actor.
@@ -126,7 +124,7 @@ def sinkhorn_divergence(
         [B], in action units squared: no root taken, not averaged over the batch.
 
     Raises:
-        BadInput: shapes, dtypes, K, blur or max_action are not what is needed, or `exact` has more than 5 samples on
+        BadInput: shapes, dtypes, K or blur are not what is needed, or `exact` has more than 5 samples on
             a device other than the CPU.
     """
     check_samples(
@@ -137,11 +135,11 @@ def sinkhorn_divergence(
         name,
         ref_name,
     )
-    check_divergence(blur, max_action, solver)
+    check_divergence(blur, solver)
     if solver not in _SOLVERS:
         raise BadInput(f"w2.solver={solver} is not of this backend, which has {', '.join(sorted(_SOLVERS))}.")
     check_exact(solver, samples.shape[1], samples.device.type, name, ref_name)
-    return _Divergence.apply(samples, ref_samples.detach(), blur, max_action, solver, library or LibrarySettings())
+    return _Divergence.apply(samples, ref_samples.detach(), blur, solver, library or LibrarySettings())
 
 
 def check_exact(solver: Solver, num_samples: int, device_type: str, name: str, ref_name: str) -> None:
@@ -166,11 +164,10 @@ class _Divergence(torch.autograd.Function):
         samples: Tensor,
         ref_samples: Tensor,
         blur: float,
-        max_action: float,
         solver: Solver,
         library: LibrarySettings,
     ) -> Tensor:
-        values, gradient = _SOLVERS[solver](samples, ref_samples, blur, max_action, library)
+        values, gradient = _SOLVERS[solver](samples, ref_samples, blur, library)
         ctx.save_for_backward(gradient)
         return values
 
@@ -178,12 +175,12 @@ class _Divergence(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - the decorator hides parameter names
         ctx: Any, *cotangents: Tensor
-    ) -> tuple[Tensor, None, None, None, None, None]:
+    ) -> tuple[Tensor, None, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return cotangents[0][:, None, None] * gradient, None, None, None, None, None
+        return cotangents[0][:, None, None] * gradient, None, None, None, None
 
 
-def _assignment(samples: Tensor, ref_samples: Tensor, blur: float, max_action: float) -> tuple[Tensor, Tensor]:
+def _assignment(samples: Tensor, ref_samples: Tensor, blur: float) -> tuple[Tensor, Tensor]:
     """W2^2 between the clouds, [B], and its gradient in `samples`: the cheapest pairing, averaged over its pairs."""
     num_samples = samples.shape[1]
     points, ref_points = samples.permute(1, 2, 0), ref_samples.permute(1, 2, 0)
@@ -210,7 +207,7 @@ def _check_one_shape(function: str, axes: str, ndim: int, **arrays: Tensor) -> N
 
 def _without_settings(solver: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor]]:
     """A solver of pogo's own, which a library's settings say nothing to."""
-    return lambda samples, ref_samples, blur, max_action, _: solver(samples, ref_samples, blur, max_action)
+    return lambda samples, ref_samples, blur, _: solver(samples, ref_samples, blur)
 
 
 _SOLVERS = {

@@ -13,7 +13,7 @@ from pogo.core.errors import BadInput
 from pogo.core.problem.w2 import LibrarySettings, library_decay
 
 
-def library_divergence(samples: Tensor, ref_samples: Tensor, blur: float, max_action: float) -> tuple[Tensor, Tensor]:
+def library_divergence(samples: Tensor, ref_samples: Tensor, blur: float) -> tuple[Tensor, Tensor]:
     """Debiased Sinkhorn divergence between clouds, [B], and its gradient in `samples`, [B, K, A].
 
     GeomLoss halves the cost at p = 2 and so the divergence; its epsilon is blur^2. It cools by a fixed ratio and takes
@@ -26,9 +26,9 @@ def library_divergence(samples: Tensor, ref_samples: Tensor, blur: float, max_ac
     loss = SamplesLoss(
         "sinkhorn",
         p=2,
-        blur=blur * max_action,
+        blur=blur,
         scaling=math.sqrt(library_decay(num_samples)),
-        diameter=2 * max_action * math.sqrt(action_size),
+        diameter=2 * math.sqrt(action_size),
         cost=_half_squared_distances,
         debias=True,
         backend="tensorized",
@@ -41,11 +41,11 @@ def library_divergence(samples: Tensor, ref_samples: Tensor, blur: float, max_ac
 
 
 def plain_divergence(
-    samples: Tensor, ref_samples: Tensor, blur: float, max_action: float, settings: LibrarySettings
+    samples: Tensor, ref_samples: Tensor, blur: float, settings: LibrarySettings
 ) -> tuple[Tensor, Tensor]:
     """The same as the library gives it by itself, [B], and the gradient of its own graph, [B, K, A]; not converged.
 
-    It is `SamplesLoss("sinkhorn", p=2, blur=blur * max_action, scaling=...)`, doubled: its cost is |x - y|^2 / 2.
+    It is `SamplesLoss("sinkhorn", p=2, blur=blur, scaling=...)`, doubled: its cost is |x - y|^2 / 2.
 
     Raises:
         BadInput: the backend needs KeOps, and it is not installed.
@@ -53,7 +53,7 @@ def plain_divergence(
     from geomloss import SamplesLoss
 
     check_library(settings)
-    loss = SamplesLoss("sinkhorn", p=2, blur=blur * max_action, scaling=settings.scaling, backend=settings.backend)
+    loss = SamplesLoss("sinkhorn", p=2, blur=blur, scaling=settings.scaling, backend=settings.backend)
     with torch.enable_grad():
         points = samples.detach().requires_grad_()
         values = 2 * loss(points, ref_samples.detach())

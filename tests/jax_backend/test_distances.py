@@ -21,7 +21,7 @@ def test_can_be_compiled_looped_over_and_mapped(solver, num_samples):
     x, y = (jax.numpy.asarray(draws(3, 8, num_samples, 2, seed=seed), "float32") for seed in range(2))
 
     def loss(x, y):
-        return sinkhorn_divergence(x, y, 0.05, 1.0, solver).mean()
+        return sinkhorn_divergence(x, y, 0.05, solver).mean()
 
     def descend(x, y):
         return jax.lax.fori_loop(0, 2, lambda _, x: x - 0.1 * jax.grad(loss)(x, y), x)

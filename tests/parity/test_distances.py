@@ -60,8 +60,8 @@ def value_and_gradient(backend, dtype, clouds, blur, solver):
     with framework.precision(dtype):
         x, y = (cloud.astype(dtype) for cloud in clouds)
         divergence, ref_samples = framework.module("distances").sinkhorn_divergence, framework.array(y, dtype)
-        values = framework.numpy(divergence(framework.array(x, dtype), ref_samples, blur, 1.0, solver))
-        gradient = framework.gradient(lambda x: divergence(x, ref_samples, blur, 1.0, solver).sum(), x)
+        values = framework.numpy(divergence(framework.array(x, dtype), ref_samples, blur, solver))
+        gradient = framework.gradient(lambda x: divergence(x, ref_samples, blur, solver).sum(), x)
     assert values.dtype == gradient.dtype == dtype, "silent upcast"
     return values, gradient
 

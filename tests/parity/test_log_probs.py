@@ -39,7 +39,7 @@ def inputs(config: ActorConfig, gain: float, saturated: bool = True) -> dict[str
     # Float32 inputs in both precisions: what is compared is the arithmetic, not the rounding of what goes in.
     arrays = {
         "observations": rng.normal(size=(B, OBS)),
-        "actions": config.max_action * actions,
+        "actions": actions,
         "noise": 2.0 * rng.normal(size=(B, K, ACT)),
     }
     as_float32 = {name: value.astype(np.float32).astype(np.float64) for name, value in (params | arrays).items()}

@@ -1,8 +1,9 @@
 """The suites can fail: bugs planted in one backend, each caught by a judge that passes without it.
 
 Three judges: parity (`pogo.core.verify.parity.drift`), golden (`pogo.core.verify.rerun.replay`) and analytic (the
-closed form of a JKO step, `tests/chain_checks.py`). A judge's share is the worst that it finds, in
-units of what it tolerates: past 1 it fails. The analytic judge sees where training ends, which no epsilon of an optimizer or a network changes.
+closed form of a JKO step, `tests/chain_checks.py`). A judge's share is the worst that it finds, in units of what it
+tolerates: past 1 it fails. The analytic judge sees where training ends, which no epsilon of an optimizer or a network
+changes.
 """
 
 import dataclasses

@@ -19,7 +19,7 @@ TD_TARGETS = ("target", "online")
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Published defaults. Lengths in action space are in units of max_action."""
+    """Published defaults. Lengths in action space are in units of the action box, [-1, 1]."""
 
     w2_data: float = 0.25  # w_0, of actor 0's mean squared distance to the data; published per dataset
     normalize_q: bool = False

@@ -20,7 +20,7 @@ UPDATES_PER_EPOCH = 1000  # the delay counts from 0 within an epoch of the origi
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Published defaults. Lengths in action space are in units of max_action."""
+    """Published defaults. Lengths in action space are in units of the action box, [-1, 1]."""
 
     actor_bc_coef: float = 1.0  # weight of cloning in the actor loss
     critic_bc_coef: float = 1.0  # weight of the penalty in the TD target

@@ -14,7 +14,7 @@ from pogo.core.problem.spec import TrainSpec
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Published defaults. Lengths in action space are in units of max_action."""
+    """Published defaults. Lengths in action space are in units of the action box, [-1, 1]."""
 
     alpha: float = 2.5  # weight of Q against cloning
     policy_noise: float = 0.2  # std of target smoothing

@@ -61,7 +61,7 @@ class Learner(ABC):
 
     @abstractmethod
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
-        """Actions [n, A] in units of max_action for normalised observations [n, O].
+        """Actions [n, A] within [-1, 1] for normalised observations [n, O].
 
         `noise` None is the deterministic mode; N(0, 1) draws [n, A] sample the actor.
         """
@@ -78,7 +78,7 @@ class Learner(ABC):
         """Of every stochastic actor `actor_<i>/std`, and `actor_<i>/entropy` (nats) of those that have a density.
 
         A gaussian's are its own, before any clip; the others' are estimated from the probe's samples. The std is in
-        units of max_action, a root mean square over states and action dimensions.
+        units of the action box, [-1, 1], a root mean square over states and action dimensions.
         """
 
     @abstractmethod

@@ -64,9 +64,8 @@ class ActorConfig:
     activation: str = "relu"
     layer_norm: bool = False  # after each activation, epsilon 1e-6, as ReBRAC and FQL
     dropout: float = 0.0  # share of hidden units dropped while actor 0 trains
-    max_action: float = 1.0  # bound of the action box
-    output: str = "tanh"  # stochastic, deterministic: `clipped` is a linear head cut at +-max_action
-    tanh_mean: bool = True  # gaussian: mean = max_action * tanh(head), else the head itself
+    output: str = "tanh"  # stochastic, deterministic: `clipped` is a linear head cut to [-1, 1]
+    tanh_mean: bool = True  # gaussian: mean = tanh(head), else the head itself
     log_std: str = "free"  # a trained vector [A]; `head`: a second half of the head, one per state; `fixed`: untrained
     log_std_init: float = 0.0  # start of the free vector; what `fixed` stays at
     log_std_min: float = -20.0
@@ -88,7 +87,6 @@ class ActorConfig:
         problems = {
             "hidden_sizes": any(size < 1 for size in self.hidden_sizes),
             "dropout": not 0.0 <= self.dropout < 1.0,
-            "max_action": not self.max_action > 0.0,
             "log_std_min": not self.log_std_min < self.log_std_max,
             "std_floor": not self.std_floor > 0.0,
         }
@@ -96,7 +94,7 @@ class ActorConfig:
             if is_bad:
                 raise BadInput(
                     f"{self.kind} actor: {field}={getattr(self, field)} is out of range; "
-                    "sizes are at least 1, 0 <= dropout < 1, max_action and std_floor > 0, log_std_min < log_std_max."
+                    "sizes are at least 1, 0 <= dropout < 1, std_floor > 0, log_std_min < log_std_max."
                 )
 
     @property
@@ -167,8 +165,7 @@ def resolve_actors(
         )
     if not entries:
         return (default,) * num_actors
-    # Every algorithm works in a box of [-1, 1]: its bound is no option.
-    known = [field.name for field in fields(ActorConfig) if field.name != "max_action"]
+    known = [field.name for field in fields(ActorConfig)]
     configs = []
     for index, entry in enumerate(entries):
         options = {str(key): value for key, value in entry.items()}

@@ -62,7 +62,7 @@ class W2Config:
     solver: Solver = "fused"  # of the distance between samples
     noise: W2Noise = "common"  # both actors' samples from the same z, or `independent`, as published
     num_samples: int = 4  # K, per state and actor, up to LARGEST_NUM_SAMPLES
-    blur: float = 0.05  # in units of max_action: epsilon = 2 (blur * max_action)^2
+    blur: float = 0.05  # in units of the action box: epsilon = 2 blur^2
     exact_points: bool = False  # a distance to a deterministic actor: the exact W2^2 to a point
     scaling: float = LibrarySettings.scaling  # of geomloss
     backend: str = LibrarySettings.backend  # of geomloss: tensorized | online | auto
@@ -116,11 +116,11 @@ class SinkhornSchedule:
 
     For K <= `MAX_PERMUTED_SAMPLES` it starts from the best assignment and takes `newton_steps` at epsilon. For larger K
     it anneals: stage s = 0 .. halvings - 1 takes `following_steps` Newton steps at `epsilon * 2^(halvings - s)`, from
-    A * max_action^2 or above, and `newton_steps` follow at epsilon. The ratio is 2 so that a change of temperature
+    A or above, and `newton_steps` follow at epsilon. The ratio is 2 so that a change of temperature
     rescales costs and potentials exactly.
     """
 
-    epsilon: float  # e = 2 (blur * max_action)^2
+    epsilon: float  # e = 2 blur^2
     halvings: int
     following_steps: int
     newton_steps: int
@@ -132,10 +132,10 @@ class SinkhornSchedule:
         return 2.0 ** math.ceil(math.log2(self.largest_potential) - mantissa_bits)
 
 
-def sinkhorn_schedule(num_samples: int, action_size: int, blur: float, max_action: float = 1.0) -> SinkhornSchedule:
-    """The fused solver's temperatures and counts for K samples of A dimensions in [-max_action, max_action]."""
-    epsilon = 2 * (blur * max_action) ** 2
-    side = max_action**2 / epsilon  # squared half side of the action box, in units of epsilon
+def sinkhorn_schedule(num_samples: int, action_size: int, blur: float) -> SinkhornSchedule:
+    """The fused solver's temperatures and counts for K samples of A dimensions in [-1, 1]."""
+    epsilon = 2 * blur**2
+    side = 1 / epsilon  # squared half side of the action box, in units of epsilon
     from_assignment = num_samples <= MAX_PERMUTED_SAMPLES
     return SinkhornSchedule(
         epsilon=epsilon,
@@ -188,13 +188,12 @@ def check_samples(
         raise BadInput(f"w2 needs samples of one dtype, float32 or float64, from both actors: {found}.")
 
 
-def check_divergence(blur: float, max_action: float, solver: str) -> None:
-    """Refuse a blur or an action bound that gives no temperature, and an unknown solver.
+def check_divergence(blur: float, solver: str) -> None:
+    """Refuse a blur that gives no temperature, and an unknown solver.
 
     Raises:
-        BadInput: a length is not a finite number > 0, or no solver has that name.
+        BadInput: the blur is not a finite number > 0, or no solver has that name.
     """
     check_name("w2.solver", solver, get_args(Solver))
-    for key, value in {"w2.blur": blur, "max_action": max_action}.items():
-        if not (math.isfinite(value) and value > 0):
-            raise BadInput(f"{key}={value} is no length; use a finite number > 0.")
+    if not (math.isfinite(blur) and blur > 0):
+        raise BadInput(f"w2.blur={blur} is no length; use a finite number > 0.")

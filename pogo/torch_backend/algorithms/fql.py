@@ -69,8 +69,7 @@ def actor_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Give alpha times the distance of `actions` to the flow's, minus lambda mean Q; scalar. FQL, equation 8."""
     distillation = torch.square(actions - distilled).mean()
-    limit = actor.config.max_action
-    of_q = q_loss(critic, observations, clip(actions, -limit, limit), hp)
+    of_q = q_loss(critic, observations, clip(actions, -1.0, 1.0), hp)
     return hp.alpha * distillation + of_q, {
         "actor_0/distillation": distillation.detach(),
         "actor_0/q_loss": of_q.detach(),
