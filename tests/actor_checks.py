@@ -59,7 +59,7 @@ class ActorChecks:
         assert actor.action_for_loss(observations, noise[:, 0]).shape == (B, ACT)
         if not config.is_gaussian:
             assert np.abs(samples).max() <= 1.0
-        boxed = framework.numpy(actor.sample_in_box(observations, noise))
+        boxed = framework.numpy(actor.clipped_samples(observations, noise))
         assert np.array_equal(boxed, np.clip(samples, -1.0, 1.0))
 
     @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].is_stochastic])
@@ -100,7 +100,7 @@ class ActorChecks:
             expected -= np.log((np.tanh(x + step) - np.tanh(x - step)) / (2 * step)).sum(axis=-1)
         found = framework.numpy(actor.log_prob_actions(observations, framework.array(actions)))
         np.testing.assert_allclose(found, expected, rtol=1e-6)
-        sampled, log_probs = actor.sample_and_log_prob(observations, framework.array(noise))
+        sampled, log_probs = actor.clipped_sample_and_log_prob(observations, framework.array(noise))
         if config.kind == "tanh_gaussian":
             np.testing.assert_allclose(framework.numpy(sampled), actions, rtol=1e-12)
             np.testing.assert_allclose(framework.numpy(log_probs), expected, rtol=1e-6)
@@ -111,16 +111,16 @@ class ActorChecks:
         config = KINDS[name]
         actor = self.build(framework, config)
         observations, noise = framework.array(draws(B, OBS)), draws(B, K, ACT, seed=3)
-        actions, log_probs = actor.draws_and_log_probs(observations, framework.array(noise))
+        actions, log_probs = actor.clipped_samples_and_draw_log_probs(observations, framework.array(noise))
         samples = framework.numpy(actor.sample_actions(observations, framework.array(noise)))
         np.testing.assert_allclose(framework.numpy(actions), np.clip(samples, -1.0, 1.0))
         if config.is_gaussian:
             std = framework.numpy(actor.mean_std(observations)[1])[:, None, :]
             expected = (-0.5 * noise**2 - np.log(std) - 0.5 * np.log(2 * np.pi)).sum(axis=-1)
         else:
-            expected = framework.numpy(actor.samples_and_log_probs(observations, framework.array(noise))[1])
+            expected = framework.numpy(actor.clipped_samples_and_log_probs(observations, framework.array(noise))[1])
         np.testing.assert_allclose(framework.numpy(log_probs), expected, rtol=1e-9)
-        held = actor.draws_and_log_probs(observations, framework.array(noise), constant=True)
+        held = actor.clipped_samples_and_draw_log_probs(observations, framework.array(noise), constant=True)
         for ours, theirs in zip(held, (actions, log_probs), strict=True):
             np.testing.assert_allclose(framework.numpy(ours), framework.numpy(theirs), rtol=1e-9)
 
@@ -133,7 +133,9 @@ class ActorChecks:
 
         def total(bias):
             actor = framework.module("actors").make_actor(config, framework.params(arrays) | {"output/bias": bias})
-            return actor.draws_and_log_probs(observations, framework.array(noise), constant=True)[1].sum()
+            return actor.clipped_samples_and_draw_log_probs(observations, framework.array(noise), constant=True)[
+                1
+            ].sum()
 
         found = framework.gradient(total, arrays["output/bias"])
         np.testing.assert_allclose(found, noise.sum(axis=(0, 1)) / np.exp(-0.5), rtol=1e-9)
@@ -142,7 +144,7 @@ class ActorChecks:
     def test_a_draw_without_a_density_is_refused(self, framework, name):
         actor = self.build(framework, KINDS[name])
         with pytest.raises(TypeError, match="has no density"):
-            actor.draws_and_log_probs(framework.array(draws(B, OBS)), framework.array(draws(B, K, ACT)))
+            actor.clipped_samples_and_draw_log_probs(framework.array(draws(B, OBS)), framework.array(draws(B, K, ACT)))
 
     def test_density_integrates_to_one(self, framework):
         """On a grid over the open interval, one action dimension."""
@@ -162,7 +164,7 @@ class ActorChecks:
         x = mean + std * noise
         normal = -0.5 * noise**2 - np.log(std) - 0.5 * np.log(2 * np.pi)
         expected = (normal - np.log(1 - np.tanh(x) ** 2 + 1e-6)).sum(axis=-1)
-        found = framework.numpy(actor.sample_and_log_prob(observations, framework.array(noise))[1])
+        found = framework.numpy(actor.clipped_sample_and_log_prob(observations, framework.array(noise))[1])
         np.testing.assert_allclose(found, expected, rtol=1e-10)
 
     def test_density_far_out_is_torchs(self, framework):
@@ -174,7 +176,7 @@ class ActorChecks:
 
         def log_density(bias):
             actor = framework.module("actors").make_actor(config, framework.params(arrays) | {"output/bias": bias})
-            return actor.sample_and_log_prob(observations, framework.array(np.zeros((1, 1))))[1].sum()
+            return actor.clipped_sample_and_log_prob(observations, framework.array(np.zeros((1, 1))))[1].sum()
 
         at = np.array([-10.1])
         log_slope = 2 * (np.log(2) + 10.1 - 20.2)  # -18.81370563888; with the exact softplus ...564226

@@ -26,7 +26,7 @@ def test_fql_takes_the_critics_mean(
         monkeypatch.setattr(fql, "q_values", lambda *_: framework.array(Q))
         hp = Hyperparameters(q_agg=q_agg, normalize_q_loss=normalize_q_loss)
         algorithm = SimpleNamespace(hyperparameters=hp, spec=SimpleNamespace(chain=SimpleNamespace(energy="value")))
-        actor = SimpleNamespace(action_in_box=lambda *_: None)
+        actor = SimpleNamespace(action_for_energy=lambda *_: None)
         state = SimpleNamespace(networks={"critic": {}})
         found = framework.numpy(fql.Algorithm.energy(algorithm, state, actor, {"observations": None}, {}))
     mean_q = Q.mean(axis=0)
@@ -43,9 +43,9 @@ def test_an_advantage_moves_actors_as_its_value_does(backend: str, algorithm: st
         spec = problem(algorithm, num_actors=2, energy=energy)
         case = parity_case(spec, seed=0, num_updates=3)
         with framework.precision("float64"):
-            replay = framework.module("replay").Replay(spec, case.state)
-            metrics[energy] = [replay.step(*given) for given in zip(case.batches, case.noises, strict=True)]
-            ends[energy] = replay.arrays()
+            updates = framework.module("single_updates").SingleUpdates(spec, case.state)
+            metrics[energy] = [updates.step(*given) for given in zip(case.batches, case.noises, strict=True)]
+            ends[energy] = updates.arrays()
     for name, value in ends["value"].items():
         np.testing.assert_allclose(ends["advantage"][name], value, rtol=1e-9, atol=1e-12, err_msg=name)
     for of_value, of_advantage in zip(*metrics.values(), strict=True):

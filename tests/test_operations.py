@@ -49,10 +49,10 @@ def counted(spec: TrainSpec) -> float:
     due = load_algorithm(spec.algorithm).actors_due
     updates = 1 if all(due(update, spec.hyperparameters) for update in range(PERIOD)) else PERIOD
     case = parity_case(spec, seed=0, num_updates=updates)
-    replay = load_backend("torch", "replay").Replay(spec, case.state)
+    single = load_backend("torch", "single_updates").SingleUpdates(spec, case.state)
     with FlopCounterMode(display=False) as counter:
         for batch, noise in zip(case.batches, case.noises, strict=True):
-            replay.step(batch, noise)
+            single.step(batch, noise)
     return counter.get_total_flops() / updates
 
 

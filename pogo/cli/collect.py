@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _collect(arguments: Sequence[str]) -> int:
     from pogo.core.config.command_line import parse
+    from pogo.core.data.write_hdf5 import check_new_file
     from pogo.core.errors import BadInput
-    from pogo.core.online.recording import check_new_file
     from pogo.core.runs.collection import ActorEpisodes, collect  # late: --help answers without these
     from pogo.core.runs.stored_run import StoredRun
 

@@ -47,7 +47,7 @@ def _golden(arguments: Sequence[str]) -> int:
     from pogo.core.config.command_line import parse  # late: --help answers without these
     from pogo.core.registry import check_backend
     from pogo.core.verify.recording import Recording
-    from pogo.core.verify.rerun import replay
+    from pogo.core.verify.rerun import rerun
 
     parser = argparse.ArgumentParser("pogo-golden", add_help=False, exit_on_error=False)
     parser.add_argument("files", type=Path, nargs="+")
@@ -65,7 +65,7 @@ def _golden(arguments: Sequence[str]) -> int:
         print(TABLE_HEAD)
     for file in options.files:
         try:
-            comparison = replay(Recording(file), options.backend)
+            comparison = rerun(Recording(file), options.backend)
         except BadInput as error:
             print(f"pogo-golden: {error}", file=sys.stderr)
             codes.append(EXIT_BAD_INPUT)

@@ -79,16 +79,16 @@ class Actor(ABC):
     def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
         """The differentiable action of a loss, [B, A]: a gaussian's mean, else the sample that noise [B, A] gives."""
 
-    def sample_in_box(self, observations: Array, noise: Array) -> Array:
+    def clipped_samples(self, observations: Array, noise: Array) -> Array:
         """What distances between samples take: `sample_actions`, gaussian ones clipped to the action box, [B, K, A]."""
         samples = self.sample_actions(observations, noise)
         return clip(samples, -1.0, 1.0) if self.config.is_gaussian else samples
 
-    def action_in_box(self, observations: Array, noise: Array | None) -> Array:
+    def action_for_energy(self, observations: Array, noise: Array | None) -> Array:
         """What energies take, [B, A]: one sample of noise [B, A], inside the box; a deterministic actor's action."""
         if not self.config.is_stochastic:
             return self.deterministic_actions(observations)
-        return self.sample_in_box(observations, _given(noise, self.kind)[:, None, :])[:, 0]
+        return self.clipped_samples(observations, _given(noise, self.kind)[:, None, :])[:, 0]
 
     def mean_std(self, observations: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (not variance), [B, A] each, of the gaussian kinds.
@@ -98,18 +98,20 @@ class Actor(ABC):
         """
         raise TypeError(f"a {self.kind} actor has no mean and standard deviation.")
 
-    def samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
+    def clipped_samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
         """K samples [B, K, A] from noise [B, K, A], inside the box, and log-densities [B, K]: zeros for want of one."""
         actions = self.sample_actions(observations, noise)
         return actions, jnp.zeros(noise.shape[:2], actions.dtype)
 
-    def sample_and_log_prob(self, observations: Array, noise: Array) -> tuple[Array, Array]:
+    def clipped_sample_and_log_prob(self, observations: Array, noise: Array) -> tuple[Array, Array]:
         """One sample [B, A] from noise [B, A], inside the action box, and its log-density [B]."""
-        actions, log_probs = self.samples_and_log_probs(observations, noise[:, None, :])
+        actions, log_probs = self.clipped_samples_and_log_probs(observations, noise[:, None, :])
         return actions[:, 0], log_probs[:, 0]
 
-    def draws_and_log_probs(self, observations: Array, noise: Array, constant: bool = False) -> tuple[Array, Array]:
-        """As `samples_and_log_probs`, but a gaussian's log-density is that of the draw, before its clip to the box.
+    def clipped_samples_and_draw_log_probs(
+        self, observations: Array, noise: Array, constant: bool = False
+    ) -> tuple[Array, Array]:
+        """`clipped_samples_and_log_probs`, but with a gaussian's log-density of the draw, before its clip to the box.
 
         With `constant`, a draw carries no gradient: that of its log-density, through mean and std only, is the score
         function.
@@ -119,17 +121,17 @@ class Actor(ABC):
         """
         raise TypeError(f"a {self.kind} actor has no density.")
 
-    def unclipped_action(self, observations: Array, noise: Array | None) -> Array:
+    def unclipped_action_for_loss(self, observations: Array, noise: Array | None) -> Array:
         """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
         return self.action_for_loss(observations, noise)
 
     def std(self, observations: Array, noise: Array) -> Array:
         """Standard deviation of the actions, estimated from noise [B, K, A]; a root mean square, scalar."""
-        return jnp.sqrt(self.sample_in_box(observations, noise).var(axis=1, ddof=1).mean())
+        return jnp.sqrt(self.clipped_samples(observations, noise).var(axis=1, ddof=1).mean())
 
     def entropy(self, observations: Array, noise: Array) -> Array:
         """Mean entropy in nats, estimated from noise [B, K, A], scalar; of kinds with a density."""
-        return -self.samples_and_log_probs(observations, noise)[1].mean()
+        return -self.clipped_samples_and_log_probs(observations, noise)[1].mean()
 
     def _once(self, name: str, forward: Callable[..., Any], *inputs: Array) -> Any:
         """`forward(*inputs)`, kept for the next call with the same arrays.
@@ -203,13 +205,15 @@ class GaussianMLP(Actor):
         """The mean, [B, A]; noise is not used."""
         return self.deterministic_actions(observations)
 
-    def samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
+    def clipped_samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
         """K samples, clipped to the box, and the Normal's log-densities there."""
-        actions = self.sample_in_box(observations, noise)
+        actions = self.clipped_samples(observations, noise)
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         return actions, _normal_log_prob((actions - mean) / std, std)
 
-    def draws_and_log_probs(self, observations: Array, noise: Array, constant: bool = False) -> tuple[Array, Array]:
+    def clipped_samples_and_draw_log_probs(
+        self, observations: Array, noise: Array, constant: bool = False
+    ) -> tuple[Array, Array]:
         """K samples, clipped to the box, and the Normal's log-densities at what they were before."""
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         samples = mean + std * noise
@@ -256,17 +260,19 @@ class TanhGaussianMLP(Actor):
         """One sample, [B, A], from noise [B, A]."""
         return self.sample_actions(observations, _given(noise, self.kind)[:, None, :])[:, 0]
 
-    def samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
+    def clipped_samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
         """K samples and their log-densities from the values before the tanh, by the configured `density` formula."""
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         pre_tanh = mean + std * noise
         log_probs = _normal_log_prob(noise, std) - self._log_slope(pre_tanh, self.config.density)
         return jnp.tanh(pre_tanh), log_probs
 
-    def draws_and_log_probs(self, observations: Array, noise: Array, constant: bool = False) -> tuple[Array, Array]:
-        """As `samples_and_log_probs`; `constant` holds the values before the tanh, at which the density is exact."""
+    def clipped_samples_and_draw_log_probs(
+        self, observations: Array, noise: Array, constant: bool = False
+    ) -> tuple[Array, Array]:
+        """With `constant`, the values before the tanh carry no gradient: the density is exact at those."""
         if not constant:
-            return self.samples_and_log_probs(observations, noise)
+            return self.clipped_samples_and_log_probs(observations, noise)
         mean, std = (part[:, None, :] for part in self.mean_std(observations))
         pre_tanh = stop_gradient(mean + std * noise)
         log_probs = _normal_log_prob((pre_tanh - mean) / std, std) - self._log_slope(pre_tanh, self.config.density)
@@ -307,11 +313,11 @@ class StochasticMLP(Actor):
         """One sample, [B, A], from noise [B, A]."""
         return self._map(observations, _given(noise, self.kind))
 
-    def action_in_box(self, observations: Array, noise: Array | None) -> Array:
+    def action_for_energy(self, observations: Array, noise: Array | None) -> Array:
         """The same sample as `action_for_loss`, which is inside the box by itself."""
         return self.action_for_loss(observations, noise)
 
-    def unclipped_action(self, observations: Array, noise: Array | None) -> Array:
+    def unclipped_action_for_loss(self, observations: Array, noise: Array | None) -> Array:
         """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
         return self._map(observations, _given(noise, self.kind), clipped=False)
 

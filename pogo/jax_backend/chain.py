@@ -41,9 +41,9 @@ def w2_squared(
     if method == "closed_form":
         return gaussian_w2_squared(*actor.mean_std(observations), *stop_gradient(reference.mean_std(observations)))
     if method == "sinkhorn":
-        samples = actor.sample_in_box(observations, noise["w2"])
+        samples = actor.clipped_samples(observations, noise["w2"])
         ref_noise = noise["w2_reference"] if w2.noise == "independent" else noise["w2"]
-        ref_samples = stop_gradient(reference.sample_in_box(observations, ref_noise))
+        ref_samples = stop_gradient(reference.clipped_samples(observations, ref_noise))
         names = actor_name(index), actor_name(index - 1)
         return sinkhorn_divergence(samples, ref_samples, w2.blur, w2.solver, *names, w2.library)
     if w2.exact_points and (actor.config.is_stochastic or reference.config.is_stochastic):
@@ -105,5 +105,5 @@ def _exact_point_w2_squared(actor: Actor, reference: Actor, observations: Array,
     if spread.config.is_gaussian:
         moments = spread.mean_std(observations)
         return point_to_gaussian_w2_squared(points, *(stop_gradient(moments) if point_is_actor else moments))
-    samples = spread.sample_in_box(observations, noise["w2"])
+    samples = spread.clipped_samples(observations, noise["w2"])
     return point_to_samples_w2_squared(points, stop_gradient(samples) if point_is_actor else samples)

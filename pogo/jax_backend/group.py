@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from typing_extensions import override
 
 from pogo.core.data.transitions import Transitions
 from pogo.core.learner.group import LearnerGroup
@@ -87,8 +88,8 @@ class JaxLearnerGroup(LearnerGroup):
         self._stacked: tuple[TrainState, Metrics, Array] | None = None  # states, sums, keys
 
     @property
+    @override
     def compile_seconds(self) -> float:
-        """As `LearnerGroup.compile_seconds`."""
         return self._one.compile_seconds + sum(learner.compile_seconds for learner in self._members)
 
     @property
@@ -97,7 +98,7 @@ class JaxLearnerGroup(LearnerGroup):
         return self._stacked is not None
 
     def train(self, num_updates: int, close_window: bool = True) -> list[dict[str, float]]:
-        """As `LearnerGroup.train`: one call of one compiled program."""
+        """`LearnerGroup.train` in one call of one compiled program."""
         if self._stacked is None:
             self._stacked = self._stack()
         count = jax.device_put(jnp.asarray(num_updates, dtype=jnp.int32), self._shared)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from typing_extensions import override
 
 from pogo.core.algorithms import load_mathematics
 from pogo.core.algorithms.inputs import batch_arrays, initial_state, update_noise_spec
@@ -119,19 +120,19 @@ class JaxLearner(Learner):
         return self._updates
 
     @property
+    @override
     def machine(self) -> dict[str, str]:
-        """As `Learner.machine`."""
         if self._device.platform == "cpu":
             return {"device": "cpu", "device_name": processor_name()}
         return {"device": f"cuda:{self._device.id}", "device_name": self._device.device_kind}
 
     @property
-    def replay(self) -> ReplayBuffer | None:
-        """As `Learner.replay`."""
+    @override
+    def replay_buffer(self) -> ReplayBuffer | None:
         return self._buffer
 
     def advance(self, num_updates: int) -> None:
-        """As `Learner.advance`: one call of one compiled program, whatever `num_updates` is."""
+        """`Learner.advance` in one call of one compiled program, whatever `num_updates` is."""
         self._refer_to_buffer()
         if self._sums is None:
             self._sums = self._zero_sums()
@@ -143,14 +144,14 @@ class JaxLearner(Learner):
         self._state, self._sums, self._first_bad = program(*arguments)
         self._updates += num_updates
 
+    @override
     def window_means(self, close: bool = True) -> dict[str, float]:
-        """As `Learner.window_means`."""
         sums, first_bad = jax.device_get((self._sums or {}, self._first_bad or {}))
         check_finite({name: int(update) for name, update in first_bad.items()})
         return self._means({name: float(value) for name, value in sums.items()}, close)
 
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
-        """As `Learner.act`; each batch size, actor and mode is compiled once."""
+        """`Learner.act`, compiled once for each batch size, actor and mode."""
         params = self._state.networks[actor_name(actor)]
         rows = jnp.asarray(observations, dtype=self._dtype)
         z = None if noise is None else jnp.asarray(noise, dtype=self._dtype)
@@ -162,7 +163,7 @@ class JaxLearner(Learner):
         return np.asarray(program(params, rows, z))
 
     def act_pairs(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
-        """As `Learner.act_pairs`: one program, compiled once for these pairs and batch size."""
+        """`Learner.act_pairs` in one program, compiled once for these pairs and this batch size."""
         networks = [self._state.networks[actor_name(index)] for index in range(len(self.spec.actors))]
         rows, z = (jnp.asarray(array, dtype=self._dtype) for array in (observations, noise))
 
@@ -180,7 +181,7 @@ class JaxLearner(Learner):
         return np.asarray(program(*arguments))
 
     def describe(self, probe: Probe) -> dict[str, float]:
-        """As `Learner.describe`; compiled once."""
+        """`Learner.describe`, compiled once."""
         names = [actor_name(index) for index in range(len(self.spec.actors))]
         rows, noise = (jnp.asarray(array, dtype=self._dtype) for array in (probe.observations, probe.noise))
 
@@ -194,16 +195,16 @@ class JaxLearner(Learner):
         program = self._program(("describe", rows.shape), of_all, arguments)
         return {name: float(value) for name, value in jax.device_get(program(*arguments)).items()}
 
+    @override
     def snapshot(self) -> dict[str, np.ndarray]:
-        """As `Learner.snapshot`."""
         window: dict[str, np.ndarray] = {}
         if self._sums is not None and self._window_start < self._updates:
             window = window_arrays(self._window_start, [{name: np.array(value) for name, value in self._sums.items()}])
         replay = self._buffer.snapshot() if self._buffer is not None else {}
         return state_to_arrays(self._state) | {STREAM: np.array(jax.random.key_data(self._key))} | window | replay
 
+    @override
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """As `Learner.restore`."""
         self._set_state(check_snapshot(self._expected, arrays))
         words = arrays[STREAM] if STREAM in arrays else self._stream_words()
         self._key = jax.device_put(jax.random.wrap_key_data(jnp.asarray(words)), self._device)

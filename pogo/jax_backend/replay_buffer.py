@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from typing_extensions import override
 
 from pogo.core.learner import replay_buffer
 from pogo.core.problem.spec import TrainSpec
@@ -23,12 +24,12 @@ class ReplayBuffer(replay_buffer.ReplayBuffer):
         """How many rows there are, as an argument of a compiled program."""
         return np.asarray(len(self), dtype=np.int32)
 
+    @override
     def write(self, slots: np.ndarray, rows: np.ndarray) -> None:
-        """As `pogo.core.learner.replay_buffer.ReplayBuffer.write`."""
         self.rows = self._insert(self.rows, slots.astype(np.int32), rows)
 
+    @override
     def read(self) -> np.ndarray:
-        """As `pogo.core.learner.replay_buffer.ReplayBuffer.read`."""
         return np.array(np.asarray(self.rows)[: len(self)], dtype=np.float32)  # sliced there, each length compiles
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from pogo.core.algorithms import load_mathematics
 from pogo.core.algorithms.inputs import batch_arrays, initial_state, update_noise_spec
@@ -127,26 +128,26 @@ class TorchLearner(Learner):
         return self._state.updates
 
     @property
+    @override
     def machine(self) -> dict[str, str]:
-        """As `Learner.machine`."""
         on_gpu = self._device.type == "cuda"
         index = torch.cuda.current_device() if on_gpu and self._device.index is None else self._device.index
         name = torch.cuda.get_device_name(index) if on_gpu else processor_name()
         return {"device": f"cuda:{index}" if on_gpu else "cpu", "device_name": name}
 
     @property
-    def replay(self) -> ReplayBuffer | None:
-        """As `Learner.replay`."""
+    @override
+    def replay_buffer(self) -> ReplayBuffer | None:
         return self._buffer
 
+    @override
     def advance(self, num_updates: int) -> None:
-        """As `Learner.advance`."""
         self._position.fill_(self.updates)
         for _ in range(num_updates):
             self._step()
 
+    @override
     def window_means(self, close: bool = True) -> dict[str, float]:
-        """As `Learner.window_means`."""
         sums: dict[str, float] = {}
         first_bad: dict[str, int] = {}
         for names, (values, bad) in self._accumulators.items():
@@ -161,15 +162,15 @@ class TorchLearner(Learner):
             self._open_window()
         return means
 
+    @override
     def act(self, observations: np.ndarray, actor: int, noise: np.ndarray | None = None) -> np.ndarray:
-        """As `Learner.act`."""
         with torch.no_grad():
             rows = torch.as_tensor(observations, dtype=self._dtype, device=self._device)
             z = None if noise is None else torch.as_tensor(noise, dtype=self._dtype, device=self._device)
             return self._actions(actor, rows, z).cpu().numpy()
 
+    @override
     def act_pairs(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:
-        """As `Learner.act_pairs`."""
         with torch.no_grad():
             rows = torch.as_tensor(observations, dtype=self._dtype, device=self._device)
             z = torch.as_tensor(noise, dtype=self._dtype, device=self._device)
@@ -179,8 +180,8 @@ class TorchLearner(Learner):
             ]
             return torch.stack(actions).cpu().numpy()
 
+    @override
     def describe(self, probe: Probe) -> dict[str, float]:
-        """As `Learner.describe`."""
         with torch.no_grad():
             rows, noise = (
                 torch.as_tensor(array, dtype=self._dtype, device=self._device)
@@ -192,8 +193,8 @@ class TorchLearner(Learner):
                 found |= describe(index, actor, rows, noise)
             return {name: value.item() for name, value in found.items()}
 
+    @override
     def snapshot(self) -> dict[str, np.ndarray]:
-        """As `Learner.snapshot`."""
         groups = [
             dict(zip(names, values.cpu().numpy().copy(), strict=True))
             for names, (values, _) in self._accumulators.items()
@@ -203,8 +204,8 @@ class TorchLearner(Learner):
         streams = {name: generator.get_state().numpy().copy() for name, generator in self._generators.items()}
         return state_to_arrays(self._state) | streams | window | replay
 
+    @override
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """As `Learner.restore`."""
         self._set_state(check_snapshot(self._expected, arrays))
         for name in arrays.keys() & self._generators.keys():
             self._generators[name].set_state(torch.from_numpy(np.array(arrays[name])))

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from pogo.core.learner import replay_buffer
 from pogo.core.problem.spec import TrainSpec
@@ -21,12 +22,12 @@ class ReplayBuffer(replay_buffer.ReplayBuffer):
         """How many rows there are, where sampling reads it."""
         return self._held
 
+    @override
     def write(self, slots: np.ndarray, rows: np.ndarray) -> None:
-        """As `pogo.core.learner.replay_buffer.ReplayBuffer.write`."""
         values = torch.from_numpy(rows).to(self.rows)
         self.rows.index_copy_(0, torch.from_numpy(slots).to(self.rows.device), values)
         self._held.fill_(len(self))
 
+    @override
     def read(self) -> np.ndarray:
-        """As `pogo.core.learner.replay_buffer.ReplayBuffer.read`."""
         return np.array(self.rows[: len(self)].cpu().numpy(), dtype=np.float32)

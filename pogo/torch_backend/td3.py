@@ -71,7 +71,7 @@ class Td3(algorithm.Algorithm):
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
         """`q_term` at the actor's sample, or for `loss` the whole of `actor_loss`."""
         critic = state.networks["critic"]
-        actions = actor.action_in_box(batch["observations"], noise.get("energy"))
+        actions = actor.action_for_energy(batch["observations"], noise.get("energy"))
         if self.spec.chain.energy == "loss":
             return self.actor_loss(critic, batch, actions)
         return self.q_term(critic, batch["observations"], actions)

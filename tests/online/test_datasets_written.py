@@ -163,7 +163,7 @@ def test_a_run_whose_file_cannot_be_written_is_not_finished(tmp_path: Path, capl
     run_dir, file = tmp_path / "run", tmp_path / "replay.hdf5"
     options = {"train__save_replay": file, "train__env_steps": 70, "eval__episodes": 0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pogo.core.online.recording.write_new_file", no_space)
+        patch.setattr("pogo.core.data.write_hdf5.write_new_file", no_space)
         failed = train(*arguments(run_dir, **options))
     failed.assert_code(1)
     assert f"{file} could not be written: No space left on device." in caplog.text
@@ -184,7 +184,7 @@ def test_a_write_that_was_killed_is_not_in_the_way(tmp_path: Path) -> None:
         write_new_file(path, data)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pogo.core.online.recording.write_new_file", watched)
+        patch.setattr("pogo.core.data.write_hdf5.write_new_file", watched)
         options = {"train__save_replay": file, "train__env_steps": 70, "eval__episodes": 0}
         train(*arguments(tmp_path / "run", **options)).assert_code(0)
     assert seen == [False]
@@ -200,7 +200,7 @@ def test_a_file_that_another_process_makes_meanwhile_stays(tmp_path: Path, caplo
         write_new_file(path, data)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pogo.core.online.recording.write_new_file", overtaken)
+        patch.setattr("pogo.core.data.write_hdf5.write_new_file", overtaken)
         options = {"train__save_replay": file, "train__env_steps": 70, "eval__episodes": 0}
         failed = train(*arguments(tmp_path / "run", **options))
     failed.assert_code(1)

@@ -11,7 +11,7 @@ import pytest
 from pogo.cli.golden import main
 from pogo.core.verify.adapters import ADAPTERS
 from pogo.core.verify.recording import Recording
-from pogo.core.verify.rerun import replay
+from pogo.core.verify.rerun import rerun
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 FILES = sorted(path.name for path in FOLDER.glob("*.npz"))
@@ -22,7 +22,7 @@ FILES = sorted(path.name for path in FOLDER.glob("*.npz"))
 def test_recorded_run_is_followed(name, backend):
     pytest.importorskip(backend)
     recording = Recording(FOLDER / name)
-    comparison = replay(recording, backend)
+    comparison = rerun(recording, backend)
     assert comparison.failures() == []
     assert sorted(comparison.errors) == recording.param_steps
     for step in recording.param_steps:
@@ -54,7 +54,7 @@ def test_a_slightly_wrong_coefficient_shows(name, option, value):
     pytest.importorskip("torch")
     recording = Recording(FOLDER / name)
     recording.hyperparameters[option] = value
-    assert replay(recording, "torch").failures()
+    assert rerun(recording, "torch").failures()
 
 
 def test_command(capsys):
@@ -118,6 +118,6 @@ def test_unknown_recordings_are_refused(tmp_path, capsys, change, message):
 
 def test_a_nan_is_a_failure():
     pytest.importorskip("torch")
-    comparison = replay(Recording(FOLDER / "iql_f64.npz"), "torch")
+    comparison = rerun(Recording(FOLDER / "iql_f64.npz"), "torch")
     broken = dataclasses.replace(comparison, metrics={1: {"q_loss": (float("nan"), 1.0)}})
     assert broken.failures()

@@ -58,11 +58,15 @@ def log_probs(backend: str, config: ActorConfig, given: dict[str, Any], dtype: s
             return make_actor(config, params).log_prob_actions(framework.array(observations, dtype), actions)
 
         def of_samples(params: Any, noise: Any) -> Any:
-            return make_actor(config, params).samples_and_log_probs(framework.array(observations, dtype), noise)[1]
+            return make_actor(config, params).clipped_samples_and_log_probs(
+                framework.array(observations, dtype), noise
+            )[1]
 
         def of_constant_draws(params: Any, noise: Any) -> Any:
             actor = make_actor(config, params)
-            return actor.draws_and_log_probs(framework.array(observations, dtype), noise, constant=True)[1]
+            return actor.clipped_samples_and_draw_log_probs(framework.array(observations, dtype), noise, constant=True)[
+                1
+            ]
 
         functions = {"actions": (of_actions, actions), "samples": (of_samples, noise)}
         if config.has_density:

@@ -1,6 +1,6 @@
 """The suites can fail: bugs planted in one backend, each caught by a judge that passes without it.
 
-Three judges: parity (`pogo.core.verify.parity.drift`), golden (`pogo.core.verify.rerun.replay`) and analytic (the
+Three judges: parity (`pogo.core.verify.parity.drift`), golden (`pogo.core.verify.rerun.rerun`) and analytic (the
 closed form of a JKO step, `tests/chain_checks.py`). A judge's share is the worst that it finds, in units of what it
 tolerates: past 1 it fails. The analytic judge sees where training ends, which no epsilon of an optimizer or a network
 changes.
@@ -22,7 +22,7 @@ from pogo.core.registry import load_backend
 from pogo.core.verify import parity
 from pogo.core.verify.parity import ParityCase, parity_case, run_updates
 from pogo.core.verify.recording import Recording
-from pogo.core.verify.rerun import replay
+from pogo.core.verify.rerun import rerun
 from tests.backends import Framework
 from tests.chain_checks import (
     ACT,
@@ -275,7 +275,7 @@ def parity_share(algorithm: str, backend: str, is_planted: bool) -> float:
 
 
 def golden_share(algorithm: str, backend: str, is_planted: bool) -> float:
-    return replay(Recording(RECORDINGS / f"{algorithm}_f64.npz"), backend).worst()[0]
+    return rerun(Recording(RECORDINGS / f"{algorithm}_f64.npz"), backend).worst()[0]
 
 
 def analytic_share(check: str, backend: str, is_planted: bool) -> float:

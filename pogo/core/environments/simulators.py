@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import gymnasium
 import numpy as np
+from typing_extensions import override
 
 from pogo.core.environments.checks import CheckedEnvironment, EnvironmentFault, Fault
 from pogo.core.environments.spec import EnvironmentSpec
@@ -87,8 +88,8 @@ class LocalSimulators(Simulators):
         ]
         self._broken: set[tuple[int, int]] = set()  # what was at fault, and is made anew for its next episode
 
+    @override
     def reset(self, seeds: Sequence[int]) -> Reset:
-        """As `Simulators.reset`."""
         observations = np.zeros((len(self._environments), len(seeds), self._spec.observation_size))
         faults: Faults = {}
         for policy, environments in enumerate(self._environments):
@@ -105,8 +106,8 @@ class LocalSimulators(Simulators):
         self._broken.update(faults)
         return observations, faults
 
+    @override
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
-        """As `Simulators.step`."""
         observations, rewards = np.zeros((*live.shape, self._spec.observation_size)), np.zeros(live.shape)
         ended = np.zeros(live.shape, dtype=bool)
         faults: Faults = {}
@@ -123,8 +124,8 @@ class LocalSimulators(Simulators):
         self._broken.update(faults)
         return observations, rewards, ended, faults
 
+    @override
     def close(self) -> None:
-        """As `Simulators.close`."""
         for environments in self._environments:
             while environments:
                 environments.pop().close()
@@ -172,7 +173,7 @@ class WorkerSimulators(Simulators):
             raise BadInput(f"eval.processes={processes} cannot be started: {error}; use fewer, or 0.") from error
 
     def reset(self, seeds: Sequence[int]) -> Reset:
-        """As `Simulators.reset`.
+        """`Simulators.reset`, each process being asked for its share.
 
         Raises:
             RunFailed: a worker died or failed; its traceback is the cause.
@@ -183,7 +184,7 @@ class WorkerSimulators(Simulators):
         return np.concatenate([part[0] for part in parts], axis=1), self._faults([part[1] for part in parts])
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
-        """As `Simulators.step`.
+        """`Simulators.step`, each process being asked for its share.
 
         Raises:
             RunFailed: a worker died or failed; its traceback is the cause.
@@ -193,8 +194,8 @@ class WorkerSimulators(Simulators):
         observations, rewards, ended = (np.concatenate(part, axis=1) for part in arrays)
         return observations, rewards, ended, self._faults(faults)
 
+    @override
     def close(self) -> None:
-        """As `Simulators.close`."""
         _end(self._workers)
 
     def _faults(self, parts: Sequence[Faults]) -> Faults:

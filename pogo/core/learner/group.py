@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from pogo.core.learner.interface import Learner
 
 
@@ -26,7 +28,7 @@ class LearnerGroup(ABC):
 
     @abstractmethod
     def train(self, num_updates: int, close_window: bool = True) -> list[dict[str, float]]:
-        """As `Learner.train`, for every member: each one's means, in the members' order.
+        """`Learner.train` for every member; gives each one's means, in the members' order.
 
         Raises:
             RunFailed: a metric of a member is not finite; the message names its seed too.
@@ -40,10 +42,10 @@ class GroupOfOne(LearnerGroup):
         self.learners = (learner,)
 
     @property
+    @override
     def compile_seconds(self) -> float:
-        """As `LearnerGroup.compile_seconds`."""
         return self.learners[0].compile_seconds
 
+    @override
     def train(self, num_updates: int, close_window: bool = True) -> list[dict[str, float]]:
-        """As `LearnerGroup.train`."""
         return [self.learners[0].train(num_updates, close_window)]

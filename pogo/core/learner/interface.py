@@ -36,7 +36,7 @@ class Learner(ABC):
 
     @property
     @abstractmethod
-    def replay(self) -> ReplayBuffer | None:
+    def replay_buffer(self) -> ReplayBuffer | None:
         """What it trains on where a run collects its own data."""
 
     def train(self, num_updates: int, close_window: bool = True) -> dict[str, float]:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import numpy as np
+from typing_extensions import override
 
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP
@@ -105,10 +106,10 @@ class StoredReplay(ReplayBuffer):
         self._rows = np.zeros((self.capacity, self.width), dtype=np.float32)
         self.restore(arrays)
 
+    @override
     def write(self, slots: np.ndarray, rows: np.ndarray) -> None:
-        """As `ReplayBuffer.write`."""
         self._rows[slots] = rows
 
+    @override
     def read(self) -> np.ndarray:
-        """As `ReplayBuffer.read`."""
         return self._rows[: len(self)].copy()

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from pogo.core.data.raw_rows import RawRows
+from pogo.core.data.write_hdf5 import CollectedRows, joined, references, rows_of_buffer, write_dataset
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 from pogo.core.learner.interface import Learner
 from pogo.core.learner.replay_buffer import StoredReplay
 from pogo.core.online.collector import Collector, collect_episodes, random_returns
-from pogo.core.online.recording import Recording, joined, recording_of_replay, references, write_recording
 from pogo.core.problem.chain import actor_name
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import RunRecord
@@ -40,12 +40,12 @@ def save_replay(plan: Plan, learner: Learner, path: Path) -> None:
     Raises:
         RunFailed: it cannot be written.
     """
-    assert learner.replay is not None
+    assert learner.replay_buffer is not None
     assert plan.dataset.environment is not None
     dataset = plan.dataset
-    recording = recording_of_replay(learner.replay, plan.config.train.num_envs, dataset.normalisation)
+    collected = rows_of_buffer(learner.replay_buffer, plan.config.train.num_envs, dataset.normalisation)
     origin = _origin(plan.record(), plan.config.length, "the replay buffer")
-    _write(path, recording, plan.dataset.environment, plan.config.seed, dataset.reference_returns, None, origin)
+    _write(path, collected, plan.dataset.environment, plan.config.seed, dataset.reference_returns, None, origin)
 
 
 def collect(
@@ -80,14 +80,14 @@ def collect(
     return _write(path, joined(parts), spec, seed, run.record.reference_returns, best_return, origin)
 
 
-def _replay_of(run: StoredRun) -> Recording:
+def _replay_of(run: StoredRun) -> CollectedRows:
     if not run.record.config.is_online:
         raise BadInput("--replay: this run trained on a dataset and has no replay buffer; collect with an actor.")
     buffer = StoredReplay(run.spec.observation_size, run.spec.action_size, run.checkpoint.arrays)
-    return recording_of_replay(buffer, run.record.config.train.num_envs, run.record.normalisation)
+    return rows_of_buffer(buffer, run.record.config.train.num_envs, run.record.normalisation)
 
 
-def _episodes_of(run: StoredRun, asked: ActorEpisodes) -> Recording:
+def _episodes_of(run: StoredRun, asked: ActorEpisodes) -> CollectedRows:
     spec, normalisation = run.environment(asked.env), run.record.normalisation
     is_sampled = _is_sampled(run, asked)
 
@@ -107,7 +107,7 @@ def _episodes_of(run: StoredRun, asked: ActorEpisodes) -> Recording:
         timeouts=rows["timeouts"] > 0,
         next_observations=unchanged.raw_observations(rows["next_observations"]),
     )
-    return Recording(raw, np.ones(len(raw), dtype=np.bool_))
+    return CollectedRows(raw, np.ones(len(raw), dtype=np.bool_))
 
 
 def _is_sampled(run: StoredRun, asked: ActorEpisodes) -> bool:
@@ -116,7 +116,7 @@ def _is_sampled(run: StoredRun, asked: ActorEpisodes) -> bool:
 
 def _write(
     path: Path,
-    recording: Recording,
+    collected: CollectedRows,
     spec: EnvironmentSpec,
     seed: int,
     known: tuple[float, float] | None,
@@ -124,7 +124,7 @@ def _write(
     origin: Mapping[str, Any],
 ) -> dict[str, Any]:
     refer = references(spec, random_returns(spec, RANDOM_EPISODES, seed), known, best_return)
-    return write_recording(path, recording, spec, refer, origin)
+    return write_dataset(path, collected, spec, refer, origin)
 
 
 def _origin(record: RunRecord, step: int, words: str) -> dict[str, Any]:

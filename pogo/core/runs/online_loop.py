@@ -58,7 +58,7 @@ class OnlineLoop(Loop):
 
     def _step(self) -> None:
         """One step of every environment, and the updates that are due by then."""
-        replay = self._learner.replay
+        replay = self._learner.replay_buffer
         assert replay is not None
         replay.insert(self._collector.step(self._actions()))
         due = self._train.updates_due(self._now) - self._learner.updates

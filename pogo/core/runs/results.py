@@ -152,7 +152,7 @@ class _Document:
         return _checked(self._find(keys), kind, f"{self.name}: {'.'.join(keys)}")
 
     def get_or_none(self, kind: type[T], *keys: str) -> T | None:
-        """As `get`, or null; a missing entry is refused all the same."""
+        """The entry that `get` gives, or null where the file says null; a missing one is refused all the same."""
         return None if self._find(keys) is None else self.get(kind, *keys)
 
     def items(self, kind: type[T], *keys: str) -> list[T]:

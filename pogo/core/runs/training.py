@@ -12,6 +12,7 @@ import numpy as np
 
 from pogo.core.data.dataset import Dataset
 from pogo.core.data.transitions import Transitions
+from pogo.core.data.write_hdf5 import check_new_file
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
@@ -19,7 +20,6 @@ from pogo.core.learner.group import LearnerGroup
 from pogo.core.learner.interface import Learner
 from pogo.core.learner.probe import make_probe
 from pogo.core.online.collector import Collector, naming_failures, visited_at_random
-from pogo.core.online.recording import check_new_file
 from pogo.core.problem.state import COLLECTOR_PREFIX, REPLAY_PREFIX, damaged
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator
@@ -129,10 +129,10 @@ def _restore(
 
 def _check_counts(learner: Learner, collector: Collector, step: int) -> None:
     """Refuse a checkpoint whose buffer, environments and name do not count the same steps."""
-    assert learner.replay is not None
+    assert learner.replay_buffer is not None
     for name, count in (
         (f"{COLLECTOR_PREFIX}env_steps", collector.env_steps),
-        (f"{REPLAY_PREFIX}inserted", learner.replay.inserted),
+        (f"{REPLAY_PREFIX}inserted", learner.replay_buffer.inserted),
     ):
         if count != step:
             raise damaged(name, str(step))

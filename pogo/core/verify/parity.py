@@ -75,10 +75,10 @@ def parity_case(spec: TrainSpec, seed: int, num_updates: int = 20) -> ParityCase
 
 def run_updates(backend: str, case: ParityCase) -> Iterator[tuple[dict[str, np.ndarray], dict[str, float]]]:
     """The state and the metrics after each update on one backend."""
-    replay = load_backend(backend, "replay").Replay(case.spec, case.state)
+    updates = load_backend(backend, "single_updates").SingleUpdates(case.spec, case.state)
     for batch, noise in zip(case.batches, case.noises, strict=True):
-        metrics = replay.step(batch, noise)
-        yield replay.arrays(), metrics
+        metrics = updates.step(batch, noise)
+        yield updates.arrays(), metrics
 
 
 def drift(case: ParityCase, backends: tuple[str, str] = ("torch", "jax")) -> Iterator[Drift]:

@@ -120,7 +120,7 @@ def recorded_problem(recording: Recording) -> tuple[TrainSpec, dict[str, np.ndar
     return spec, fresh_state(recorded, [name for name in recorded if name in trained]), locations
 
 
-def replay(recording: Recording, backend: str) -> Comparison:
+def rerun(recording: Recording, backend: str) -> Comparison:
     """Feed a recording's start, batches and draws to pogo's algorithm on `backend` and compare.
 
     Raises:
@@ -131,7 +131,7 @@ def replay(recording: Recording, backend: str) -> Comparison:
         adapter = adapter_of(recording)
         spec, arrays, locations = recorded_problem(recording)
         noise = {step: named_noise(recording, adapter, spec, step) for step in steps}
-    updates = load_backend(backend, "replay").Replay(spec, arrays)
+    updates = load_backend(backend, "single_updates").SingleUpdates(spec, arrays)
     comparison = Comparison(recording.dtype)
     comparison.scales = {name: float(np.abs(value).max()) for name, value in recording.init.items()}
     mine = {}

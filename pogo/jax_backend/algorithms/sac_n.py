@@ -26,14 +26,14 @@ def td_target(
     actor: Actor, target_critic: Params, alpha: Array, batch: Arrays, noise: Arrays, hp: Hyperparameters
 ) -> Array:
     """Soft target, the minimum over the ensemble at one sample of the actor, [B]."""
-    next_actions, log_probs = actor.sample_and_log_prob(batch["next_observations"], noise["next_action"])
+    next_actions, log_probs = actor.clipped_sample_and_log_prob(batch["next_observations"], noise["next_action"])
     next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions)) - alpha * log_probs
     return bootstrapped(batch, next_q, hp.discount)
 
 
 def actor_loss(critic: Params, alpha: Array, actor: Actor, observations: Array, noise: Array) -> tuple[Array, Array]:
     """Give alpha log pi - min Q at one reparametrised sample, scalar, and the policy's entropy estimate."""
-    actions, log_probs = actor.sample_and_log_prob(observations, noise)
+    actions, log_probs = actor.clipped_sample_and_log_prob(observations, noise)
     q = smallest_q_value(critic, observations, actions)
     return (alpha * log_probs - q).mean(), -log_probs.mean()
 
@@ -47,7 +47,7 @@ class Algorithm(algorithm.Algorithm[SACN]):
         metrics: dict[str, Array] = {}
         if self.spec.actors[0].has_density:  # without one there is no entropy to tune by: alpha stays at its start
             actor = self.actor(0, state.networks["actor_0"])
-            _, log_probs = actor.sample_and_log_prob(batch["observations"], noise["alpha_action"])
+            _, log_probs = actor.clipped_sample_and_log_prob(batch["observations"], noise["alpha_action"])
             target_entropy = -float(self.spec.action_size)
             rate = hp.temperature_learning_rate
             state, metrics, _ = minimise(temperature_loss, state, "temperature", rate, log_probs, target_entropy)

@@ -22,7 +22,7 @@ Arrays = Mapping[str, Tensor]
 
 def td_target(actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays, hp: Hyperparameters) -> Tensor:
     """Double-Q target at one clipped sample of the online actor, [B]."""
-    next_actions = actor.action_in_box(batch["next_observations"], noise.get("next_action"))
+    next_actions = actor.action_for_energy(batch["next_observations"], noise.get("next_action"))
     next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
     return bootstrapped(batch, next_q, hp.discount)
 
@@ -50,7 +50,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
             target = td_target(actor, state.networks["target_critic"], batch, noise, hp)
         state, of_critic, mean_q = minimise(summed_td_loss, state, "critic", hp.critic_learning_rate, batch, target)
         with torch.no_grad():
-            policy_actions = actor.action_in_box(batch["observations"], noise.get("value_action"))
+            policy_actions = actor.action_for_energy(batch["observations"], noise.get("value_action"))
             weights = advantage_weights(state.networks["critic"], batch, policy_actions, hp)
         rate = hp.actor_learning_rate
         state, of_actor, _ = minimise(self._actor_0_loss, state, "actor_0", rate, batch, weights, noise)
@@ -67,7 +67,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
                 baseline = self._baseline_actions(state, observations)
                 weights = advantage_weights(critic, batch, baseline, self.hyperparameters)
             return actor_loss(actor, batch, weights, noise.get("energy"))
-        actions = actor.action_in_box(observations, noise.get("energy"))
+        actions = actor.action_for_energy(observations, noise.get("energy"))
         q = min_over_members(q_values(critic, observations, actions))
         if self.spec.chain.energy == "advantage":
             q = q - min_over_members(q_values(critic, observations, self._baseline_actions(state, observations)))

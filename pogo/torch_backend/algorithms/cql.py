@@ -48,12 +48,12 @@ def td_target(
     """Double-Q target at a sample of the actor, or at the best of n (`max_target_backup`), [B]."""
     observations = batch["next_observations"]
     if hp.max_target_backup:
-        actions, log_probs = actor.samples_and_log_probs(observations, noise["next_action"])
+        actions, log_probs = actor.clipped_samples_and_log_probs(observations, noise["next_action"])
         values = min_q(target_critics, observations, actions)
         best = values.argmax(dim=1)
         next_q, log_probs = (array.gather(1, best[:, None])[:, 0] for array in (values, log_probs))
     else:
-        actions, log_probs = actor.sample_and_log_prob(observations, noise["next_action"])
+        actions, log_probs = actor.clipped_sample_and_log_prob(observations, noise["next_action"])
         next_q = min_q(target_critics, observations, actions)
     if hp.backup_entropy:
         next_q = next_q - alpha * log_probs
@@ -63,8 +63,8 @@ def td_target(
 def propose(actor: Actor, batch: Arrays, noise: Arrays) -> Proposals:
     """The conservative term's actions: uniform ones, and the actor's at next and at present observations."""
     uniform = noise["uniform_actions"]
-    ahead, ahead_log_probs = actor.samples_and_log_probs(batch["next_observations"], noise["cql_next_actions"])
-    here, here_log_probs = actor.samples_and_log_probs(batch["observations"], noise["current_actions"])
+    ahead, ahead_log_probs = actor.clipped_samples_and_log_probs(batch["next_observations"], noise["cql_next_actions"])
+    here, here_log_probs = actor.clipped_samples_and_log_probs(batch["observations"], noise["current_actions"])
     density = -uniform.shape[-1] * math.log(2.0)  # of the uniform law on [-1, 1]^A
     uniform_log_probs = torch.full_like(ahead_log_probs, density)
     return Proposals(
@@ -115,7 +115,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
         alpha = self.alpha(state)
         actor = self.actor(0, networks["actor_0"])
         with torch.no_grad():
-            _, log_probs = actor.sample_and_log_prob(batch["observations"], noise["policy_action"])
+            _, log_probs = actor.clipped_sample_and_log_prob(batch["observations"], noise["policy_action"])
             target_critics = [networks[f"target_{name}"] for name in CRITICS]
             target = td_target(actor, target_critics, alpha, batch, noise, hp)
             proposals = propose(actor, batch, noise)
@@ -160,7 +160,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
         hp = self.hyperparameters
         observations, sample = batch["observations"], noise.get("energy")
         if actor.config.is_stochastic:
-            actions, log_probs = actor.sample_and_log_prob(observations, noise["energy"])
+            actions, log_probs = actor.clipped_sample_and_log_prob(observations, noise["energy"])
         else:
             actions = actor.deterministic_actions(observations)
             log_probs = actor.log_prob_actions(observations, actions)
@@ -188,11 +188,11 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
     ) -> tuple[Tensor, None]:
         """Give alpha log pi - min Q; in the BC phase a second sample's density stands for Q, as in the original."""
         actor, observations = self.actor(0, params, noise), batch["observations"]
-        actions, log_probs = actor.sample_and_log_prob(observations, noise["policy_action"])
+        actions, log_probs = actor.clipped_sample_and_log_prob(observations, noise["policy_action"])
         value = -min_q(critics, observations, actions)
         if self.hyperparameters.bc_updates > 0:
             if actor.config.has_density:
-                cloning = -actor.sample_and_log_prob(observations, noise["bc_action"])[1]
+                cloning = -actor.clipped_sample_and_log_prob(observations, noise["bc_action"])[1]
             else:
                 cloning = cloning_losses(actor, batch, noise["bc_action"])
             value = torch.where(is_cloning, cloning, value)

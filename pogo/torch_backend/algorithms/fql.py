@@ -30,7 +30,7 @@ def aggregate(q: Tensor, hp: Hyperparameters) -> Tensor:
 
 def td_target(actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays, hp: Hyperparameters) -> Tensor:
     """Target at a sample of the online one-step actor, [B]."""
-    next_actions = actor.action_in_box(batch["next_observations"], noise.get("next_action"))
+    next_actions = actor.action_for_energy(batch["next_observations"], noise.get("next_action"))
     next_q = aggregate(q_values(target_critic, batch["next_observations"], next_actions, ACTIVATION), hp)
     return bootstrapped(batch, next_q, hp.discount)
 
@@ -105,15 +105,15 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
             latents = noise["energy"] if actor.config.is_stochastic else torch.zeros_like(batch["actions"])
             distilled = flow_actions(state.networks["flow"], observations, latents, hp)
             # An energy is of a sample, a gaussian's too, where actor 0's own loss takes the mean.
-            act = actor.action_in_box if actor.config.is_gaussian else actor.unclipped_action
+            act = actor.action_for_energy if actor.config.is_gaussian else actor.unclipped_action_for_loss
             return actor_loss(actor, critic, observations, act(observations, latents), distilled.detach(), hp)[0]
-        return q_loss(critic, observations, actor.action_in_box(observations, noise.get("energy")), hp)
+        return q_loss(critic, observations, actor.action_for_energy(observations, noise.get("energy")), hp)
 
     def _actor_0_loss(
         self, params: Params, critic: Params, batch: Arrays, distilled: Tensor, noise: Arrays
     ) -> tuple[Tensor, dict[str, Tensor]]:
         actor, sample = self.actor(0, params, noise), noise["distill"]
         observations = batch["observations"]
-        actions = actor.unclipped_action(observations, sample)
+        actions = actor.unclipped_action_for_loss(observations, sample)
         loss, about = actor_loss(actor, critic, observations, actions, distilled, self.hyperparameters)
         return loss + self.data_term(actor, batch, sample), about

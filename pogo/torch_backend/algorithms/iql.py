@@ -76,7 +76,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
                 advantages = target_q - state_values(networks["value"], observations)
 
             return actor_loss(actor, batch, advantage_weights(advantages, hp), noise.get("energy"))
-        actions = actor.action_in_box(observations, noise.get("energy"))
+        actions = actor.action_for_energy(observations, noise.get("energy"))
         q = min_over_members(q_values(networks["target_critic"], observations, actions))
         if self.spec.chain.energy == "advantage":
             q = q - state_values(networks["value"], observations)

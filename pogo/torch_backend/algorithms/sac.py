@@ -41,7 +41,7 @@ def td_target(
 ) -> Tensor:
     """Target of each member, [E, B]: the backup at one sample of the actor, and the entropy at another."""
     observations = batch["next_observations"]
-    next_actions = actor.action_in_box(observations, noise.get("next_action"))
+    next_actions = actor.action_for_energy(observations, noise.get("next_action"))
     next_q = backup(q_values(target_critic, observations, next_actions, hp.activation), noise, hp)
     if hp.use_entropy_bonus and hp.backup_entropy and actor.config.has_density:
         next_q = next_q - alpha * log_probs_of_draws(actor, observations, noise["next_entropy"])
@@ -50,14 +50,14 @@ def td_target(
 
 def log_probs_of_draws(actor: Actor, observations: Tensor, noise: Tensor) -> Tensor:
     """Log-densities [B] of the draws that noise [B, A] gives; minus their mean estimates the entropy."""
-    return actor.draws_and_log_probs(observations, noise[:, None, :])[1][:, 0]
+    return actor.clipped_samples_and_draw_log_probs(observations, noise[:, None, :])[1][:, 0]
 
 
 def reparametrized_loss(
     actor: Actor, critic: Params, observations: Tensor, noise: Tensor | None, hp: Hyperparameters
 ) -> Tensor:
     """-Q at one sample of noise [B, A], through which the gradient flows; a mean over the batch. SAC."""
-    q = q_values(critic, observations, actor.action_in_box(observations, noise), hp.activation)
+    q = q_values(critic, observations, actor.action_for_energy(observations, noise), hp.activation)
     return -actor_value(q, hp).mean()
 
 
@@ -66,7 +66,7 @@ def reinforce_loss(actor: Actor, critic: Params, observations: Tensor, noise: Te
 
     Its gradient, not its value, estimates that of -E Q: Williams 1992. Q is `actor_value`, without a baseline.
     """
-    actions, log_probs = actor.draws_and_log_probs(observations, noise, constant=True)
+    actions, log_probs = actor.clipped_samples_and_draw_log_probs(observations, noise, constant=True)
     rows = observations.repeat_interleave(actions.shape[1], dim=0)
     with torch.no_grad():
         q = actor_value(q_values(critic, rows, actions.reshape(len(rows), -1), hp.activation), hp)
@@ -99,7 +99,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
         observations, sample = batch["observations"], noise.get("energy")
         if not (self.hyperparameters.use_entropy_bonus and actor.config.has_density):
             return reparametrized_loss(actor, state.networks["critic"], observations, sample, self.hyperparameters)
-        actions, log_probs = actor.draws_and_log_probs(observations, noise["energy"][:, None, :])
+        actions, log_probs = actor.clipped_samples_and_draw_log_probs(observations, noise["energy"][:, None, :])
         q = q_values(state.networks["critic"], observations, actions[:, 0], self.hyperparameters.activation)
         return (self.alpha(state) * log_probs[:, 0] - actor_value(q, self.hyperparameters)).mean()
 

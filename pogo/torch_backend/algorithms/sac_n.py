@@ -26,7 +26,7 @@ def td_target(
     actor: Actor, target_critic: Params, alpha: Tensor, batch: Arrays, noise: Arrays, hp: Hyperparameters
 ) -> Tensor:
     """Soft target, the minimum over the ensemble at one sample of the actor, [B]."""
-    next_actions, log_probs = actor.sample_and_log_prob(batch["next_observations"], noise["next_action"])
+    next_actions, log_probs = actor.clipped_sample_and_log_prob(batch["next_observations"], noise["next_action"])
     next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions)) - alpha * log_probs
     return bootstrapped(batch, next_q, hp.discount)
 
@@ -35,7 +35,7 @@ def actor_loss(
     critic: Params, alpha: Tensor, actor: Actor, observations: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Give alpha log pi - min Q at one reparametrised sample, scalar, and the policy's entropy estimate."""
-    actions, log_probs = actor.sample_and_log_prob(observations, noise)
+    actions, log_probs = actor.clipped_sample_and_log_prob(observations, noise)
     q = smallest_q_value(critic, observations, actions)
     return (alpha * log_probs - q).mean(), -log_probs.mean().detach()
 
@@ -50,7 +50,7 @@ class Algorithm(algorithm.Algorithm[SACN]):
         if self.spec.actors[0].has_density:  # without one there is no entropy to tune by: alpha stays at its start
             with torch.no_grad():
                 actor = self.actor(0, state.networks["actor_0"])
-                _, log_probs = actor.sample_and_log_prob(batch["observations"], noise["alpha_action"])
+                _, log_probs = actor.clipped_sample_and_log_prob(batch["observations"], noise["alpha_action"])
             target_entropy = -float(self.spec.action_size)
             rate = hp.temperature_learning_rate
             state, metrics, _ = minimise(temperature_loss, state, "temperature", rate, log_probs, target_entropy)

@@ -16,8 +16,8 @@ from pogo.core.data.config import DatasetConfig
 from pogo.core.data.dataset import Dataset, dataset_from_arrays
 from pogo.core.data.loading import load_dataset
 from pogo.core.data.preprocessing import STATE_EPSILON, Normalisation, Preprocessing
+from pogo.core.data.write_hdf5 import rows_of_buffer
 from pogo.core.errors import BadInput
-from pogo.core.online.recording import recording_of_replay
 
 ROWS = 40  # four episodes of ten
 Arrays = dict[str, np.ndarray]
@@ -317,5 +317,5 @@ def test_a_replay_of_such_a_column_is_written_with_its_digits() -> None:
                 "timeouts": zeros,
             }
 
-    recording = recording_of_replay(Buffer(), 1, normalisation)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(recording.raw.observations, raw)
+    collected = rows_of_buffer(Buffer(), 1, normalisation)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(collected.raw.observations, raw)

@@ -91,7 +91,7 @@ def test_batches_are_of_the_rows_held_uniformly(backend: str) -> None:
     width["actions"] = spec.action_size
     for first in range(0, 30, 5):
         numbers = np.arange(first, first + 5, dtype=np.float32)
-        made.replay.insert(
+        made.replay_buffer.insert(
             {
                 name: np.repeat(numbers[:, None], width[name], axis=1) if name in width else numbers
                 for name in REPLAY_ARRAYS
@@ -109,5 +109,5 @@ def sample(learner: Any, backend: str, index: int) -> np.ndarray:
         return learner._sample_batch()["rewards"].numpy()
     import jax
 
-    data = learner.replay.rows, learner.replay.held
+    data = learner.replay_buffer.rows, learner.replay_buffer.held
     return np.asarray(learner._sample_batch(data, jax.random.fold_in(learner._key, index))["rewards"])

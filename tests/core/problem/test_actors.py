@@ -65,7 +65,7 @@ def behaviour(entry: dict[str, Any]) -> list[np.ndarray]:
     observations, noise, actions = (torch.tensor(rng.uniform(-0.9, 0.9, shape)) for shape in shapes)
     found = (
         actor.deterministic_actions(observations),
-        *actor.samples_and_log_probs(observations, noise),
+        *actor.clipped_samples_and_log_probs(observations, noise),
         actor.log_prob_actions(observations, actions),
     )
     return [values.numpy() for values in found]

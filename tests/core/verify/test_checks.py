@@ -5,7 +5,7 @@ import pytest
 
 from pogo.core.errors import BadInput
 from pogo.core.verify.checks import check_networks
-from pogo.core.verify.rerun import recorded_problem, replay
+from pogo.core.verify.rerun import recorded_problem, rerun
 
 
 def drop(arrays, *parts):
@@ -189,7 +189,7 @@ REFUSED = BATCHES | NETWORKS | DRAWS | METRICS
 def test_refused(changed, name, change, message):
     recording = changed(f"{name}_f64", change)
     with pytest.raises(BadInput, match=message) as caught:
-        replay(recording, "torch")
+        rerun(recording, "torch")
     assert f"golden file {recording.path}: " in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -207,4 +207,4 @@ def test_hidden_sizes_are_free(changed):
 def test_masks_that_drop_nothing_are_none(changed):
     pytest.importorskip("torch")
     recording = changed("iql_f64", lambda arrays, meta: arrays.update({"noise/2/0_bernoulli": np.ones((32, 32))}))
-    assert replay(recording, "torch").failures() == []
+    assert rerun(recording, "torch").failures() == []

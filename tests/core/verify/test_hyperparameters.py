@@ -8,7 +8,7 @@ from pogo.core.algorithms import load_algorithm
 from pogo.core.errors import BadInput
 from pogo.core.verify.adapters import ADAPTERS, adapter_of
 from pogo.core.verify.hyperparameters import read_hyperparameters
-from pogo.core.verify.rerun import replay
+from pogo.core.verify.rerun import rerun
 
 
 def options(given):
@@ -57,7 +57,7 @@ def options(given):
 def test_refused(changed, name, given, message):
     recording = changed(f"{name}_f64", options(given))
     with pytest.raises(BadInput, match=message) as caught:
-        replay(recording, "torch")
+        rerun(recording, "torch")
     assert f"{name}_f64.npz: " in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -73,7 +73,7 @@ def test_refused(changed, name, given, message):
 def test_what_has_no_default_has_to_be_there(changed, name, missing, message):
     recording = changed(f"{name}_f64", lambda arrays, meta: meta["hyperparameters"].pop(missing))
     with pytest.raises(BadInput, match=message):
-        replay(recording, "torch")
+        rerun(recording, "torch")
 
 
 @pytest.mark.parametrize(

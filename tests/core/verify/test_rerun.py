@@ -3,7 +3,7 @@
 import pytest
 
 from pogo.core.errors import BadInput
-from pogo.core.verify.rerun import Comparison, replay
+from pogo.core.verify.rerun import Comparison, rerun
 
 
 def drop(arrays, *names):
@@ -13,8 +13,8 @@ def drop(arrays, *names):
 
 def test_the_actors_metrics_come_with_their_updates(changed):
     pytest.importorskip("torch")
-    assert replay(changed("td3_bc_f64", lambda arrays, meta: None), "torch").failures() == []
-    silent = replay(changed("td3_bc_f64", lambda arrays, meta: drop(arrays, "metrics/4/actor_loss")), "torch")
+    assert rerun(changed("td3_bc_f64", lambda arrays, meta: None), "torch").failures() == []
+    silent = rerun(changed("td3_bc_f64", lambda arrays, meta: drop(arrays, "metrics/4/actor_loss")), "torch")
     assert silent.failures() == ["update 4, metric actor_loss: nan times its tolerance"]
 
 
@@ -26,7 +26,7 @@ def test_metrics_that_pogo_never_computes_are_none(changed):
         drop(arrays, *names)
 
     with pytest.raises(BadInput, match="metrics/1 holds none that pogo computes there"):
-        replay(changed("cql_f64", change), "torch")
+        rerun(changed("cql_f64", change), "torch")
 
 
 @pytest.mark.parametrize("name", ["log_pi", "cql_qf1_diff", "cql_qf2_diff"])
@@ -36,7 +36,7 @@ def test_cql_is_compared_by(changed, name):
     def change(arrays, meta):
         arrays[f"metrics/3/{name}"] = arrays[f"metrics/3/{name}"] * (1 + 1e-6)
 
-    (failure,) = replay(changed("cql_f64", change), "torch").failures()
+    (failure,) = rerun(changed("cql_f64", change), "torch").failures()
     assert failure.startswith(f"update 3, metric {name}: ")
 
 

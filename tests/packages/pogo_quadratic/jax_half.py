@@ -7,5 +7,5 @@ class Algorithm(algorithm.Algorithm):
 
     def energy(self, state, actor, batch, noise):
         hp = self.hyperparameters
-        actions = actor.action_in_box(batch["observations"], noise.get("energy"))
+        actions = actor.action_for_energy(batch["observations"], noise.get("energy"))
         return 0.5 * hp.curvature * ((actions - hp.centre) ** 2).sum(-1).mean()

@@ -1,4 +1,4 @@
-"""Single updates from arrays that are handed in: for golden runs and parity. Twin: pogo/jax_backend/replay.py."""
+"""Updates by arrays that are handed in: for golden runs and parity. Twin: pogo/jax_backend/single_updates.py."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.state import state_from_arrays, state_to_arrays
 
 
-class Replay:
+class SingleUpdates:
     """Steps one state through given batches and noise, on the CPU."""
 
     def __init__(self, spec: TrainSpec, arrays: Mapping[str, np.ndarray]) -> None:

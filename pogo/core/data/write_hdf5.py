@@ -39,17 +39,17 @@ class References:
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class CollectedRows:
     """Rows to write, and which of them are of episodes that are here from start to end."""
 
     raw: RawRows  # with next observations and time-outs
     is_whole: np.ndarray  # [N] bool
 
 
-def joined(parts: Sequence[Recording]) -> Recording:
-    """One recording after another."""
+def joined(parts: Sequence[CollectedRows]) -> CollectedRows:
+    """One collected after another."""
     arrays = {name: np.concatenate([getattr(part.raw, name) for part in parts]) for name in REPLAY_ARRAYS}
-    return Recording(RawRows(**arrays), np.concatenate([part.is_whole for part in parts]))
+    return CollectedRows(RawRows(**arrays), np.concatenate([part.is_whole for part in parts]))
 
 
 def check_new_file(path: Path, option: str) -> None:
@@ -113,7 +113,7 @@ def references(
     )
 
 
-def recording_of_replay(buffer: ReplayBuffer, num_envs: int, normalisation: Normalisation) -> Recording:
+def rows_of_buffer(buffer: ReplayBuffer, num_envs: int, normalisation: Normalisation) -> CollectedRows:
     """What a replay buffer holds, one environment's rows after another's, each in the order of time.
 
     Where rows end in the middle of an episode, at the end of the run, `timeouts` is set: nothing may be read across.
@@ -142,17 +142,17 @@ def recording_of_replay(buffer: ReplayBuffer, num_envs: int, normalisation: Norm
         timeouts=timeouts | is_cut,
         next_observations=next_observations,
     )
-    return Recording(raw, _is_whole(raw, is_cut, environment, begins_whole=oldest == 0))
+    return CollectedRows(raw, _is_whole(raw, is_cut, environment, begins_whole=oldest == 0))
 
 
-def write_recording(
-    path: Path, recording: Recording, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
+def write_dataset(
+    path: Path, collected: CollectedRows, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write a new file: all of it, or nothing; returns its metadata.
 
     Args:
         path: which must not exist.
-        recording: the rows; the returns in the metadata are of its whole episodes.
+        collected: the rows; the returns in the metadata are of its whole episodes.
         spec: the environment.
         refer: random and reference returns.
         origin: what else the metadata says: the policy, seeds, versions.
@@ -160,11 +160,11 @@ def write_recording(
     Raises:
         RunFailed: it exists, or cannot be written.
     """
-    metadata = _metadata(recording, spec, refer, origin)
+    metadata = _metadata(collected, spec, refer, origin)
     image = io.BytesIO()  # HDF5 itself ends the process where a disk is full
     with h5py.File(image, "w") as file:
         for name in REPLAY_ARRAYS:
-            file.create_dataset(name, data=getattr(recording.raw, name), compression="gzip", chunks=True)
+            file.create_dataset(name, data=getattr(collected.raw, name), compression="gzip", chunks=True)
         attributes = file.create_group("metadata").attrs
         for key, value in metadata.items():
             attributes[key] = value
@@ -183,9 +183,9 @@ def write_recording(
 
 
 def _metadata(
-    recording: Recording, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
+    collected: CollectedRows, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
 ) -> dict[str, Any]:
-    whole = {name: getattr(recording.raw, name)[recording.is_whole] for name in REPLAY_ARRAYS}
+    whole = {name: getattr(collected.raw, name)[collected.is_whole] for name in REPLAY_ARRAYS}
     statistics = behaviour_statistics(RawRows(**whole))
     found = {
         "format": FORMAT,
@@ -196,7 +196,7 @@ def _metadata(
         "max_episode_steps": spec.max_episode_steps,
         "action_low": np.array(spec.action_low),
         "action_high": np.array(spec.action_high),
-        "num_transitions": len(recording.raw),
+        "num_transitions": len(collected.raw),
         "num_episodes": statistics.episodes,
         "return_mean": statistics.return_mean,
         "return_std": statistics.return_std,
