@@ -118,7 +118,7 @@ class ChainChecks:
         return Framework(self.backend)
 
     def test_each_step_is_the_closed_form(self, framework):
-        """Actor after actor: DESIGN's analytic test."""
+        """A linear energy has a JKO step in closed form, actor after actor."""
         for index, off in enumerate(distances_from_the_closed_form(framework), start=1):
             assert off < CLOSED_FORM_TOLERANCE, f"actor {index}: off by {off:.2%} of its step"
 

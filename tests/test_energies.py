@@ -1,4 +1,4 @@
-"""Energies of actors 1+ against what DESIGN, section 4, says of them."""
+"""Energies of actors 1+ against their definitions, in numpy."""
 
 from types import SimpleNamespace
 

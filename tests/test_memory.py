@@ -1,4 +1,4 @@
-"""A million transitions train in little memory: DESIGN's bound is 2 GiB beyond the framework's own import."""
+"""A million transitions train in little memory: at most 2 GiB beyond the framework's own import."""
 
 import json
 import subprocess

@@ -86,11 +86,11 @@ def _collect(arguments: Sequence[str]) -> int:
             env=options.env,
         )
     metadata = collect(run, options.out, with_replay=options.replay, episodes=episodes, best_return=options.best_return)
-    print(_told(options.out, metadata))
+    print(_described(options.out, metadata))
     return 0
 
 
-def _told(path: Path, metadata: dict) -> str:
+def _described(path: Path, metadata: dict) -> str:
     text = f"{path}: {metadata['num_transitions']} transitions, {metadata['num_episodes']} whole episodes"
     if "return_mean" in metadata:
         text += f", return {metadata['return_mean']:.1f} +- {metadata['return_std']:.1f}"

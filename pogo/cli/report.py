@@ -167,7 +167,7 @@ def _number(value: float | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    """With what would end a cell, or begin something else of Markdown's, made plain."""
+    """The text with a backslash before each character that means something in a Markdown table."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return re.sub(r"([\\|*<`])", r"\\\1", printable)
 

@@ -30,7 +30,7 @@ def load_backend(backend: str, module: str) -> ModuleType:
     """Import `module` of one backend (`"learner"`, `"algorithms.iql"`): the only place that loads a framework.
 
     Raises:
-        BadInput: as `check_backend`.
+        BadInput: the name is unknown, or its package cannot be found here.
     """
     check_backend(backend)
     return importlib.import_module(f"{BACKENDS[backend]}.{module}")

@@ -88,7 +88,7 @@ class Actor(ABC):
         """What energies take, [B, A]: one sample of noise [B, A], inside the box; a deterministic actor's action."""
         if not self.config.is_stochastic:
             return self.deterministic_actions(observations)
-        return self.clipped_samples(observations, _given(noise, self.kind)[:, None, :])[:, 0]
+        return self.clipped_samples(observations, _required(noise, self.kind)[:, None, :])[:, 0]
 
     def mean_std(self, observations: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (not variance), [B, A] each, of the gaussian kinds.
@@ -133,7 +133,7 @@ class Actor(ABC):
         """Mean entropy in nats, estimated from noise [B, K, A], scalar; of kinds with a density."""
         return -self.clipped_samples_and_log_probs(observations, noise)[1].mean()
 
-    def _once(self, name: str, forward: Callable[..., Any], *inputs: Array) -> Any:
+    def _shared_pass(self, name: str, forward: Callable[..., Any], *inputs: Array) -> Any:
         """`forward(*inputs)`, kept for the next call with the same arrays.
 
         The energy and the distance of one step share a forward pass, and so a backward one.
@@ -155,7 +155,7 @@ class Actor(ABC):
 
     def _mean_std(self, observations: Array) -> tuple[Array, Array]:
         """Head and standard deviation, [B, A] each, before any squashing."""
-        return self._once("mean_std", self._mean_std_forward, observations)
+        return self._shared_pass("mean_std", self._mean_std_forward, observations)
 
     def _mean_std_forward(self, observations: Array) -> tuple[Array, Array]:
         config = self.config
@@ -258,7 +258,7 @@ class TanhGaussianMLP(Actor):
 
     def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
         """One sample, [B, A], from noise [B, A]."""
-        return self.sample_actions(observations, _given(noise, self.kind)[:, None, :])[:, 0]
+        return self.sample_actions(observations, _required(noise, self.kind)[:, None, :])[:, 0]
 
     def clipped_samples_and_log_probs(self, observations: Array, noise: Array) -> tuple[Array, Array]:
         """K samples and their log-densities from the values before the tanh, by the configured `density` formula."""
@@ -311,7 +311,7 @@ class StochasticMLP(Actor):
 
     def action_for_loss(self, observations: Array, noise: Array | None = None) -> Array:
         """One sample, [B, A], from noise [B, A]."""
-        return self._map(observations, _given(noise, self.kind))
+        return self._map(observations, _required(noise, self.kind))
 
     def action_for_energy(self, observations: Array, noise: Array | None) -> Array:
         """The same sample as `action_for_loss`, which is inside the box by itself."""
@@ -319,10 +319,10 @@ class StochasticMLP(Actor):
 
     def unclipped_action_for_loss(self, observations: Array, noise: Array | None) -> Array:
         """`action_for_loss` before the clip of a `clipped` output, [B, A]."""
-        return self._map(observations, _given(noise, self.kind), clipped=False)
+        return self._map(observations, _required(noise, self.kind), clipped=False)
 
     def _map(self, observations: Array, latents: Array, clipped: bool = True) -> Array:
-        return self._bounded(self._once("map", self._map_forward, observations, latents), clipped)
+        return self._bounded(self._shared_pass("map", self._map_forward, observations, latents), clipped)
 
     def _map_forward(self, observations: Array, latents: Array) -> Array:
         return self._network(jnp.concatenate([observations, latents], axis=-1))
@@ -336,7 +336,7 @@ class DeterministicMLP(Actor):
 
     def deterministic_actions(self, observations: Array) -> Array:
         """The action, [B, A]."""
-        return self._bounded(self._once("action", self._network, observations))
+        return self._bounded(self._shared_pass("action", self._network, observations))
 
     def sample_actions(self, observations: Array, noise: Array) -> Array:
         """The action K times, [B, K, A]; of noise only the shape is used."""
@@ -371,7 +371,7 @@ def describe(index: int, actor: Actor, observations: Array, noise: Array) -> dic
     return found
 
 
-def _given(noise: Array | None, kind: str) -> Array:
+def _required(noise: Array | None, kind: str) -> Array:
     if noise is None:
         raise ValueError(f"a {kind} actor samples here and needs noise [B, A] of N(0, 1) draws; got none.")
     return noise

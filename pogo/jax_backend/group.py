@@ -52,7 +52,7 @@ def make_learner_group(
     arguments are those of `make_learner`.
 
     Raises:
-        BadInput: as `make_learner`.
+        BadInput: the device is not there, or the dataset does not suit the training problem.
     """
     one = make_learner(spec, seeds[0], transitions, device, compile, threads, deterministic)
     assert isinstance(one, JaxLearner)

@@ -210,7 +210,7 @@ def _eliminate(index: int, system: Array) -> Array:
 
 
 def _least_conductances(num_samples: int, dtype: jnp.dtype) -> Array:
-    """To column 0 and to the others, [K, 1]."""
+    """The least conductance that a row has to column 0, and to each of the others, [K, 1]."""
     return jnp.asarray([[_RIDGE], *[[_WEAKEST]] * (num_samples - 1)], dtype=dtype)
 
 

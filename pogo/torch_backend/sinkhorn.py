@@ -206,7 +206,7 @@ def _newton_step(costs: Tensor, potentials: Tensor) -> None:
 
 @functools.cache  # as `_permutations`
 def _least_conductances(num_samples: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """To column 0 and to the others, [K, 1]."""
+    """The least conductance that a row has to column 0, and to each of the others, [K, 1]."""
     return torch.tensor([[_RIDGE], *[[_WEAKEST]] * (num_samples - 1)], dtype=dtype).to(device)
 
 

@@ -33,12 +33,12 @@ class ActorCriticHyperparameters(Normalising, Protocol):
 
     @property
     def actor_learning_rate(self) -> float:
-        """Of actor 0."""
+        """Adam's rate for actor 0."""
         ...
 
     @property
     def critic_learning_rate(self) -> float:
-        """Of the critics."""
+        """Adam's rate for the critics."""
         ...
 
 
@@ -115,7 +115,7 @@ def range_scaled(hp: Normalising, dataset: str) -> Preprocessing:
 
 
 def range_scaled_or_shifted(hp: Normalising, dataset: str) -> Preprocessing:
-    """Where `normalize_rewards` asks for it: rewards minus 1 on AntMaze, by return range elsewhere."""
+    """The changes of rewards that `normalize_rewards` asks for: minus 1 on AntMaze, by return range elsewhere."""
     if is_antmaze(dataset):
         return Preprocessing(normalize_states=hp.normalize_states, reward_shift=-1.0 if hp.normalize_rewards else 0.0)
     return range_scaled(hp, dataset)

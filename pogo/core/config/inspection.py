@@ -20,7 +20,7 @@ def hydra_yaml(arguments: Sequence[str]) -> str:
     """Hydra's own part of the config that these options make, as YAML.
 
     Raises:
-        BadInput: as `compose_config`.
+        BadInput: the options cannot be composed (`compose_config` says which).
     """
     compose_config(arguments, in_sweep=True)  # for what it refuses
     folders, _, _, given = read_request(arguments)
@@ -37,7 +37,7 @@ def information(part: str, arguments: Sequence[str]) -> str:
         arguments: overrides, key=value.
 
     Raises:
-        BadInput: as `compose_config`.
+        BadInput: the options cannot be composed (`compose_config` says which).
     """
     compose_config(arguments, in_sweep=True)  # for what it refuses
     folders, _, _, given = read_request(arguments)

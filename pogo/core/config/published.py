@@ -21,7 +21,7 @@ def table_path(algorithm: str) -> Path:
 
 @cache
 def published_settings(algorithm: str) -> dict[str, dict[str, Any]]:
-    """By dataset, the published settings that are not the default anyway, by dotted key."""
+    """The published settings that differ from the defaults: for each dataset a mapping of dotted keys."""
     path = table_path(algorithm)
     if not path.is_file():
         return {}

@@ -28,7 +28,7 @@ def config_folder() -> Path:
     """The folder of pogo's own groups: inside the package where it is installed, beside it in a source tree.
 
     Raises:
-        BadInput: neither is there.
+        BadInput: neither place holds conf/config.yaml.
     """
     for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
         if (folder / "config.yaml").is_file():
@@ -45,7 +45,7 @@ class SearchPath:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """All of them: pogo's own, then the user's."""
+        """Every folder that is searched: pogo's own, then the user's."""
         return (config_folder(), *self.users)
 
     def find(self, group: str, name: str) -> Path | None:

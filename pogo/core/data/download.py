@@ -33,7 +33,7 @@ def check_digest(path: Path, pinned: str | None) -> str:
     """The file's digest, held to the one pinned by the user and to the one recorded when it was downloaded.
 
     Raises:
-        BadInput: they differ, or the path is no regular file.
+        BadInput: the digest is not the pinned one, or the path is no regular file.
     """
     if path.exists() and not path.is_file():  # a pipe or a device: reading it may never end
         raise BadInput(f"{path}: not a regular file; name a file of data.")

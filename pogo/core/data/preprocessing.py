@@ -1,4 +1,4 @@
-"""What an algorithm's sheet does to the data, done once at load, recorded, and undone at evaluation."""
+"""What an algorithm's original does to its data: done once at load, recorded, and undone at evaluation."""
 
 import itertools
 import logging

@@ -32,8 +32,8 @@ def infer_timeouts(terminals: np.ndarray, max_episode_steps: int) -> np.ndarray:
     """Time-outs of a file without a `timeouts` array: step `max_episode_steps` - 1 of an episode, [N] bool.
 
     Steps count from 0 after every end. D4RL's own loop starts at 1 after a true end, so that it cuts a full-length
-    episode that follows one a row early and then joins its last state to the next episode's first; the sheets'
-    rule, which this is, does not.
+    episode that follows one a row early and then joins its last state to the next episode's first; this
+    rule does not.
     """
     rows = np.arange(len(terminals))
     last_terminal = np.maximum.accumulate(np.where(terminals, rows, -1))

@@ -56,7 +56,7 @@ def check_new_file(path: Path, option: str) -> None:
     """Refuse a dataset to write that is there already, has another ending, or no folder to be in.
 
     Raises:
-        BadInput: that is so.
+        BadInput: the file's ending is not HDF5's, the file exists, or its folder does not.
     """
     if path.suffix not in SUFFIXES:
         raise BadInput(f"{option}={path} is to be an HDF5 file; give it a name that ends in .hdf5.")

@@ -69,7 +69,7 @@ def make_d4rl_environment(name: str) -> "D4rlEnvironment":
     """One of D4RL's environments with gymnasium's interface.
 
     Raises:
-        BadInput: as `d4rl_spec`.
+        BadInput: the packages are missing, or know no such environment.
     """
     gym = _import_d4rl()
     try:

@@ -155,9 +155,11 @@ def make_environment(spec: EnvironmentSpec) -> gymnasium.Env[np.ndarray, np.ndar
             # The checker repeats space checks at every step: a third of Pendulum's time.
             environment = gymnasium.make(spec.env_id, disable_env_checker=True, **options)
     except gymnasium.error.DependencyNotInstalled as error:
-        raise BadInput(f"env={spec.env_id} needs a package that is not installed: {_mend(spec.env_id)}.") from error
+        raise BadInput(
+            f"env={spec.env_id} needs a package that is not installed: {_how_to_install(spec.env_id)}."
+        ) from error
     except (gymnasium.error.Error, ImportError) as error:
-        raise BadInput(f"env={spec.env_id} cannot be made: {_first_line(error)}{_near(spec.env_id)}") from error
+        raise BadInput(f"env={spec.env_id} cannot be made: {_first_line(error)}{_nearest_id(spec.env_id)}") from error
     except Exception as error:  # a wrong setting, or whatever a constructor raises
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
         given = f" with {options}" if options else ""
@@ -194,7 +196,7 @@ def _joined(environment: gymnasium.Env, spec: EnvironmentSpec) -> gymnasium.Env:
     return environment if not parts else JoinedObservation(environment, parts, where)  # else environment_spec refuses
 
 
-def _mend(env_id: str) -> str:
+def _how_to_install(env_id: str) -> str:
     registered = gymnasium.registry.get(env_id)
     entry_point = str(registered.entry_point) if registered is not None else ""
     for part, extra in _EXTRAS.items():
@@ -203,7 +205,7 @@ def _mend(env_id: str) -> str:
     return f"install what {entry_point or env_id} imports"
 
 
-def _near(env_id: str) -> str:
+def _nearest_id(env_id: str) -> str:
     """A hint at the nearest id's newest version: old ones may be registered only to say where they went."""
     names = [known for known in (*gymnasium.registry, *MAZES) if known != env_id]
     near = difflib.get_close_matches(env_id, names, n=1)

@@ -79,7 +79,7 @@ def default_processes(processors: int, episodes: int) -> int:
 
 
 class LocalSimulators(Simulators):
-    """In this process, one after another."""
+    """Simulators in this process, stepped one after another."""
 
     def __init__(self, spec: EnvironmentSpec, policies: int, episodes: int) -> None:
         self._spec = spec
@@ -153,7 +153,7 @@ class _TraceOfWorker(Exception):  # noqa: N818
 
 
 class WorkerSimulators(Simulators):
-    """In worker processes, which make their simulators while this process goes on.
+    """Simulators in worker processes, which make them while this process goes on.
 
     They are kept until one fails or dies, and the next reset then starts new ones; an environment's fault is an answer
     like others. They leave it to this process to answer SIGINT and SIGTERM, and end when their pipe closes, so also
@@ -220,7 +220,7 @@ class WorkerSimulators(Simulators):
             on_error.pop_all()
 
     def _exchange(self, messages: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """All workers at once: every message is out before the first answer is waited for."""
+        """Ask all workers at once: every message is out before the first answer is waited for."""
         try:
             for worker, message in zip(self._workers, messages, strict=True):
                 with contextlib.suppress(OSError):  # what it died of may be there to read

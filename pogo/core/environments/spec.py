@@ -44,7 +44,7 @@ class EnvironmentSpec:
 
     @property
     def limit_words(self) -> str:
-        """Where episodes are cut off, where that is not as the environment's own registration has it; else empty."""
+        """The limit of its episodes in words; empty where it is the one that the environment is registered with."""
         if self.limit_source == "environment":
             return ""
         whose = "the data's limit" if self.limit_source == "data" else "dataset.max_episode_steps"

@@ -188,7 +188,7 @@ class CheckpointStore:
 
         Raises:
             NoGoodCheckpoint: some were committed, and none is good (also when an earlier call set them all aside).
-            BadInput, RunFailed: as `load`.
+            BadInput, RunFailed: no checkpoint is good, or one cannot be read (`load` says when).
         """
         tried: set[int] = set()
         damaged = 0
@@ -341,7 +341,7 @@ def load_newest_common(stores: Sequence[CheckpointStore]) -> list[Checkpoint] | 
     """The good checkpoints of the newest step of which every store has one; None where no step is in all of them.
 
     Raises:
-        NoGoodCheckpoint, BadInput, RunFailed: as `CheckpointStore.load_newest`.
+        NoGoodCheckpoint, BadInput, RunFailed: some run has no good checkpoint, or one cannot be read.
     """
     newest = LARGEST_STEP
     while True:  # a damaged one is set aside, and what is left looked at anew

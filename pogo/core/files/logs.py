@@ -125,10 +125,10 @@ class RunLog:
             _speaker.reset(token)
 
     def positions(self) -> dict[str, int]:
-        """Where the logs are, once all they hold is on the disk: for the checkpoint.
+        """The length of each log in bytes, once all that it holds is on the disk: for the checkpoint.
 
         Raises:
-            RunFailed: they cannot be flushed.
+            RunFailed: a log cannot be flushed to the disk.
         """
         for file in self._files.values():
             file.sync()

@@ -75,7 +75,7 @@ class Learner(ABC):
 
     @abstractmethod
     def describe(self, probe: Probe) -> dict[str, float]:
-        """Of every stochastic actor `actor_<i>/std`, and `actor_<i>/entropy` (nats) of those that have a density.
+        """Measure `actor_<i>/std` of every stochastic actor, and `actor_<i>/entropy` (nats) of those with a density.
 
         A gaussian's are its own, before any clip; the others' are estimated from the probe's samples. The std is in
         units of the action box, [-1, 1], a root mean square over states and action dimensions.

@@ -12,7 +12,7 @@ SAMPLES = 16  # of each actor in each state
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """Where every actor's spread and entropy are measured, at the end of each window of the log.
+    """The states and draws at which every actor's spread and entropy are measured, at the end of a window of the log.
 
     Fixed for the run, so that a change in the log is a change of the policy, and drawn in numpy, so that both backends
     and a resumed run measure at the same points.

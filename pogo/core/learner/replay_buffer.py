@@ -47,7 +47,7 @@ class ReplayBuffer(ABC):
         self.write(slots, rows)
 
     def transitions(self) -> dict[str, np.ndarray]:
-        """All rows by name, the oldest first; copies."""
+        """Copies of all rows by name, the oldest first."""
         oldest = self.inserted % self.capacity if self.inserted > self.capacity else 0
         rows = np.roll(self.read(), -oldest, axis=0)
         vectors = ("observations", "actions", "next_observations")
@@ -86,7 +86,7 @@ def check_memory(capacity: int, observation_size: int, action_size: int) -> None
     """Refuse a buffer that this machine's memory cannot hold; a device's may be smaller, and says so itself.
 
     Raises:
-        BadInput: that is so.
+        BadInput: `capacity` rows are larger than this machine's memory.
     """
     size = 4 * capacity * (2 * observation_size + action_size + 3)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

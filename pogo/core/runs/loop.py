@@ -70,12 +70,12 @@ class Loop(ABC):
         """Train for a while, not past the next boundary, and log where a window of the log ends."""
 
     def _boundary(self) -> int:
-        """Where something is to be done next."""
+        """The next position at which the log, an evaluation or a checkpoint is due, or the run ends."""
         return min(self._next(every) for every in self._intervals())
 
     @property
     def _next_log(self) -> int:
-        """Where the open window of the log ends."""
+        """The position at which the open window of the log ends."""
         return self._next(self._every["log"])
 
     def _count(self, seconds: float, compiled: float) -> None:

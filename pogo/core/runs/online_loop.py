@@ -1,4 +1,7 @@
-"""The online training loop: environments, replay buffer and updates in turn. SAC, sheet section 5."""
+"""The online training loop: environments, replay buffer and updates in turn.
+
+Haarnoja et al. 2018, arXiv:1801.01290, algorithm 1.
+"""
 
 import time
 from pathlib import Path

@@ -131,7 +131,7 @@ class ResumePoint:
         """What the records of a checkpoint say.
 
         Raises:
-            BadInput: as `RunRecord.from_json`, and whatever else Python raises at what pogo does not write.
+            BadInput: the record's parts do not fit together; `RunRecord.from_json` says what else is raised.
         """
         run, progress = checkpoint.records["run"], checkpoint.records["progress"]
         return cls(checkpoint, RunRecord.from_json(run), Progress.from_json(progress))

@@ -52,7 +52,7 @@ class ActorMode(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """Of one actor in one mode, over the episodes of one evaluation."""
+    """What the episodes of one evaluation gave for one actor in one mode."""
 
     return_mean: float
     normalized_score: float | None
@@ -136,12 +136,12 @@ class _Document:
 
     @classmethod
     def read(cls, path: Path) -> "_Document":
-        """Of a file."""
+        """The document that a JSON file holds."""
         return cls.parse(str(path), path.read_bytes())
 
     @classmethod
     def parse(cls, name: str, data: bytes) -> "_Document":
-        """Of its text."""
+        """The document that a JSON text holds."""
         try:
             return cls(name, json.loads(data))
         except (ValueError, RecursionError) as error:
@@ -245,7 +245,7 @@ def _tells_apart(key: str) -> bool:
 
 
 def _evaluation(document: _Document, count: int, failure: str) -> Evaluation:
-    """Of an evaluation's line or a summary, which name a failure differently."""
+    """The evaluation that a line of evaluation.jsonl or a summary holds; the two name a failure differently."""
     error = document.get_or_none(str, failure) if failure in document.content else None
     if error is not None:
         return Evaluation(count, {}, _in_one_line(error))

@@ -32,7 +32,7 @@ def check_unchanged(plan: Plan, recorded: RunRecord) -> None:
     Raises:
         BadInput: naming every setting that differs.
     """
-    before, now = _effective(recorded, plan)
+    before, now = _settings_compared(recorded, plan)
     is_of_this_kind = recorded.config.is_online == plan.config.is_online
     length_before = recorded.config.length if is_of_this_kind else None
     schedule = _schedule_of(plan)
@@ -59,7 +59,7 @@ def check_unchanged(plan: Plan, recorded: RunRecord) -> None:
         )
 
 
-def _effective(recorded: RunRecord, plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settings_compared(recorded: RunRecord, plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings of a recorded run and of one that would go on from it, each as what it comes to.
 
     A value written out where it would be the same anyway is then no difference.
@@ -139,7 +139,7 @@ def with_recorded_schedules(plans: Sequence[Plan], points: Sequence[ResumePoint]
     """The plans with the schedules that their runs began with, but for a length that is given now.
 
     Raises:
-        BadInput: they began with different ones.
+        BadInput: the runs began with different schedules.
     """
     section = _recorded_algorithm(plans[0], points[0])
     for plan, point in zip(plans, points, strict=True):

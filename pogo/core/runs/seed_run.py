@@ -100,9 +100,9 @@ class SeedRun:
         )
         with self._log.own_messages():
             if self._saved_at is None:
-                logger.info("no checkpoint in %s: starting from %s.", self.plan.run_dir, self._words(0))
+                logger.info("no checkpoint in %s: starting from %s.", self.plan.run_dir, self._position_in_words(0))
             else:
-                logger.info("resuming %s from %s.", self.plan.run_dir, self._words(self._saved_at))
+                logger.info("resuming %s from %s.", self.plan.run_dir, self._position_in_words(self._saved_at))
             for change in self._changes:
                 logger.info("%s", change)
 
@@ -112,7 +112,7 @@ class SeedRun:
             if finished:
                 logger.info("done: %s", self.plan.run_dir)
             else:
-                where = self._words(self.position)
+                where = self._position_in_words(self.position)
                 logger.info("stopped by a signal at %s; saved. The same command goes on.", where)
 
     def log_training(self, metrics: Mapping[str, float]) -> None:
@@ -127,7 +127,7 @@ class SeedRun:
         self.owes_evaluation = self._evaluator is not None
         if self._evaluator is None:
             return
-        position, where = self.position, self._words(self.position)
+        position, where = self.position, self._position_in_words(self.position)
         self._failure = None
         with self._log.own_messages():
             try:
@@ -159,7 +159,7 @@ class SeedRun:
         limit = "" if environment is None else environment.limit_words
         return ", ".join(part for part in (f"seed {self.seed}" if among_others else "", where, limit) if part)
 
-    def _words(self, position: int) -> str:
+    def _position_in_words(self, position: int) -> str:
         return self.plan.config.clock.words(position)
 
     def _act(self, observations: np.ndarray, pairs: Sequence[Pair], noise: np.ndarray) -> np.ndarray:

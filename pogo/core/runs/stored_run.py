@@ -106,7 +106,7 @@ class StoredRun:
             return evaluator.evaluate(self.learner.act_pairs, seed, self.checkpoint.step)
 
     def environment(self, other: str | None = None) -> EnvironmentSpec:
-        """Where to act: the run's own environment, or the one of this id in its place.
+        """The environment to act in: the run's own, or the one of this id in its place.
 
         Raises:
             BadInput: the run names none, or the other has other sizes or bounds.

@@ -46,7 +46,7 @@ class Cell:
 
     @property
     def run_dir(self) -> Path:
-        """Of the first seed."""
+        """The folder of the first seed's run."""
         return self.run_dirs[0]
 
 
@@ -129,7 +129,7 @@ def share_threads(arguments: Sequence[str], jobs: int) -> list[str]:
 
 
 def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """By key, the overrides `key=value` that it takes, one or several."""
+    """The overrides `key=value` that each key takes in turn, one or several."""
     axes: list[tuple[str, list[str]]] = []
     for argument in arguments:
         key, separator, value = argument.partition("=")

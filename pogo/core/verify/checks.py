@@ -32,7 +32,7 @@ def batch_sizes(recording: Recording) -> Sizes:
     """The sizes that the first batch's observations and actions have.
 
     Raises:
-        BadInput: they are missing, or no matrices.
+        BadInput: `observations` or `actions` is missing, or is no matrix.
     """
     batch = recording.batch(1)
     for name in ("observations", "actions"):

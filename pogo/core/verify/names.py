@@ -68,7 +68,7 @@ def locate(recorded: Iterable[str], places: Mapping[str, NetworkPlace]) -> dict[
 
 
 def _last_dense(names: Iterable[str]) -> dict[str, int]:
-    """By network, the index of its last dense layer."""
+    """The index of each network's last dense layer."""
     found: dict[str, set[int]] = {}
     for name in names:
         network, _, rest = name.partition("/")

@@ -1,4 +1,4 @@
-"""One state, the same batches and noise, both backends: how far they drift apart (DESIGN of `pogo-parity`)."""
+"""One state, the same batches and noise, both backends: how far they drift apart."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

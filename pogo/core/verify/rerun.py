@@ -40,7 +40,7 @@ class Comparison:
     scales: dict[str, float] = field(default_factory=dict)  # largest entry of each tensor at the start
 
     def shares(self) -> dict[str, float]:
-        """By tensor and metric, how much of its tolerance a difference takes up: past 1 it fails."""
+        """The share of its tolerance that each tensor's and metric's difference takes up: past 1 it fails."""
         rtol, atol, metric_rtol, metric_atol = TOLERANCES[self.dtype]
         shares = {}
         for step, tensors in self.errors.items():
@@ -153,7 +153,7 @@ def rerun(recording: Recording, backend: str) -> Comparison:
 def _paired_metrics(
     mine: Mapping[int, Mapping[str, float]], golden: Mapping[int, Mapping[str, float]], names: Mapping[str, str]
 ) -> dict[int, dict[str, tuple[float, float]]]:
-    """By update and recorded name, pogo's metric and the recorded one; NaN, a failure, where only one side has it."""
+    """Pogo's metric and the recorded one, by update and recorded name; NaN, a failure, where only one side has it."""
     shared = {
         name: ours.removeprefix("-")
         for name, ours in names.items()

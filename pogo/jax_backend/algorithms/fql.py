@@ -50,7 +50,7 @@ def flow_loss(flow: Params, batch: Arrays, noise: Arrays) -> tuple[Array, None]:
 
 
 def flow_actions(flow: Params, observations: Array, latents: Array, hp: Hyperparameters) -> Array:
-    """Where the flow carries `latents`, by Euler's method, clipped to the box at the end only, [B, A]."""
+    """The actions [B, A] that the flow carries `latents` to, by Euler's method; clipped to the box at the end only."""
     points = latents
     for step in range(hp.flow_steps):
         times = jnp.full_like(latents[:, :1], step / hp.flow_steps)

@@ -49,7 +49,7 @@ def flow_loss(flow: Params, batch: Arrays, noise: Arrays) -> tuple[Tensor, None]
 
 
 def flow_actions(flow: Params, observations: Tensor, latents: Tensor, hp: Hyperparameters) -> Tensor:
-    """Where the flow carries `latents`, by Euler's method, clipped to the box at the end only, [B, A]."""
+    """The actions [B, A] that the flow carries `latents` to, by Euler's method; clipped to the box at the end only."""
     points = latents
     for step in range(hp.flow_steps):
         times = torch.full_like(latents[:, :1], step / hp.flow_steps)

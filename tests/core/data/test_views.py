@@ -21,7 +21,7 @@ def make_raw(ends: str, with_next: bool = True, with_timeouts: bool = True) -> R
 
 
 def slow_d4rl_view(raw: RawRows, max_episode_steps: int) -> dict[str, list]:
-    """The sheets' rule, row by row."""
+    """The rule of `infer_timeouts`, row by row."""
     view: dict[str, list] = {key: [] for key in ("obs", "next", "action", "next_action", "reward", "done", "row")}
     step = 0
     for row in range(len(raw) - 1):
