@@ -53,14 +53,18 @@ def test_core_and_the_commands_load_no_framework() -> None:
     assert loaded.strip() == "[]"
 
 
-def test_help_needs_hardly_anything() -> None:
+@pytest.mark.parametrize(
+    ("command", "unneeded"), [("evaluate", "numpy hydra h5py gymnasium torch jax"), ("train", "torch jax")]
+)
+def test_help_needs_hardly_anything(command: str, unneeded: str) -> None:
+    """That of pogo-train reads the settings' fields."""
     loaded = run_python(
-        """
+        f"""
         import sys
-        from pogo.cli.train import main
+        from pogo.cli.{command} import main
         assert main(["--help"]) == 0
-        heavy = {"numpy", "hydra", "h5py", "gymnasium", "torch", "jax"}
-        print("loaded", sorted({name.split(".")[0] for name in sys.modules} & heavy))
+        heavy = set({unneeded!r}.split())
+        print("loaded", sorted({{name.split(".")[0] for name in sys.modules}} & heavy))
         """
     )
     assert loaded.splitlines()[-1] == "loaded []"

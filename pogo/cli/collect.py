@@ -5,63 +5,58 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pogo.cli.common import run_command
-
-HELP = """\
-pogo-collect RUN_DIR --out FILE: write a dataset, in D4RL's HDF5 layout, of what an actor of a run does.
-
-  pogo-collect runs/Pendulum-v1/sac_jax/w2_10_10/seed_0 --actor 0 --transitions 20000 --out pendulum-medium.hdf5
-  pogo-collect RUN_DIR --replay --out pendulum-replay.hdf5
-  pogo-collect RUN_DIR --replay --transitions 10000 --out pendulum-medium-replay.hdf5
-
-  --out FILE            a new .hdf5 file; pogo-train dataset.path=FILE reads it
-  --actor INDEX         whose actions, 0 by default
-  --transitions N       at least so many, in whole episodes; 100000 by default
-  --deterministic       the actor's deterministic mode; its samples by default
-  --checkpoint STEP     one of the folders in checkpoints/; the newest good one by default
-  --seed N              of start states and samples; the run's by default
-  --num-envs N          environments side by side, 10 by default
-  --env ID              another gymnasium environment of the same sizes and bounds
-  --best-return R       the return that scores 100; by default the run's, or D4RL's constant for the robot
-  --backend NAME        torch | jax; the one that wrote the run by default
-  --device NAME         auto | cpu | cuda | cuda:<n>
-  --replay              begin with what the replay buffer of an online run holds; without an option of the actor's
-                        episodes, that is all
-
-Exit codes: 0 done, 1 failed while running, 2 bad input.
-"""
-
+from pogo.cli.common import CommandParser, run_command
 
 TRANSITIONS, NUM_ENVS = 100_000, 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return run_command("pogo-collect", HELP, _collect, sys.argv[1:] if arguments is None else arguments)
+    return run_command(_parser, _collect, arguments)
 
 
-def _collect(arguments: Sequence[str]) -> int:
-    from pogo.core.config.command_line import parse
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "pogo-collect",
+        "RUN_DIR --out FILE [options]",
+        """\
+Write a dataset, in D4RL's HDF5 layout, of what an actor of a run does.
+
+  pogo-collect runs/Pendulum-v1/sac_jax/w2_10_10/seed_0 --actor 0 --transitions 20000 --out pendulum-medium.hdf5
+  pogo-collect RUN_DIR --replay --out pendulum-replay.hdf5
+  pogo-collect RUN_DIR --replay --transitions 10000 --out pendulum-medium-replay.hdf5""",
+        "Exit codes: 0 done, 1 failed while running, 2 bad input.",
+    )
+    add = parser.add_argument
+    add("run_dir", type=Path, metavar="RUN_DIR", help="a run's own folder, which holds checkpoints/")
+    add("--out", type=Path, metavar="FILE", help="a new .hdf5 file; pogo-train dataset.path=FILE reads it")
+    add("--actor", type=int, metavar="INDEX", help="whose actions, 0 by default")
+    add("--transitions", type=int, metavar="N", help=f"at least so many, in whole episodes; {TRANSITIONS} by default")
+    add("--deterministic", action="store_true", help="the actor's deterministic mode; its samples by default")
+    add("--checkpoint", type=int, metavar="STEP", help="a folder in checkpoints/; the newest good one by default")
+    add("--seed", type=int, metavar="N", help="of start states and samples; the run's by default")
+    add("--num-envs", type=int, metavar="N", help=f"environments side by side, {NUM_ENVS} by default")
+    add("--env", metavar="ID", help="another gymnasium environment of the same sizes and bounds")
+    add(
+        "--best-return", type=float, metavar="R",
+        help="the return that scores 100; by default the run's, or D4RL's constant for the robot",
+    )  # fmt: skip
+    add("--backend", metavar="NAME", help="torch | jax; the one that wrote the run by default")
+    add("--device", metavar="NAME", default="auto", help="auto | cpu | cuda | cuda:<n>")
+    add(
+        "--replay", action="store_true",
+        help="begin with what the replay buffer of an online run holds; without an option of the actor's episodes, "
+        "that is all",
+    )  # fmt: skip
+    return parser
+
+
+def _collect(options: argparse.Namespace) -> int:
     from pogo.core.data.write_hdf5 import check_new_file
     from pogo.core.errors import BadInput
     from pogo.core.runs.collection import ActorEpisodes, collect  # late: --help answers without these
     from pogo.core.runs.stored_run import StoredRun
 
-    parser = argparse.ArgumentParser("pogo-collect", add_help=False, exit_on_error=False)
-    parser.add_argument("run_dir", type=Path)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--actor", type=int)
-    parser.add_argument("--transitions", type=int)
-    parser.add_argument("--deterministic", action="store_true")
-    parser.add_argument("--checkpoint", type=int)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--num-envs", type=int)
-    parser.add_argument("--env")
-    parser.add_argument("--best-return", type=float)
-    parser.add_argument("--backend")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--replay", action="store_true")
-    options = parse(parser, arguments)
     if options.out is None:
         raise BadInput("--out FILE is missing: the dataset to write.")
     check_new_file(options.out, "--out")

@@ -1,19 +1,56 @@
-"""What every command does alike: help, version, messages and exit codes."""
+"""What every command does alike: options, help, version, messages and exit codes."""
 
+import argparse
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Never
+
+from typing_extensions import override
 
 from pogo import __version__
 from pogo.core.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, BadInput, RunFailed
 
 
-def run_command(name: str, help_text: str, command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
-    """Run `command` on the arguments; one line on stderr and the exit code for what goes wrong."""
+class CommandParser(argparse.ArgumentParser):
+    """argparse with pogo's manner of refusing: one line, exit code 2."""
+
+    def __init__(self, prog: str, usage: str, description: str, epilog: str | Callable[[], str]) -> None:
+        super().__init__(
+            prog,
+            usage=f"{prog} {usage}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._make_epilog = epilog
+        self.add_argument("--version", action="store_true", help="show pogo's version and exit")
+
+    @override
+    def format_help(self) -> str:
+        self.epilog = self._make_epilog if isinstance(self._make_epilog, str) else self._make_epilog()
+        return super().format_help()
+
+    @override
+    def error(self, message: str) -> Never:
+        raise BadInput(f"{message}; see {self.prog} --help.")
+
+
+def run_command(
+    make_parser: Callable[[], CommandParser],
+    command: Callable[[argparse.Namespace], int],
+    arguments: Sequence[str] | None,
+) -> int:
+    """Run `command` on the options (those of this process by default); one line on stderr for what goes wrong.
+
+    Returns:
+        The exit code.
+    """
+    arguments, parser = sys.argv[1:] if arguments is None else list(arguments), make_parser()
+    # Asked for anywhere, these two are never refused.
     if "--help" in arguments or "-h" in arguments:
-        print(help_text, end="")
+        parser.print_help()
         return EXIT_DONE
     if "--version" in arguments:
         print(f"pogo {__version__}")
@@ -21,21 +58,21 @@ def run_command(name: str, help_text: str, command: Callable[[Sequence[str]], in
     # Last: a file of the current folder hides no module of a package's.
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format=f"{parser.prog}: %(message)s", stream=sys.stderr)
     logging.getLogger("pogo").setLevel(logging.INFO)
     try:
-        code = command(arguments)
+        code = command(parser.parse_intermixed_args(arguments))
         sys.stdout.flush()
         return code
     except BadInput as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{parser.prog}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except RunFailed as error:
         if not error.reported:
-            print(f"{name}: {error}", file=sys.stderr)
+            print(f"{parser.prog}: {error}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:  # before a run has begun, or in a command that keeps nothing
-        print(f"{name}: interrupted.", file=sys.stderr)
+        print(f"{parser.prog}: interrupted.", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of the output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own flush at its end

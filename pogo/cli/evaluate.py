@@ -7,56 +7,53 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pogo.cli.common import run_command
-
-HELP = """\
-pogo-eval RUN_DIR: evaluate the actors of a run, from any checkpoint, on either backend.
-
-  pogo-eval runs/pendulum-medium-replay/iql_torch/w2_10_10/seed_0
-  pogo-eval RUN_DIR --checkpoint 10000 --actor 2 --backend jax --episodes 100 --json
-
-  --checkpoint STEP     one of the folders in checkpoints/; the newest good one by default
-  --actor INDEX         only this actor
-  --backend NAME        torch | jax; the one that wrote the run by default
-  --episodes N          per actor and mode, 10 by default
-  --seed N              of start states and action noise; the run's by default
-  --env ID              another gymnasium environment of the same sizes
-  --device NAME         auto | cpu | cuda | cuda:<n>
-  --processes N         that hold the simulators; 0: this one; by the processors here by default
-  --json                JSON instead of a table
-
-Exit codes: 0 done, 1 failed while running (what other actors and modes gave is shown all the same), 2 bad input.
-"""
+from pogo.cli.common import CommandParser, run_command
 
 logger = logging.getLogger("pogo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return run_command("pogo-eval", HELP, _evaluate, sys.argv[1:] if arguments is None else arguments)
+    return run_command(_parser, _evaluate, arguments)
 
 
-def _evaluate(arguments: Sequence[str]) -> int:
-    from pogo.core.config.command_line import parse  # late: --help answers without these
-    from pogo.core.environments.checks import try_out
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "pogo-eval",
+        "RUN_DIR [options]",
+        """\
+Evaluate the actors of a run, from any checkpoint, on either backend.
+
+  pogo-eval runs/pendulum-medium-replay/iql_torch/w2_10_10/seed_0
+  pogo-eval RUN_DIR --checkpoint 10000 --actor 2 --backend jax --episodes 100 --json""",
+        """\
+Exit codes: 0 done, 1 failed while running (what other actors and modes gave is shown all the same), 2 bad input.""",
+    )
+    add = parser.add_argument
+    add("run_dir", type=Path, metavar="RUN_DIR", help="a run's own folder, which holds checkpoints/")
+    add("--checkpoint", type=int, metavar="STEP", help="a folder in checkpoints/; the newest good one by default")
+    add("--actor", type=int, metavar="INDEX", help="only this actor")
+    add("--backend", metavar="NAME", help="torch | jax; the one that wrote the run by default")
+    add("--episodes", type=int, metavar="N", default=10, help="per actor and mode, 10 by default")
+    add("--seed", type=int, metavar="N", help="of start states and action noise; the run's by default")
+    add("--env", metavar="ID", help="another gymnasium environment of the same sizes")
+    add("--device", metavar="NAME", default="auto", help="auto | cpu | cuda | cuda:<n>")
+    add(
+        "--processes", type=int, metavar="N",
+        help="that hold the simulators; 0: this one; by the processors here by default",
+    )  # fmt: skip
+    add("--json", action="store_true", help="JSON instead of a table")
+    return parser
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from pogo.core.environments.checks import try_out  # late: --help answers without these
     from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
     from pogo.core.files.documents import as_json, as_null
     from pogo.core.runs.console import RunConsole
     from pogo.core.runs.evaluation import failures
     from pogo.core.runs.stored_run import StoredRun
 
-    parser = argparse.ArgumentParser("pogo-eval", add_help=False, exit_on_error=False)
-    parser.add_argument("run_dir", type=Path)
-    parser.add_argument("--checkpoint", type=int)
-    parser.add_argument("--actor", type=int)
-    parser.add_argument("--backend")
-    parser.add_argument("--episodes", type=int, default=10)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--env")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--processes", type=int)
-    parser.add_argument("--json", action="store_true")
-    options = parse(parser, arguments)
     run = StoredRun(options.run_dir, options.checkpoint, options.backend, options.device)
     if options.actor is not None and not 0 <= options.actor < len(run.spec.actors):
         raise BadInput(f"--actor {options.actor}: the run has actors 0 to {len(run.spec.actors) - 1}.")

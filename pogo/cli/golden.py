@@ -7,31 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pogo.cli.common import run_command
+from pogo.cli.common import CommandParser, run_command
 from pogo.core.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, BadInput
 
 if TYPE_CHECKING:
     from pogo.core.verify.rerun import Comparison
-
-HELP = """\
-pogo-golden FILE...: feed a recorded run's start, batches and noise to pogo's own algorithm, and compare.
-
-  pogo-golden iql_f64.npz --backend torch
-  pogo-golden rebrac.npz  --backend jax --json
-  pogo-golden tests/golden/*.npz --backend torch --table
-
-  --backend NAME   torch | jax
-  --table          a Markdown row per file: the largest error as a share of the movement, and of its tolerance
-  --json           of one file: {"errors": {step: {tensor: [difference, movement, entries]}},
-                    "metrics": {step: {name: [mine, golden]}}}, all in 2-norms; not with --table
-
-A tensor passes if difference <= rtol * movement + atol * sqrt(entries), with 1e-8 and 1e-13 for float64 files,
-5e-3 and 1e-7 * max(1, largest starting entry) for float32 ones; metrics to 1e-9 and 1e-3, relative.
-
-A file that cannot be replayed is one line on stderr, and the next one's turn.
-
-Exit codes: 0 within tolerances, 1 past them, 2 bad input (any file of several).
-"""
 
 TABLE_HEAD = """\
 | file | backend | type | largest difference / movement | largest share of a tolerance | failures |
@@ -40,21 +20,47 @@ TABLE_HEAD = """\
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return run_command("pogo-golden", HELP, _golden, sys.argv[1:] if arguments is None else arguments)
+    return run_command(_parser, _golden, arguments)
 
 
-def _golden(arguments: Sequence[str]) -> int:
-    from pogo.core.config.command_line import parse  # late: --help answers without these
-    from pogo.core.registry import check_backend
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "pogo-golden",
+        "FILE... [options]",
+        """\
+Feed a recorded run's start, batches and noise to pogo's own algorithm, and compare.
+
+  pogo-golden iql_f64.npz --backend torch
+  pogo-golden rebrac.npz  --backend jax --json
+  pogo-golden tests/golden/*.npz --backend torch --table""",
+        """\
+A tensor passes if difference <= rtol * movement + atol * sqrt(entries), with 1e-8 and 1e-13 for float64 files,
+5e-3 and 1e-7 * max(1, largest starting entry) for float32 ones; metrics to 1e-9 and 1e-3, relative.
+
+A file that cannot be replayed is one line on stderr, and the next one's turn.
+
+Exit codes: 0 within tolerances, 1 past them, 2 bad input (any file of several).""",
+    )
+    add = parser.add_argument
+    add("files", type=Path, nargs="+", metavar="FILE", help="recordings, .npz")
+    add("--backend", metavar="NAME", default="torch", help="torch | jax")
+    add(
+        "--json", action="store_true",
+        help='of one file: {"errors": {step: {tensor: [difference, movement, entries]}}, "metrics": {step: {name: '
+        "[mine, golden]}}}, all in 2-norms; not with --table",
+    )  # fmt: skip
+    add(
+        "--table", action="store_true",
+        help="a Markdown row per file: the largest error as a share of the movement, and of its tolerance",
+    )  # fmt: skip
+    return parser
+
+
+def _golden(options: argparse.Namespace) -> int:
+    from pogo.core.registry import check_backend  # late: --help answers without these
     from pogo.core.verify.recording import Recording
     from pogo.core.verify.rerun import rerun
 
-    parser = argparse.ArgumentParser("pogo-golden", add_help=False, exit_on_error=False)
-    parser.add_argument("files", type=Path, nargs="+")
-    parser.add_argument("--backend", default="torch")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--table", action="store_true")
-    options = parse(parser, arguments)
     check_backend(options.backend)
     if options.json and len(options.files) > 1:
         raise BadInput(f"--json takes one file, got {len(options.files)}; call it once for each.")

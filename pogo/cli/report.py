@@ -11,54 +11,64 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pogo.cli.common import run_command
+from pogo.cli.common import CommandParser, run_command
 
 if TYPE_CHECKING:
     from pogo.core.runs.report import Report, Row
-
-HELP = """\
-pogo-report FOLDER: table the runs in a folder, wherever they lie in it: mean and std over seeds, per actor and mode.
-
-  pogo-report runs
-  pogo-report runs/pendulum-medium-replay --mode deterministic --curve --csv > curve.csv
-
-  --mode NAME   deterministic | stochastic | both, the default
-  --curve       every evaluation by update (or environment step), of unfinished runs too; by default the last one of
-                finished runs
-  --json        JSON instead of a Markdown table
-  --csv         CSV
-
-Runs are one group if they differ only in seed, run.*, device, threads, resume, resume_from, logger.*, checkpoint.*,
-log.*, eval.every, train.save_replay, and where the data is downloaded and by which digest; what else tells groups with
-the same labels apart is in the column settings. A std is the sample standard deviation over seeds (n - 1) of each
-seed's mean return or normalised score; - for one seed.
-behaviour is the mean return of the data. Unfinished runs and failed evaluations are named below the table,
-and on stderr with --csv.
-
-Exit codes: 0 done, 2 bad input.
-"""
 
 logger = logging.getLogger("pogo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return run_command("pogo-report", HELP, _report, sys.argv[1:] if arguments is None else arguments)
+    return run_command(_parser, _report, arguments)
 
 
-def _report(arguments: Sequence[str]) -> int:
-    from pogo.core.config.command_line import parse  # late: --help answers without these
-    from pogo.core.runs.report import make_report
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "pogo-report",
+        "FOLDER [options]",
+        """\
+Table the runs in a folder, wherever they lie in it: mean and std over seeds, per actor and mode.
+
+  pogo-report runs
+  pogo-report runs/pendulum-medium-replay --mode deterministic --curve --csv > curve.csv""",
+        _groups,
+    )
+    add = parser.add_argument
+    add("folder", type=Path, metavar="FOLDER", help="where to look for runs")
+    add(
+        "--mode", choices=("deterministic", "stochastic", "both"), default="both",
+        help="the actors' mode; both by default",
+    )  # fmt: skip
+    add(
+        "--curve", action="store_true",
+        help="every evaluation by update (or environment step), of unfinished runs too; by default the last one of "
+        "finished runs",
+    )  # fmt: skip
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="JSON instead of a Markdown table")
+    form.add_argument("--csv", action="store_true", help="CSV")
+    return parser
+
+
+def _groups() -> str:
+    from pogo.core.config.settings_help import settings_that_tell_no_runs_apart  # late: only --help shows them
+
+    return f"""\
+Runs are one group if they differ only in these settings:
+{settings_that_tell_no_runs_apart()}.
+What else tells groups with the same labels apart is in the column settings. A std is the sample standard deviation over
+seeds (n - 1) of each seed's mean return or normalised score; - for one seed. behaviour is the mean return of the data.
+Unfinished runs and failed evaluations are named below the table, and on stderr with --csv.
+
+Exit codes: 0 done, 2 bad input."""
+
+
+def _report(options: argparse.Namespace) -> int:
+    from pogo.core.runs.report import make_report  # late: --help answers without these
     from pogo.core.runs.results import MODES
 
-    parser = argparse.ArgumentParser("pogo-report", add_help=False, exit_on_error=False)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--mode", choices=(*MODES, "both"), default="both")
-    parser.add_argument("--curve", action="store_true")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true")
-    form.add_argument("--csv", action="store_true")
-    options = parse(parser, arguments)
     report = make_report(options.folder, MODES if options.mode == "both" else [options.mode], curve=options.curve)
     if options.json:
         print(json.dumps(_document(report), indent=2))

@@ -1,93 +1,115 @@
 """What stands on pogo-train's command line beside key=value, in Hydra's own spelling."""
 
-from collections import deque
+import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass
+from typing import Any, Self
+
+from typing_extensions import override
 
 from pogo.core.errors import BadInput
 
-CFG_PARTS = ("job", "hydra", "all")
-INFO_PARTS = ("defaults", "searchpath")
-_FLAGS = {
-    "-m": "many",
-    "--multirun": "many",
-    "--in-sweep": "in_sweep",
-    "--resolve": "resolve",
-    "-r": "resolve",
-}
-_CHOICES = {"--cfg": ("cfg", CFG_PARTS), "--info": ("info", INFO_PARTS)}  # the first where none is given
+_PARTS = {"cfg": ("job", "hydra", "all"), "info": ("defaults", "searchpath")}  # the first where none is named
 _VALUES = {
-    "--config-dir": ("config_dir", "a folder that holds groups, such as my_conf"),
-    "-cd": ("config_dir", "a folder that holds groups, such as my_conf"),
-    "--config-name": ("config_name", "the name of a primary file, without .yaml"),
-    "-cn": ("config_name", "the name of a primary file, without .yaml"),
-    "--shell-completion": ("completion", "install=bash, or another shell"),
-    "-sc": ("completion", "install=bash, or another shell"),
-    "--jobs": ("jobs", "a whole number of at least 1"),
+    "config_dir": ("--config-dir", "a folder that holds groups, such as my_conf"),
+    "config_name": ("--config-name", "the name of a primary file, without .yaml"),
+    "completion": ("-sc", "install=bash, or another shell"),
+    "jobs": ("--jobs", "a whole number of at least 1"),
 }
 
 
-@dataclass
+class _Part(argparse.Action):
+    """An option whose value may be left out: the setting that follows it then is none."""
+
+    @override
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        parts, value = _PARTS[self.dest], values
+        if isinstance(value, str) and "=" in value:
+            namespace.more_overrides = [*namespace.more_overrides, value]
+            value = None
+        if value is None:
+            value = parts[0]
+        if value not in parts:
+            raise BadInput(f"{option_string}={value} is none of {', '.join(parts)}.")
+        setattr(namespace, self.dest, value)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Put the options on a parser."""
+    parser.set_defaults(more_overrides=[])
+    add = parser.add_argument
+    add("overrides", nargs="*", metavar="key=value", help="settings, see below")
+    add(
+        "-m", "--multirun", dest="many", action="store_true",
+        help="many runs: a key takes several values (seed=0,1,2  algorithm=iql,td3_bc  seed=range(0,10)), and there is "
+        "a run for each combination; experiment=NAME names a study of conf/experiment. What is finished is not run "
+        "again.",
+    )  # fmt: skip
+    add(
+        "--jobs", metavar="N", nargs="?", const="", default="1", help="with -m: so many runs side by side, 1 by default"
+    )
+    add(
+        "--cfg", metavar="PART", nargs="?", action=_Part,
+        help="print the whole config that these options make, and where each setting comes from; with -m, the runs; "
+        "PART: job, the default; hydra, Hydra's own; all, both",
+    )  # fmt: skip
+    add(
+        "--info", metavar="PART", nargs="?", action=_Part,
+        help="print the list of defaults that the config is composed of; PART: defaults, or searchpath, where "
+        "groups are found",
+    )  # fmt: skip
+    add(
+        "-cd", "--config-dir", metavar="DIR", nargs="?", const="",
+        help="a folder of groups of your own, beside pogo's: DIR/dataset/mydata.yaml is dataset=mydata",
+    )  # fmt: skip
+    add(
+        "-cn", "--config-name", metavar="NAME", nargs="?", const="",
+        help="a primary file there in place of pogo's: NAME.yaml, whose defaults begin with config",
+    )  # fmt: skip
+    add(
+        "-sc", "--shell-completion", dest="completion", metavar="install=SHELL", nargs="?", const="",
+        help='print what completes these options: eval "$(pogo-train -sc install=bash)"',
+    )  # fmt: skip
+    add("-r", "--resolve", action="store_true", help="Hydra's; what --cfg prints is resolved in any case")
+    add("--in-sweep", action="store_true", help=argparse.SUPPRESS)  # one run of many: an experiment without its sweep
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """The options, taken apart."""
 
-    overrides: list[str] = field(default_factory=list)  # key=value, those that an option stands for among them
-    many: bool = False  # -m: a run for each combination of values
-    in_sweep: bool = False  # this is one of them: an experiment's settings without its sweep
-    resolve: bool = False  # what --cfg prints is resolved in any case
-    jobs: str = "1"
-    cfg: str | None = None  # a part of the config that is printed
-    info: str | None = None  # a part of what Hydra knows of it
-    completion: str | None = None
-    config_dir: str | None = None
-    config_name: str | None = None
+    overrides: list[str]  # key=value, those that an option stands for among them
+    many: bool  # a run for each combination of values
+    in_sweep: bool  # this is one of them: an experiment's settings without its sweep
+    num_jobs: int  # runs that go on side by side
+    cfg: str | None  # a part of the config that is printed
+    info: str | None  # a part of what Hydra knows of it
+    completion: str | None
 
     @classmethod
-    def read(cls, arguments: Sequence[str]) -> Self:
-        """Take a command line apart.
+    def read(cls, options: argparse.Namespace) -> Self:
+        """Check what argparse has taken apart.
 
         Raises:
-            BadInput: an option lacks its value, or has one that it does not take.
+            BadInput: an option lacks its value, or `--jobs` is no whole number of at least 1.
         """
-        options, rest = cls(), deque(arguments)
-        while rest:
-            argument = rest.popleft()
-            name, separator, value = argument.partition("=")
-            if argument in _FLAGS:
-                setattr(options, _FLAGS[argument], True)
-            elif name in _CHOICES:
-                key, known = _CHOICES[name]
-                follows = rest.popleft() if not separator and rest and rest[0] in known else known[0]
-                setattr(options, key, _one_of(name, value if separator else follows, known))
-            elif name in _VALUES:
-                key, what = _VALUES[name]
-                given = value if separator else (rest.popleft() if rest else "")
-                if not given:
-                    raise BadInput(f"{name}: give {what}.")
-                setattr(options, key, given)
-            else:
-                options.overrides.append(argument)
+        for name, (option, what) in _VALUES.items():
+            if getattr(options, name) == "":
+                raise BadInput(f"{option}: give {what}.")
+        if not options.jobs.isdecimal() or int(options.jobs) < 1:
+            raise BadInput(f"--jobs {options.jobs}: use a whole number of at least 1.")
+        overrides = [*options.overrides, *options.more_overrides]
         if options.config_dir is not None:
             quoted = options.config_dir.replace("'", "\\'")
-            options.overrides.append(f"hydra.searchpath=['{quoted}']")
+            overrides.append(f"hydra.searchpath=['{quoted}']")
         if options.config_name is not None:
-            options.overrides.append(f"hydra.job.config_name={options.config_name}")
-        return options
-
-    @property
-    def num_jobs(self) -> int:
-        """How many runs go on side by side.
-
-        Raises:
-            BadInput: it is no whole number of at least 1.
-        """
-        if not self.jobs.isdecimal() or int(self.jobs) < 1:
-            raise BadInput(f"--jobs {self.jobs}: use a whole number of at least 1.")
-        return int(self.jobs)
-
-
-def _one_of(name: str, value: str, known: Sequence[str]) -> str:
-    if value not in known:
-        raise BadInput(f"{name}={value} is none of {', '.join(known)}.")
-    return value
+            overrides.append(f"hydra.job.config_name={options.config_name}")
+        return cls(
+            overrides, options.many, options.in_sweep, int(options.jobs), options.cfg, options.info, options.completion
+        )

@@ -1,12 +1,13 @@
 """How XLA compiles the programs of a learner, and where it keeps them."""
 
-import contextlib
 import functools
 import os
 import zlib
 from pathlib import Path
 
 import jax
+
+from pogo.core.system.machine import processor_lines, processor_name
 
 
 def keep_compiled_programs() -> None:
@@ -16,13 +17,10 @@ def keep_compiled_programs() -> None:
     """
     if jax.config.jax_compilation_cache_dir is not None:
         return
-    with contextlib.suppress(OSError):  # a system that tells its processor in another way
-        kinds = [
-            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("model name", "flags"))
-        ]
-        processor = f"{zlib.crc32(chr(10).join(sorted(set(kinds))).encode()):08x}"
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        jax.config.update("jax_compilation_cache_dir", str(cache / "pogo" / "jax" / processor))
+    kinds = {line for line in processor_lines() if line.startswith(("model name", "flags"))} or {processor_name()}
+    processor = f"{zlib.crc32(chr(10).join(sorted(kinds)).encode()):08x}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    jax.config.update("jax_compilation_cache_dir", str(cache / "pogo" / "jax" / processor))
 
 
 def compiler_options(device: jax.Device) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The JAX learner: data, noise and updates in one compiled loop. Twin: pogo/torch_backend/learner.py."""
 
-import contextlib
 import os
 import time
 import zlib
@@ -27,7 +26,7 @@ from pogo.core.problem.noise import Draw
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.state import UPDATES, WINDOW_START, TrainState, check_snapshot
 from pogo.core.problem.streams import seed_words
-from pogo.core.system.machine import processor_name
+from pogo.core.system.machine import on_few_cpus, processor_name
 from pogo.jax_backend.actors import describe, make_actor
 from pogo.jax_backend.chain import chain_step
 from pogo.jax_backend.compilation import compiler_options, keep_compiled_programs
@@ -349,21 +348,13 @@ def _start_client(device: str, threads: int | None) -> None:
     platforms = os.environ.get("JAX_PLATFORMS", "")
     if device == "cpu" and "cpu" not in platforms and platforms:
         jax.config.update("jax_platforms", "cpu")  # the run's own option comes before what every program is told
-    allowed = os.sched_getaffinity(0)
-    is_limited = threads is not None and threads < len(allowed)
-    if is_limited:
-        os.sched_setaffinity(0, sorted(allowed)[:threads])
     try:
-        jax.devices()  # makes the client
+        with on_few_cpus(threads):
+            jax.devices()  # makes the client
     except (RuntimeError, AssertionError) as error:  # the latter where the platform has no plugin at all
         told = f"JAX_PLATFORMS={platforms}: " if platforms else ""
         reason = (str(error).splitlines() or ["no device"])[0]
         raise BadInput(f"{told}JAX finds no device ({reason}); unset JAX_PLATFORMS, or use device=cpu.") from error
-    finally:
-        # The pool keeps its size, and may run anywhere: two runs of one thread each shall not share a processor.
-        for thread in os.listdir("/proc/self/task") if is_limited else ():
-            with contextlib.suppress(OSError):  # a thread that has ended
-                os.sched_setaffinity(int(thread), allowed)
 
 
 def _device(name: str) -> jax.Device:

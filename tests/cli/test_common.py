@@ -1,10 +1,10 @@
+import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from pogo.cli.common import run_command
+from pogo.cli.common import CommandParser, run_command
 
 
 def test_a_module_in_the_current_folder_is_found_after_all_others(
@@ -17,10 +17,10 @@ def test_a_module_in_the_current_folder_is_found_after_all_others(
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     monkeypatch.delitem(sys.modules, "gymnasium.spaces", raising=False)
 
-    def command(_: Sequence[str]) -> int:
+    def command(_: argparse.Namespace) -> int:
         import gymnasium.spaces  # noqa: F401
         import module_of_ones_own  # type: ignore[import-not-found]
 
         return module_of_ones_own.VALUE
 
-    assert run_command("pogo-train", "", command, []) == 7
+    assert run_command(lambda: CommandParser("pogo-train", "", "", ""), command, []) == 7

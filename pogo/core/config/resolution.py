@@ -1,7 +1,6 @@
 """From a composed config to a typed one: what is not given is filled in, once, and every value is checked."""
 
 import copy
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,7 @@ from pogo.core.environments.simulators import default_processes
 from pogo.core.errors import BadInput, check_name
 from pogo.core.problem.actors import check_options
 from pogo.core.problem.chain import DEFAULT_NUM_ACTORS, DEFAULT_W2_WEIGHT
+from pogo.core.system.machine import available_cpus
 
 RESUME_MODES = ("auto", "never", "must")
 DTYPES = ("float32", "float64")
@@ -112,7 +112,7 @@ def _fill_weights(draft: _Draft) -> None:
 
 def _fill_processes(draft: _Draft) -> None:
     """Fill in the threads of the maths and the processes of the simulators, by what this machine has."""
-    available = len(os.sched_getaffinity(0))
+    available = available_cpus()
     draft.fill("threads", available)
     if not 1 <= draft["threads"] <= available:
         raise BadInput(

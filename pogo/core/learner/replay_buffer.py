@@ -1,6 +1,5 @@
 """Replay buffers: what both backends' have in common. The rows themselves are on the backend's device."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
@@ -10,6 +9,7 @@ from typing_extensions import override
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP
 from pogo.core.problem.state import REPLAY_PREFIX, damaged
+from pogo.core.system.machine import memory_bytes
 
 REPLAY_ARRAYS = ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
 _ROWS, _INSERTED = f"{REPLAY_PREFIX}rows", f"{REPLAY_PREFIX}inserted"
@@ -89,8 +89,8 @@ def check_memory(capacity: int, observation_size: int, action_size: int) -> None
         BadInput: `capacity` rows are larger than this machine's memory.
     """
     size = 4 * capacity * (2 * observation_size + action_size + 3)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if size > memory:
+    memory = memory_bytes()
+    if memory is not None and size > memory:
         raise BadInput(
             f"the replay buffer of {capacity} transitions needs {size / 2**30:.3g} GiB, and this machine has "
             f"{memory / 2**30:.3g}; use a smaller train.replay_capacity."

@@ -1,6 +1,5 @@
 """One process at a time in a run's folder."""
 
-import fcntl
 import logging
 import os
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Self
 
 from pogo.core.errors import BadInput
 from pogo.core.files.durable import make_folder
+from pogo.core.system.machine import try_lock
 
 logger = logging.getLogger("pogo")
 
@@ -43,14 +43,16 @@ class RunLock:
                 f"run.dir={self._run_dir} cannot be used: {error}; name a folder that can be written."
             ) from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            is_free = try_lock(self._descriptor)
+        except OSError as error:  # some network file systems lock no folders
+            reason = error.strerror or str(error)
+            logger.warning("%s cannot be locked (%s): start no second run in it.", self._run_dir, reason)
+            return True
+        if not is_free:
             self.release()
             raise BadInput(
                 f"{self._run_dir} is in use: another process is training in it; let it end, or use another run.dir."
-            ) from None
-        except OSError as error:  # some network file systems lock no folders
-            logger.warning("%s cannot be locked (%s): start no second run in it.", self._run_dir, error.strerror)
+            )
         return True
 
     def release(self) -> None:

@@ -1,6 +1,5 @@
 """Acting from a run folder: any checkpoint, any actor, either backend."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pogo.core.problem.state import NOT_OF_THE_STATE
 from pogo.core.registry import check_backend, load_backend
 from pogo.core.runs.evaluation import ActorEvaluation, Evaluator
 from pogo.core.runs.record import RunRecord
+from pogo.core.system.machine import available_cpus
 
 
 class StoredRun:
@@ -92,7 +92,7 @@ class StoredRun:
             BadInput: the run names no environment, or the one given has other sizes or bounds.
         """
         if processes is None:
-            processes = default_processes(len(os.sched_getaffinity(0)), episodes)
+            processes = default_processes(available_cpus(), episodes)
         with Evaluator(
             self.spec.actors,
             self.environment(env),

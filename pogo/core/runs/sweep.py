@@ -3,7 +3,6 @@
 import itertools
 import logging
 import math
-import os
 import re
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from pogo.core.config.schema import Config, meaning
 from pogo.core.config.search_path import OWN_KEYS, search_path
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
 from pogo.core.runs.plan import check_settings
+from pogo.core.system.machine import available_cpus
 from pogo.core.system.signals import StopRequest
 
 POLL_SECONDS = 0.05
@@ -125,7 +125,7 @@ def share_threads(arguments: Sequence[str], jobs: int) -> list[str]:
     """The options, with the processors shared out among `jobs` runs where `threads` is not given."""
     if jobs == 1 or any(argument.startswith("threads=") for argument in arguments):
         return list(arguments)
-    return [*arguments, f"threads={max(1, len(os.sched_getaffinity(0)) // jobs)}"]
+    return [*arguments, f"threads={max(1, available_cpus() // jobs)}"]
 
 
 def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
