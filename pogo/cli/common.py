@@ -34,7 +34,9 @@ class CommandParser(argparse.ArgumentParser):
 
     @override
     def error(self, message: str) -> Never:
-        raise BadInput(f"{message}; see {self.prog} --help.")
+        unknown = message.removeprefix("unrecognized arguments: ")
+        said = message if unknown == message else f"{unknown}: no such option"
+        raise BadInput(f"{said}; see {self.prog} --help.")
 
 
 def run_command(
