@@ -41,10 +41,10 @@ test-slow: $(INSTALLED)
 ALONE := -m "not slow" --ignore-glob "*/test_chain.py" --ignore-glob "*/test_distances.py"
 
 test-torch-alone: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) $(ALONE) --hide jax tests/torch_backend tests/test_isolation.py
+	$(BIN)/python -m pytest -n $(JOBS) $(ALONE) --hide jax tests/backends tests/torch_backend tests/test_isolation.py
 
 test-jax-alone: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) $(ALONE) --hide torch tests/jax_backend tests/test_isolation.py
+	$(BIN)/python -m pytest -n $(JOBS) $(ALONE) --hide torch tests/backends tests/jax_backend tests/test_isolation.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

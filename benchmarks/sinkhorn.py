@@ -176,7 +176,7 @@ def generic_clouds(case: Case) -> tuple[Any, Any, Any]:
     """The clouds that are timed, and the reference for them (for the first of them where it is slow)."""
     import numpy as np
 
-    from tests.sinkhorn_reference import reference_divergence
+    from tests.helpers.sinkhorn_reference import reference_divergence
 
     rng = np.random.default_rng(0)
     shape = (case.states, case.num_samples, case.action_size)
@@ -189,7 +189,7 @@ def hard_clouds_of(case: Case) -> tuple[Any, Any, Any]:
     """All of the tests' families in one batch, with the reference."""
     import numpy as np
 
-    from tests.sinkhorn_reference import hard_clouds, reference_divergence
+    from tests.helpers.sinkhorn_reference import hard_clouds, reference_divergence
 
     rng = np.random.default_rng(0)
     families = hard_clouds(rng, case.hard_states, case.num_samples, case.action_size, case.blur)
@@ -206,7 +206,7 @@ def worst_errors(solver: Solver, reference: Any, case: Case) -> tuple[float, flo
     """Worst value and gradient error over the states that the reference covers."""
     import numpy as np
 
-    from tests.sinkhorn_reference import epsilon_of, gradient_errors, value_errors
+    from tests.helpers.sinkhorn_reference import epsilon_of, gradient_errors, value_errors
 
     values, gradient = (np.asarray(array, np.float64)[: len(reference.values)] for array in solver())
     epsilon = epsilon_of(case.blur)

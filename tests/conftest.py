@@ -21,6 +21,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 import pytest  # noqa: E402 - after the settings
 
+from tests.helpers.framework import BACKENDS, Framework  # noqa: E402
+
 FRAMEWORKS = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "flax", "optax", "ott")}
 
 
@@ -44,3 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
     hidden = config.getoption("--hide")
     if hidden:
         sys.meta_path.insert(0, Hidden(FRAMEWORKS[hidden]))
+
+
+@pytest.fixture(params=BACKENDS)
+def framework(request: pytest.FixtureRequest) -> Framework:
+    """Each backend in turn; one that is not installed is skipped."""
+    return Framework(request.param)

@@ -17,8 +17,8 @@ from pogo.core.config.resolution import resolve
 from pogo.core.config.schema import shared_settings
 from pogo.core.runs.sweep import plan_sweep
 from pogo.core.verify.parity import drift, parity_case
-from tests.parity.helpers import CHAINS, problem
-from tests.run_helpers import run_command
+from tests.helpers.problems import CHAINS, problem
+from tests.helpers.runs import run_command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"

@@ -1,34 +1,32 @@
 """Energies of actors 1+ against their definitions, in numpy."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from pogo.core.algorithms.fql import Hyperparameters
+from pogo.core.problem.chain import actor_noise
+from pogo.core.problem.state import nested
 from pogo.core.verify.parity import parity_case
-from tests.backends import BACKENDS, Framework
-from tests.parity.helpers import problem
+from tests.helpers.framework import BACKENDS, Framework
+from tests.helpers.problems import problem
 
 Q = np.array([[1.0, -2.0, 3.0], [5.0, 4.0, -7.0]])
 
 
 @pytest.mark.parametrize("q_agg", ["mean", "min"])
 @pytest.mark.parametrize("normalize_q_loss", [False, True])
-@pytest.mark.parametrize("backend", BACKENDS)
 def test_fql_takes_the_critics_mean(
-    monkeypatch: pytest.MonkeyPatch, backend: str, normalize_q_loss: bool, q_agg: str
+    monkeypatch: pytest.MonkeyPatch, framework: Framework, normalize_q_loss: bool, q_agg: str
 ) -> None:
     """Whatever `q_agg` says of the TD target."""
-    framework = Framework(backend)
+    spec = problem("fql", hyperparameters={"q_agg": q_agg, "normalize_q_loss": normalize_q_loss})
+    case = parity_case(spec, seed=0, num_updates=1)
     fql = framework.module("algorithms.fql")
     with framework.precision("float64"):
         monkeypatch.setattr(fql, "q_values", lambda *_: framework.array(Q))
-        hp = Hyperparameters(q_agg=q_agg, normalize_q_loss=normalize_q_loss)
-        algorithm = SimpleNamespace(hyperparameters=hp, spec=SimpleNamespace(chain=SimpleNamespace(energy="value")))
-        actor = SimpleNamespace(action_for_energy=lambda *_: None)
-        state = SimpleNamespace(networks={"critic": {}})
-        found = framework.numpy(fql.Algorithm.energy(algorithm, state, actor, {"observations": None}, {}))
+        state = nested(framework.params(case.state))
+        batch, noise = framework.params(case.batches[0]), framework.params(case.noises[0])
+        actor = framework.module("actors").make_actor(spec.actors[1], state.networks["actor_1"])
+        found = framework.numpy(fql.Algorithm(spec).energy(state, actor, batch, actor_noise(noise, 1)))
     mean_q = Q.mean(axis=0)
     expected = -mean_q.mean() / (np.abs(mean_q).mean() if normalize_q_loss else 1.0)
     assert found == pytest.approx(expected)

@@ -12,7 +12,7 @@ from pogo.cli import evaluate, golden, parity
 from pogo.cli import train as train_command
 from pogo.core.errors import RunFailed
 from pogo.core.learner.metrics import check_finite, check_parameters, check_seeds_finite
-from tests.run_helpers import BACKENDS, PENDULUM, arguments, call, run_command, train
+from tests.helpers.runs import BACKENDS, PENDULUM, arguments, call, run_command, train
 
 
 def refused(tmp_path: Path, *fragments: str, more: tuple[str, ...] = (), **changes: object) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pogo.core.runs.stored_run import StoredRun
-from tests.run_helpers import REPOSITORY, arguments, train
+from tests.helpers.runs import REPOSITORY, arguments, train
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("torch")

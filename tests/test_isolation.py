@@ -11,7 +11,7 @@ import pytest
 
 import pogo.core
 from tests.conftest import FRAMEWORKS
-from tests.run_helpers import ALGORITHMS, BACKENDS, REPOSITORY, arguments, environment, summary
+from tests.helpers.runs import ALGORITHMS, BACKENDS, REPOSITORY, arguments, environment, summary
 
 ALL = sorted(package for packages in FRAMEWORKS.values() for package in packages)
 CORE = sorted(module.name for module in pkgutil.walk_packages(pogo.core.__path__, "pogo.core."))

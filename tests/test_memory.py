@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.run_helpers import BACKENDS, environment
+from tests.helpers.runs import BACKENDS, environment
 
 ROWS, OBSERVATION_SIZE, ACTION_SIZE = 1_000_000, 17, 6  # halfcheetah's
 LIMIT = 2 * 2**30

@@ -7,8 +7,8 @@ import pytest
 
 from pogo.cli import evaluate as evaluate_command
 from pogo.cli import report as report_command
+from tests.helpers.runs import call, fingerprint, lines, steps, summary, train
 from tests.old_runs.runs import ENV_STEPS, SEEDS_OF_ONE_PROGRAM, UPDATES, options_of_runs, unpack
-from tests.run_helpers import call, fingerprint, lines, steps, summary, train
 
 OPTIONS = options_of_runs()
 LONGER = 3

@@ -15,7 +15,7 @@ from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.w2 import W2Config
 from pogo.core.registry import load_backend
 from pogo.core.verify.parity import parity_case
-from tests.parity.helpers import CHAINS, problem
+from tests.helpers.problems import CHAINS, problem
 
 # GFLOP of one update of the original at halfcheetah sizes, by algorithm and actors: counted on their code.
 PUBLISHED = {

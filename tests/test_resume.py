@@ -10,8 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from pogo.core.files.logs import RunLog
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.system.machine import processor_name
-from tests.run_helpers import (
+from tests.helpers.runs import (
     ALGORITHMS,
     BACKENDS,
     PENDULUM,
@@ -44,7 +43,8 @@ from tests.run_helpers import (
     train,
     wait_for,
 )
-from tests.run_helpers import arguments as small_arguments
+from tests.helpers.runs import arguments as small_arguments
+from tests.helpers.stopping import at_update, signalled
 
 UPDATES = 40
 # A log window that is open at every checkpoint, and an evaluation that falls on one.
@@ -71,27 +71,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path
             return run_dir
 
     return make
-
-
-@contextmanager
-def signalled(owner: type, method: str, number: signal.Signals, when: Callable[..., bool]) -> Iterator[None]:
-    """Send this process a signal inside the first call of a method for which `when` holds."""
-    original, sent = getattr(owner, method), []
-
-    def interrupted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not sent and when(self, *args, **kwargs):
-            sent.append(True)
-            os.kill(os.getpid(), number)
-        return original(self, *args, **kwargs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, method, interrupted)
-        yield
-    assert sent, "the moment never came"
-
-
-def at_update(number: int) -> Callable[..., bool]:
-    return lambda loop, *_: loop._learners.updates >= number
 
 
 def at_step_of_evaluation(number: int, update: int) -> Callable[..., bool]:

@@ -12,7 +12,7 @@ import pytest
 
 from pogo.cli import evaluate, golden, parity
 from pogo.core.problem.w2 import W2Config
-from tests.run_helpers import (
+from tests.helpers.runs import (
     ALGORITHMS,
     BACKENDS,
     NETWORKS,

@@ -11,7 +11,7 @@ import pytest
 
 from pogo.core.algorithms.sac import DEFINITION, Hyperparameters
 from pogo.core.problem.actors import ActorConfig
-from tests.backends import BACKENDS, Framework
+from tests.helpers.framework import BACKENDS, Framework
 
 CURVATURES = np.array([0.5, 2.0])  # of two members: the actor climbs their mean
 CENTRES = np.array([0.7, -0.4])  # per action dimension

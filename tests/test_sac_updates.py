@@ -12,8 +12,8 @@ from pogo.core.algorithms.sac import DEFINITION, FIXED_STD, Hyperparameters
 from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.state import TrainState
 from pogo.core.verify.parity import ParityCase, parity_case, run_updates
-from tests.backends import BACKENDS, Framework
-from tests.parity.helpers import problem
+from tests.helpers.framework import BACKENDS, Framework
+from tests.helpers.problems import problem
 
 SLOW_Q = np.array([[1.0, 5.0, -2.0], [3.0, 4.0, 0.0], [2.0, 6.0, 7.0]])  # of three members in three states
 PAIRS = np.array([[0, 1, 2], [2, 0, 1]])

@@ -23,10 +23,10 @@ from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.plan import LARGEST_NUM_SEEDS, check_settings
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.runs.sweep import plan_sweep
-from tests.backends import Framework
-from tests.learner_checks import transitions
-from tests.parity.helpers import ACT, OBS, problem
-from tests.run_helpers import (
+from tests.helpers.framework import Framework
+from tests.helpers.learners import transitions
+from tests.helpers.problems import ACT, OBS, problem
+from tests.helpers.runs import (
     Outcome,
     array_bytes,
     arrays,
@@ -39,8 +39,8 @@ from tests.run_helpers import (
     summary,
     train,
 )
-from tests.run_helpers import arguments as small_arguments
-from tests.test_resume import at_update, signalled
+from tests.helpers.runs import arguments as small_arguments
+from tests.helpers.stopping import at_update, signalled
 
 UPDATES, SEEDS = 40, (0, 1)
 INTERVALS = {"log__every": 7, "eval__every": 20, "checkpoint__every": 5, "eval__episodes": 1}
@@ -186,8 +186,8 @@ SHARDED = """
 import sys
 import jax, numpy as np
 from pogo.jax_backend.group import make_learner_group
-from tests.learner_checks import transitions
-from tests.parity.helpers import problem
+from tests.helpers.learners import transitions
+from tests.helpers.problems import problem
 
 jax.config.update("jax_enable_x64", True)
 spec = problem("td3_bc", "float64")

@@ -17,7 +17,7 @@ from pogo.core.config.search_path import config_folder
 from pogo.core.errors import BadInput
 from pogo.core.registry import BACKENDS
 from pogo.core.runs.sweep import plan_sweep, share_threads
-from tests.run_helpers import call, run_command, start, stop, wait_for
+from tests.helpers.runs import call, run_command, start, stop, wait_for
 
 EXPERIMENTS = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))
 SMALL = ("train.updates=4", "train.batch_size=8", "log.every=2", "eval.episodes=0", "threads=1")

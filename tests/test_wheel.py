@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run_helpers import BACKENDS, NETWORKS, REPOSITORY, environment
+from tests.helpers.runs import BACKENDS, NETWORKS, REPOSITORY, environment
 
 pytestmark = pytest.mark.slow
 MINUTES = 60.0

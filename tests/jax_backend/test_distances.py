@@ -5,11 +5,7 @@ import numpy as np
 import pytest
 
 from pogo.core.errors import BadInput
-from tests.distance_checks import SOLVERS, DistanceChecks, draws
-
-
-class TestDistances(DistanceChecks):
-    backend = "jax"
+from tests.helpers.clouds import SOLVERS, draws
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -9,81 +9,81 @@ import pytest
 from pogo.core.algorithms import ALGORITHMS
 from pogo.core.errors import BadInput
 from pogo.core.learner.interface import Pair
-from tests.learner_checks import LearnerChecks, transitions
-from tests.parity.helpers import problem
+from tests.helpers.learners import make, trained, transitions
+from tests.helpers.problems import problem
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class TestLearner(LearnerChecks):
-    backend = "jax"
+@pytest.mark.parametrize(
+    ("algorithm", "num_actors"),
+    [
+        pytest.param(name, count, marks=() if name in ("iql", "sac_n") and count == 3 else pytest.mark.slow)
+        for name in ALGORITHMS
+        for count in (3, 5)
+    ],
+)
+def test_the_chain_does_not_move_actor_0(framework, algorithm, num_actors):
+    """Critics and actor 0 of another program, with what comes after actor 0: the same but for rounding."""
+    plain, chain = (trained(framework, count, algorithm, "float64") for count in (1, num_actors))
+    assert chain.keys() == plain.keys()
+    for name, value in plain.items():
+        np.testing.assert_allclose(chain[name], value, rtol=1e-13, atol=1e-13, err_msg=name)
 
-    @pytest.mark.parametrize(
-        ("algorithm", "num_actors"),
-        [
-            pytest.param(name, count, marks=() if name in ("iql", "sac_n") and count == 3 else pytest.mark.slow)
-            for name in ALGORITHMS
-            for count in (3, 5)
-        ],
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_each_program_is_compiled_once(framework, algorithm):
+    """Windows of any length are one program, each actor and mode one more, and all pairs another."""
+    import jax
+
+    learner = make(framework, problem(algorithm, "float32"))
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
     )
-    def test_the_chain_does_not_move_actor_0(self, framework, algorithm, num_actors):
-        """Critics and actor 0 of another program, with what comes after actor 0: the same but for rounding."""
-        plain, chain = (self.trained(framework, count, algorithm, "float64") for count in (1, num_actors))
-        assert chain.keys() == plain.keys()
-        for name, value in plain.items():
-            np.testing.assert_allclose(chain[name], value, rtol=1e-13, atol=1e-13, err_msg=name)
+    observations = np.zeros((4, 5), np.float32)
+    learner.train(3)
+    learner.act(observations, 0)
+    assert learner.compilations == 2
+    compiled.clear()
+    for count in (1, 2, 7):
+        learner.train(count)
+        learner.train(count, close_window=False)
+    for actor in range(3):  # of one configuration
+        learner.act(observations, actor)
+    learner.snapshot()
+    assert learner.compilations == 2
+    pairs = [Pair(actor, "deterministic") for actor in range(3)]
+    rows, noise = np.zeros((3, 4, 5), np.float32), np.zeros((4, 2), np.float32)
+    learner.act_pairs(rows, pairs, noise)  # all pairs are one program
+    assert learner.compilations == 3
+    compiled.clear()
+    learner.act_pairs(rows, pairs, noise)
+    assert compiled == []
 
-    @pytest.mark.parametrize("algorithm", ALGORITHMS)
-    def test_each_program_is_compiled_once(self, framework, algorithm):
-        """Windows of any length are one program, each actor and mode one more, and all pairs another."""
-        import jax
 
-        learner = self.make(framework, problem(algorithm, "float32"))
-        compiled = []
-        jax.monitoring.register_event_duration_secs_listener(
-            lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
-        )
-        observations = np.zeros((4, 5), np.float32)
-        learner.train(3)
-        learner.act(observations, 0)
-        assert learner.compilations == 2
-        compiled.clear()
-        for count in (1, 2, 7):
-            learner.train(count)
-            learner.train(count, close_window=False)
-        for actor in range(3):  # of one configuration
-            learner.act(observations, actor)
-        learner.snapshot()
-        assert learner.compilations == 2
-        pairs = [Pair(actor, "deterministic") for actor in range(3)]
-        rows, noise = np.zeros((3, 4, 5), np.float32), np.zeros((4, 2), np.float32)
-        learner.act_pairs(rows, pairs, noise)  # all pairs are one program
-        assert learner.compilations == 3
-        compiled.clear()
-        learner.act_pairs(rows, pairs, noise)
-        assert compiled == []
+def test_an_open_window_of_torch_that_moved_no_actor_is_taken_over(framework):
+    pytest.importorskip("torch")
+    from pogo.core.registry import load_backend
 
-    def test_an_open_window_of_torch_that_moved_no_actor_is_taken_over(self, framework):
-        pytest.importorskip("torch")
-        from pogo.core.registry import load_backend
+    spec = problem("td3_bc", "float32")
+    other = load_backend("torch", "learner").make_learner(spec, 0, transitions(), device="cpu")
+    other.train(1, close_window=False)
+    learner = make(framework, spec)
+    learner.restore(other.snapshot())
+    assert learner.train(1)["actor_0/loss"] != 0
 
-        spec = problem("td3_bc", "float32")
-        other = load_backend("torch", "learner").make_learner(spec, 0, transitions(), device="cpu")
-        other.train(1, close_window=False)
-        learner = self.make(framework, spec)
-        learner.restore(other.snapshot())
-        assert learner.train(1)["actor_0/loss"] != 0
 
-    def test_eager_updates_are_refused(self, framework):
-        with pytest.raises(BadInput, match=r"backend\.compile=false has no meaning"):
-            framework.module("learner").make_learner(problem("iql"), 0, None, compile=False)
+def test_eager_updates_are_refused(framework):
+    with pytest.raises(BadInput, match=r"backend\.compile=false has no meaning"):
+        framework.module("learner").make_learner(problem("iql"), 0, None, compile=False)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_platforms_that_are_not_here_are_named(device):
     """By a process of its own: JAX looks for its devices once."""
     script = (
-        "from pogo.jax_backend.learner import make_learner; from tests.parity.helpers import problem; "
+        "from pogo.jax_backend.learner import make_learner; from tests.helpers.problems import problem; "
         f"print(make_learner(problem('td3_bc', 'float32'), 0, device='{device}').updates)"
     )
     done = subprocess.run(

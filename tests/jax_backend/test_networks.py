@@ -10,7 +10,6 @@ import jax.numpy as jnp  # noqa: E402 - after the check that there is a JAX
 from jax import Array  # noqa: E402
 
 from pogo.jax_backend.networks import Params, mlp  # noqa: E402
-from tests.network_checks import NetworkChecks  # noqa: E402
 
 SIZES = (5, 16, 16, 3)
 
@@ -47,10 +46,6 @@ def check(found: Callable[..., Array], expected: Callable[..., Array], params: P
 def in_float64():
     with jax.enable_x64(True):
         yield
-
-
-class TestNetworks(NetworkChecks):
-    backend = "jax"
 
 
 @pytest.mark.parametrize("leading", [(7,), (7, 4), (2, 3, 4)])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.online.helpers import arguments
-from tests.run_helpers import shared_folder, train
+from tests.helpers.online_runs import arguments
+from tests.helpers.runs import shared_folder, train
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from pogo.cli import collect
 from pogo.core.files.durable import write_new_file
-from tests.online.helpers import COUNTING, ENV_STEPS, TORCH_QUICKLY, arguments
-from tests.run_helpers import (
+from tests.helpers.online_runs import COUNTING, ENV_STEPS, TORCH_QUICKLY, arguments
+from tests.helpers.runs import (
     PENDULUM,
     arrays,
     call,
@@ -21,7 +21,7 @@ from tests.run_helpers import (
     summary,
     train,
 )
-from tests.run_helpers import arguments as small_arguments
+from tests.helpers.runs import arguments as small_arguments
 
 
 def test_environments_side_by_side_are_told_apart(tmp_path: Path) -> None:

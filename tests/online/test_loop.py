@@ -12,9 +12,9 @@ from pogo.cli import evaluate, report
 from pogo.core.errors import BadInput
 from pogo.core.problem.streams import generator, stream
 from pogo.core.runs.sweep import plan_sweep
-from tests.backends import Framework
-from tests.online.helpers import ENV_STEPS, LEARNING_STARTS, TORCH_QUICKLY, arguments
-from tests.run_helpers import (
+from tests.helpers.framework import Framework
+from tests.helpers.online_runs import ENV_STEPS, LEARNING_STARTS, TORCH_QUICKLY, arguments
+from tests.helpers.runs import (
     BACKENDS,
     arrays,
     call,
@@ -144,7 +144,7 @@ def test_other_commands_know_online_runs(whole: Callable) -> None:
 def test_a_sweep_of_online_runs(tmp_path: Path) -> None:
     common = [argument for argument in arguments(tmp_path) if not argument.startswith(("run.dir", "env="))]
     common += [f"run.root={tmp_path}", "algorithm=sac"]
-    cells = plan_sweep([*common, "env=Pendulum-v1,tests.environments:Counting-v0", "seed=0,1"])
+    cells = plan_sweep([*common, "env=Pendulum-v1,tests.helpers.environments:Counting-v0", "seed=0,1"])
     assert sorted(str(cell.run_dir.relative_to(tmp_path)) for cell in cells) == [
         f"{env}/sac_torch/w2_10/seed_{seed}" for env in ("Counting-v0", "Pendulum-v1") for seed in (0, 1)
     ]
@@ -153,9 +153,9 @@ def test_a_sweep_of_online_runs(tmp_path: Path) -> None:
 
 
 def test_an_environment_that_fails_is_named(tmp_path: Path) -> None:
-    outcome = train(*arguments(tmp_path / "run", env="tests.environments:Diverging-v0", eval__episodes=0))
+    outcome = train(*arguments(tmp_path / "run", env="tests.helpers.environments:Diverging-v0", eval__episodes=0))
     outcome.assert_code(2)  # random actions, which come before the run, meet it
-    assert "env=tests.environments:Diverging-v0 gave a reward that is not finite; mend it" in outcome.output
+    assert "env=tests.helpers.environments:Diverging-v0 gave a reward that is not finite; mend it" in outcome.output
     assert not (tmp_path / "run").exists()
 
 
@@ -170,7 +170,7 @@ def test_a_policy_that_diverges_is_not_the_environments_fault(
 
 
 def test_an_environment_that_raises_is_bad_input(tmp_path: Path) -> None:
-    outcome = train(*arguments(tmp_path / "run", env="tests.environments:Failing-v0", eval__episodes=0))
+    outcome = train(*arguments(tmp_path / "run", env="tests.helpers.environments:Failing-v0", eval__episodes=0))
     outcome.assert_code(2)
-    assert "env=tests.environments:Failing-v0 failed: ZeroDivisionError: a joint is gone" in outcome.output
+    assert "env=tests.helpers.environments:Failing-v0 failed: ZeroDivisionError: a joint is gone" in outcome.output
     assert not (tmp_path / "run").exists()

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.online.helpers import arguments
-from tests.run_helpers import (
+from tests.helpers.online_runs import arguments
+from tests.helpers.runs import (
     PENDULUM,
     train,
 )
-from tests.run_helpers import arguments as small_arguments
+from tests.helpers.runs import arguments as small_arguments
 
 REFUSED = {
     "no environment": ({"env": None, "dataset": "online"}, "dataset=online collects its own data; name where: env=ID"),

@@ -22,8 +22,8 @@ from pogo.core.runs.online_loop import OnlineLoop
 from pogo.core.runs.plan import make_plans
 from pogo.core.runs.record import RunRecord
 from pogo.core.runs.resume import check_unchanged
-from tests.online.helpers import TORCH_QUICKLY, arguments
-from tests.run_helpers import (
+from tests.helpers.online_runs import TORCH_QUICKLY, arguments
+from tests.helpers.runs import (
     BACKENDS,
     array_bytes,
     arrays,
@@ -34,7 +34,7 @@ from tests.run_helpers import (
     train,
     wait_for,
 )
-from tests.run_helpers import arguments as small_arguments
+from tests.helpers.runs import arguments as small_arguments
 
 
 @pytest.mark.parametrize("at", [30, 133, 200])

@@ -10,9 +10,9 @@ import pytest
 from pogo.core.config.compose import compose_config
 from pogo.core.runs.plan import make_plans
 from pogo.core.runs.warm_start import read_source
-from tests.online.helpers import TORCH_QUICKLY, arguments
-from tests.run_helpers import arguments as small_arguments
-from tests.run_helpers import (
+from tests.helpers.online_runs import TORCH_QUICKLY, arguments
+from tests.helpers.runs import arguments as small_arguments
+from tests.helpers.runs import (
     array_bytes,
     arrays,
     summary,

@@ -6,7 +6,7 @@ import pytest
 from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.problem.w2 import W2Config
 from pogo.core.verify.parity import ParityCase, drift, moved_apart, parity_case, run_updates
-from tests.parity.helpers import CHAINS, problem
+from tests.helpers.problems import CHAINS, problem
 
 pytest.importorskip("torch")
 pytest.importorskip("jax")

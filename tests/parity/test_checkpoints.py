@@ -7,8 +7,8 @@ from pogo.core.algorithms import ALGORITHMS
 from pogo.core.learner.probe import make_probe
 from pogo.core.registry import load_backend
 from pogo.core.verify.parity import TOLERANCES, moved_apart, parity_case, run_updates
-from tests.learner_checks import transitions, without_window
-from tests.parity.helpers import CHAINS, problem
+from tests.helpers.learners import transitions, without_window
+from tests.helpers.problems import CHAINS, problem
 
 pytest.importorskip("torch")
 pytest.importorskip("jax")

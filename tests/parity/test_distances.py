@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tests.backends import BACKENDS, Framework
-from tests.sinkhorn_reference import (
+from tests.helpers.framework import BACKENDS, Framework
+from tests.helpers.sinkhorn_reference import (
     GRADIENT_BOUND,
     VALUE_BOUND,
     Clouds,

@@ -8,8 +8,8 @@ import pytest
 
 from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
-from tests.actor_checks import KINDS
-from tests.backends import Framework
+from tests.helpers.actors import KINDS
+from tests.helpers.framework import Framework
 
 OBS, ACT, B, K = 5, 3, 12, 4
 CONFIGS = {

@@ -1,9 +1,9 @@
 """The suites can fail: bugs planted in one backend, each caught by a judge that passes without it.
 
 Three judges: parity (`pogo.core.verify.parity.drift`), golden (`pogo.core.verify.rerun.rerun`) and analytic (the
-closed form of a JKO step, `tests/chain_checks.py`). A judge's share is the worst that it finds, in units of what it
-tolerates: past 1 it fails. The analytic judge sees where training ends, which no epsilon of an optimizer or a network
-changes.
+closed form of a JKO step, `tests/backends/test_chain.py`). A judge's share is the worst that it finds, in units of
+what it tolerates: past 1 it fails. The analytic judge sees where training ends, which no epsilon of an optimizer or a
+network changes.
 """
 
 import dataclasses
@@ -23,8 +23,9 @@ from pogo.core.verify import parity
 from pogo.core.verify.parity import ParityCase, parity_case, run_updates
 from pogo.core.verify.recording import Recording
 from pogo.core.verify.rerun import rerun
-from tests.backends import Framework
-from tests.chain_checks import (
+from tests.helpers.framework import Framework
+from tests.helpers.problems import B, problem
+from tests.helpers.quadratic import (
     ACT,
     BATCH,
     CLOSED_FORM_TOLERANCE,
@@ -32,7 +33,6 @@ from tests.chain_checks import (
     distances_from_the_closed_form,
     distances_in_the_first_update,
 )
-from tests.parity.helpers import B, problem
 
 pytest.importorskip("torch")
 pytest.importorskip("jax")

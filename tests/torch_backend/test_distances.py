@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 
 from pogo.core.errors import BadInput
-from tests.distance_checks import DistanceChecks, draws
-
-
-class TestDistances(DistanceChecks):
-    backend = "torch"
+from tests.helpers.clouds import draws
 
 
 def test_exact_with_many_samples_is_refused_off_the_cpu():

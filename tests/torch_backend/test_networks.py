@@ -5,11 +5,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pogo.torch_backend.networks import ACTIVATIONS  # noqa: E402 - after the skip
-from tests.network_checks import NetworkChecks  # noqa: E402
-
-
-class TestNetworks(NetworkChecks):
-    backend = "torch"
 
 
 def gelu_of_torch(values):

@@ -13,7 +13,7 @@ from pogo.core.config.resolution import resolve
 from pogo.core.config.search_path import config_folder
 from pogo.core.errors import BadInput
 from pogo.core.runs.sweep import plan_sweep
-from tests.run_helpers import PENDULUM, call, environment
+from tests.helpers.runs import PENDULUM, call, environment
 
 FILES = {
     "dataset/mydata.yaml": f"defaults: [dataset_schema, _self_]\nname: mydata\npath: {PENDULUM}\n",

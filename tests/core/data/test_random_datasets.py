@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pogo.core.data.dataset import Dataset
-from tests.core.data.random_datasets import BOUND, Arrays, Case, interleaved_order, load_case, random_case
+from tests.helpers.random_datasets import BOUND, Arrays, Case, interleaved_order, load_case, random_case
 
 CASES = 600
 

@@ -1,14 +1,14 @@
 """The replay buffer, on both backends: circular, in place, told apart by name, and back from a checkpoint."""
 
-from types import SimpleNamespace
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pogo.core.learner.replay_buffer import REPLAY_ARRAYS, ReplayBuffer, StoredReplay
-from tests.parity.helpers import problem
-from tests.run_helpers import BACKENDS
+from tests.helpers.problems import problem
+from tests.helpers.runs import BACKENDS
 
 OBS, ACT = 3, 2
 
@@ -17,7 +17,8 @@ def make(backend: str, capacity: int, dtype: str = "float32") -> ReplayBuffer:
     framework = pytest.importorskip(backend)
     device = framework.device("cpu") if backend == "torch" else framework.devices("cpu")[0]
     module = pytest.importorskip(f"pogo.{backend}_backend.replay_buffer")
-    return module.ReplayBuffer(capacity, SimpleNamespace(observation_size=OBS, action_size=ACT, dtype=dtype), device)
+    spec = dataclasses.replace(problem("sac", dtype), observation_size=OBS, action_size=ACT)
+    return module.ReplayBuffer(capacity, spec, device)
 
 
 def rows(first: int, count: int) -> dict[str, np.ndarray]:

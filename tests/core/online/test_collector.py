@@ -12,14 +12,14 @@ from pogo.core.environments.make import environment_spec
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import RunFailed
 from pogo.core.online.collector import Collector, collect_episodes, random_returns
-from tests.environments import LIMIT
+from tests.helpers.environments import LIMIT
 
 NUM_ENVS = 3
 
 
 @pytest.fixture(scope="module")
 def spec() -> EnvironmentSpec:
-    return environment_spec("tests.environments:Counting-v0")
+    return environment_spec("tests.helpers.environments:Counting-v0")
 
 
 def unchanged(spec: EnvironmentSpec) -> Normalisation:
@@ -144,7 +144,7 @@ def test_real_simulators_repeat_themselves(env_id: str) -> None:
 
 
 def test_an_environment_that_cannot_be_repeated_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    spec = environment_spec("tests.environments:Careless-v0")
+    spec = environment_spec("tests.helpers.environments:Careless-v0")
     with Collector(spec, 2, unchanged(spec), seed=0) as whole, Collector(spec, 2, unchanged(spec), seed=0) as resumed:
         for _ in range(3):
             whole.step(np.zeros((2, 1)))
@@ -166,12 +166,14 @@ def test_an_environment_that_cannot_be_repeated_is_said(caplog: pytest.LogCaptur
     ],
 )
 def test_a_fault_is_named_in_the_words_of_an_evaluation(how: str, message: str) -> None:
-    spec = EnvironmentSpec("tests.environments:Breaking-v0", 1, 1, (-1.0,), (1.0,), 100, kwargs={"how": how})
+    spec = EnvironmentSpec("tests.helpers.environments:Breaking-v0", 1, 1, (-1.0,), (1.0,), 100, kwargs={"how": how})
     unscaled = Normalisation(np.zeros(1), np.ones(1), 1.0, 0.0, np.array([-1.0]), np.array([1.0]))
     with Collector(spec, 2, unscaled, seed=0) as collector:
         for _ in range(3):
             collector.step(np.ones((2, 1)))
-        with pytest.raises(RunFailed, match=f"env=tests.environments:Breaking-v0 {message} at environment step 6: "):
+        with pytest.raises(
+            RunFailed, match=f"env=tests.helpers.environments:Breaking-v0 {message} at environment step 6: "
+        ):
             collector.step(np.ones((2, 1)))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pogo.core.problem.noise import distinct_pairs, draw_with_numpy
-from tests.learner_checks import check_pairs
+from tests.helpers.pairs import check_pairs
 
 
 def test_pairs_are_distinct_and_uniform() -> None:

@@ -260,7 +260,7 @@ def test_an_environments_fault_costs_one_result(how: str, processes: int, messag
         actions[1, 1] = float(breaking)  # actor 0's stochastic mode, second episode
         return actions
 
-    env_id = "tests.environments:Breaking-v0"
+    env_id = "tests.helpers.environments:Breaking-v0"
     spec = EnvironmentSpec(env_id, 1, 1, (-1.0,), (1.0,), 100, kwargs={"how": how})
     plain = Normalisation(np.zeros(1), np.ones(1), 1.0, 0.0, np.array([-1.0]), np.array([1.0]))
     with Evaluator([STOCHASTIC, DETERMINISTIC], spec, plain, None, 3, processes) as evaluator:
@@ -281,7 +281,7 @@ def test_an_environments_fault_costs_one_result(how: str, processes: int, messag
 
 def test_a_return_that_is_not_finite_is_no_result() -> None:
     """Though each of its rewards is."""
-    spec = EnvironmentSpec("tests.environments:Breaking-v0", 1, 1, (-1.0,), (1.0,), 100, kwargs={"how": "huge"})
+    spec = EnvironmentSpec("tests.helpers.environments:Breaking-v0", 1, 1, (-1.0,), (1.0,), 100, kwargs={"how": "huge"})
     plain = Normalisation(np.zeros(1), np.ones(1), 1.0, 0.0, np.array([-1.0]), np.array([1.0]))
     (found,) = run(
         lambda observations, pairs, noise: np.ones((1, 2, 1)), [DETERMINISTIC], 2, spec=spec, normalisation=plain
@@ -317,7 +317,7 @@ def test_actors_end_at_their_own_time(falls: EnvironmentSpec) -> None:
 
 def test_processes_change_no_number() -> None:
     """Neither of episodes of one length, nor of those that end at any time; 2 workers share 5 episodes out unevenly."""
-    counting = environment_spec("tests.environments:Counting-v0")
+    counting = environment_spec("tests.helpers.environments:Counting-v0")
     bounds = np.array([-1.0]), np.array([3.0])
     for spec, normalisation in ((PENDULUM, PLAIN), (counting, Normalisation(np.zeros(3), np.ones(3), 1, 0, *bounds))):
         options: dict[str, Any] = {"actors": [STOCHASTIC, DETERMINISTIC], "episodes": 5, "spec": spec}

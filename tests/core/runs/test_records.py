@@ -13,7 +13,7 @@ from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.runs.stored_run import StoredRun
 from pogo.core.runs.warm_start import read_source
-from tests.run_helpers import arguments, train
+from tests.helpers.runs import arguments, train
 
 WRONG: tuple[Any, ...] = (None, "x", -1.5, [], {}, [float("nan")], 10**30)
 ENTRIES = ("resolved", "asked", "normalisation", "environment", "observation_size", "action_size", "reference_returns")

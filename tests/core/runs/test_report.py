@@ -13,7 +13,7 @@ import pytest
 
 from pogo.cli.report import main
 from pogo.core.runs.report import Row, make_report
-from tests.run_helpers import Outcome, call
+from tests.helpers.runs import Outcome, call
 
 Results = Mapping[str, tuple[float, float | None] | None]  # mode: mean return, score
 PLAIN: Results = {"deterministic": (-100.0, 50.0), "stochastic": (-200.0, 40.0)}

@@ -9,7 +9,7 @@ import pytest
 
 from pogo.core.runs.lock import RunLock
 from pogo.core.system import machine
-from tests.run_helpers import BACKENDS, arguments, environment, summary
+from tests.helpers.runs import BACKENDS, arguments, environment, summary
 
 TRAIN_ELSEWHERE = """
 import os, sys

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.run_helpers import arguments as small_arguments
+from tests.helpers.runs import arguments as small_arguments
 
 ENV_STEPS, LEARNING_STARTS = 260, 60
 # A log window that is open at the checkpoints, which fall into the middle of episodes.
@@ -19,7 +19,7 @@ ONLINE = {
     "checkpoint__every": 50,
     "chain__num_actors": 2,
 }
-COUNTING = "tests.environments:Counting-v0"
+COUNTING = "tests.helpers.environments:Counting-v0"
 # What JAX does as torch does, in core: `make test-slow` has it too.
 TORCH_QUICKLY = ["torch", pytest.param("jax", marks=pytest.mark.slow)]
 

@@ -35,7 +35,7 @@ def problem(
     num_actors: int = 3,
     **chain: Any,
 ) -> TrainSpec:
-    """ACT chain of an algorithm on networks of width 32, whatever its width option is called."""
+    """A training problem with an algorithm's networks at width 32, whatever its width option is called."""
     shared = load_algorithm(algorithm)
     names = {field.name for field in dataclasses.fields(shared.Hyperparameters)}
     small: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Environments whose transitions are known; `env=tests.environments:Counting-v0` registers them."""
+"""Environments whose transitions are known; `env=tests.helpers.environments:Counting-v0` registers them."""
 
 from typing import Any
 

@@ -1,5 +1,0 @@
-from tests.chain_checks import ChainChecks
-
-
-class TestChain(ChainChecks):
-    backend = "jax"

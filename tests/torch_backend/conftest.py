@@ -1,0 +1,10 @@
+"""What is the torch backend's alone; what both promise is in tests/backends."""
+
+import pytest
+
+from tests.helpers.framework import Framework
+
+
+@pytest.fixture
+def framework() -> Framework:
+    return Framework("torch")

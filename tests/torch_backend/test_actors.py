@@ -1,5 +1,0 @@
-from tests.actor_checks import ActorChecks
-
-
-class TestActors(ActorChecks):
-    backend = "torch"
