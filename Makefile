@@ -3,6 +3,7 @@
 # make pendulum-dataset   a set like the shipped one, made anew by an agent that learns: pendulum-medium-replay.hdf5
 # make test           make the environment, then run every test that is not marked slow
 # make test-slow      the rest
+# make planted-bugs   plant bugs in a copy of the source, one at a time, and see each caught by its tests
 # make check          lint, formatting, types and import contracts
 # make docs           the documentation as a site in build/site; every link and reference must lead somewhere
 
@@ -13,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: install train pendulum-dataset test test-slow test-torch-alone test-jax-alone check docs clean
+.PHONY: install train pendulum-dataset test test-slow planted-bugs test-torch-alone test-jax-alone check docs clean
 
 install: $(INSTALLED)
 
@@ -35,6 +36,9 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+planted-bugs: $(INSTALLED)
+	$(BIN)/python -m tests.planted.run
 
 # With the other framework hidden: everything is imported, and every algorithm trains. The mathematics of chain and
 # distances, which knows no other framework, is `make test`'s.

@@ -1,0 +1,338 @@
+"""Bugs to plant in pogo's source, one at a time, and the tests that catch each.
+
+Those in the mathematics of the backends are planted by tests/parity/test_planted_bugs.py, in every run of the suite.
+These are in what both share: data, environments, files, config, runs. `make planted-bugs` plants each in a copy of the
+tree and expects its tests to fail; `make test` holds that each still names a place in the source.
+"""
+
+from typing import NamedTuple
+
+
+class Bug(NamedTuple):
+    """One edit of one file."""
+
+    what: str
+    file: str  # in pogo/
+    old: str  # once in the file
+    new: str
+    caught_by: str  # arguments of pytest, in tests/
+
+
+DATA, FILES, RUNS, CONFIG = "core/data", "core/files", "core/runs", "core/config"
+BUGS = (
+    # Data.
+    Bug(
+        "time-outs are inferred a row late",
+        f"{DATA}/views.py",
+        "== max_episode_steps - 1\n",
+        "== 0\n",
+        "core/data/test_views.py",
+    ),
+    Bug("time-outs are kept", f"{DATA}/views.py", "~timeouts[:-1]", "timeouts[:-1] | True", "core/data/test_views.py"),
+    Bug(
+        "the next observation is the row's own",
+        f"{DATA}/views.py",
+        "raw.observations[kept + 1]",
+        "raw.observations[kept]",
+        "core/data/test_views.py",
+    ),
+    Bug(
+        "the next action is two rows on",
+        f"{DATA}/views.py",
+        "np.minimum(rows + 1, len(raw) - 1)",
+        "np.minimum(rows + 2, len(raw) - 1)",
+        "core/data/test_views.py",
+    ),
+    Bug(
+        "true ends bootstrap",
+        f"{DATA}/views.py",
+        "terminals=raw.terminals[kept].astype(np.float32)",
+        "terminals=0 * raw.terminals[kept].astype(np.float32)",
+        "core/data/test_views.py",
+    ),
+    Bug(
+        "returns are of windows of 999 rows",
+        f"{DATA}/preprocessing.py",
+        "min(left + RETURN_WINDOW, stop)",
+        "min(left + RETURN_WINDOW - 1, stop)",
+        "core/data/test_preprocessing.py",
+    ),
+    Bug(
+        "the sample standard deviation",
+        f"{DATA}/preprocessing.py",
+        "np.sqrt(squares / len(observations))",
+        "np.sqrt(squares / (len(observations) - 1))",
+        "core/data/test_preprocessing.py",
+    ),
+    Bug(
+        "the reward shift is taken off",
+        "core/online/collector.py",
+        "* self._normalisation.reward_scale + self._normalisation.reward_shift",
+        "* self._normalisation.reward_scale - self._normalisation.reward_shift",
+        "core/online/test_collector.py",
+    ),
+    Bug(
+        "actions in units of the bounds are scaled by the whole box",
+        f"{DATA}/rules.py",
+        "middle, half = (low + high) / 2, (high - low) / 2",
+        "middle, half = (low + high) / 2, (high - low)",
+        "core/data/test_own_files.py core/data/test_random_datasets.py",
+    ),
+    Bug(
+        "a row that is both ends is a time-out",
+        f"{DATA}/rules.py",
+        "return as_true_ends(replace(raw, timeouts=",
+        "return (replace(raw, timeouts=",
+        "core/data",
+    ),
+    Bug(
+        "a mirror's digest is not compared",
+        f"{DATA}/loading.py",
+        "digest != BUNDLED[config.name][1]",
+        "len(digest) != 64",
+        "core/data/test_loading.py",
+    ),
+    Bug(
+        "a score is not in hundredths",
+        f"{DATA}/scores.py",
+        "return 100.0 *",
+        "return 1.0 *",
+        "core/data/test_loading.py",
+    ),
+    Bug(
+        "true ends of OGBench's files are where a trajectory stops",
+        f"{DATA}/npz_file.py",
+        'plain | {"terminals": solved, "timeouts": stops & ~solved}',
+        'plain | {"terminals": stops, "timeouts": stops & ~stops}',
+        "core/data/test_npz_file.py",
+    ),
+    # Environments and collection.
+    Bug(
+        "actions are not cut at the environment's bounds",
+        "core/environments/spec.py",
+        "np.clip(wanted, self.action_low, self.action_high)",
+        "np.asarray(wanted)",
+        "core/environments core/online",
+    ),
+    Bug(
+        "a time-out at a true end counts",
+        "core/online/collector.py",
+        "(truncated & ~terminated)",
+        "truncated",
+        "core/online/test_collector.py",
+    ),
+    Bug(
+        "a restored collector does not repeat its episodes",
+        "core/online/collector.py",
+        "            self._repeat(index, history)\n",
+        "            pass\n",
+        "core/online/test_collector.py",
+    ),
+    Bug(
+        "every episode starts from the same seed",
+        "core/online/collector.py",
+        "index, int(self._episodes[index]))",
+        "index, 0)",
+        "core/online/test_collector.py",
+    ),
+    Bug(
+        "the replay buffer's oldest row is one on",
+        "core/learner/replay_buffer.py",
+        "np.roll(self.read(), -oldest, axis=0)",
+        "np.roll(self.read(), -oldest - 1, axis=0)",
+        "core/learner/test_replay_buffer.py",
+    ),
+    Bug(
+        "the replay buffer forgets how much it was given",
+        "core/learner/replay_buffer.py",
+        "self.inserted = int(inserted)",
+        "self.inserted = len(rows)",
+        "core/learner/test_replay_buffer.py",
+    ),
+    # Files.
+    Bug(
+        "a checkpoint's digest is not compared",
+        f"{FILES}/checkpoint.py",
+        'if hashlib.sha256(data).hexdigest() != files[name]["sha256"]:',
+        "if False:",
+        "core/files/test_checkpoint.py",
+    ),
+    Bug(
+        "a checkpoint of another step is taken",
+        f"{FILES}/checkpoint.py",
+        'if document.get("step") != step:',
+        "if False:",
+        "core/files/test_checkpoint.py",
+    ),
+    Bug(
+        "one checkpoint too few is kept",
+        f"{FILES}/checkpoint.py",
+        "self.steps()[: -self.keep]",
+        "self.steps()[: 1 - self.keep]",
+        "core/files/test_checkpoint.py",
+    ),
+    Bug(
+        "a checkpoint's files may be links",
+        f"{FILES}/checkpoint.py",
+        "os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK",
+        "os.O_RDONLY | os.O_NONBLOCK",
+        "core/files/test_checkpoint.py",
+    ),
+    Bug(
+        "a file is not flushed before it counts",
+        f"{FILES}/durable.py",
+        "        write_all(descriptor, data)\n        os.fsync(descriptor)\n",
+        "        write_all(descriptor, data)\n",
+        "core/files",
+    ),
+    Bug(
+        "a folder's entries are not flushed",
+        f"{FILES}/durable.py",
+        "    path.mkdir(exist_ok=True)\n    sync_folder(path.parent)\n",
+        "    path.mkdir(exist_ok=True)\n",
+        "core/files",
+    ),
+    # Config.
+    Bug(
+        "a bound is exclusive",
+        "core/setting.py",
+        "not value >= self.least",
+        "not value > self.least",
+        "core/config test_errors.py",
+    ),
+    Bug(
+        "inferred settings are filled though given",
+        f"{CONFIG}/resolution.py",
+        "        if self[key] is None:\n",
+        "        if True:\n",
+        "core/config test_sweep.py",
+    ),
+    Bug(
+        "one actor more than the weights weigh",
+        f"{CONFIG}/resolution.py",
+        "else len(weights) + 1",
+        "else len(weights) + 2",
+        "core/config/test_search_path.py",
+    ),
+    Bug(
+        "last_w2_weight stands for the first",
+        f"{CONFIG}/resolution.py",
+        "[*weights[:-1], last]",
+        "[last, *weights[1:]]",
+        "core/config test_sweep.py",
+    ),
+    Bug(
+        "published settings are not read",
+        f"{CONFIG}/published.py",
+        "OmegaConf.update(nested, key, value)",
+        "pass",
+        "core/config/test_published.py",
+    ),
+    Bug(
+        "a seed tells runs apart",
+        f"{CONFIG}/schema.py",
+        "most=LARGEST_SEED, identity=False, label=True)",
+        "most=LARGEST_SEED)",
+        "core/runs/test_report.py",
+    ),
+    Bug(
+        "a resumed run may change its batch size",
+        f"{CONFIG}/schema.py",
+        "batch_size: int = setting(256,",
+        'batch_size: int = setting(256, on_resume="free",',
+        "test_docs.py",
+    ),
+    # Runs.
+    Bug(
+        "an evaluation is an interval late",
+        f"{RUNS}/loop.py",
+        "every > 0 and self._now // every > self._seen // every",
+        "every > 0 and self._now // every > self._seen // every + 1",
+        "test_runs.py -k schedule or evaluat or log",
+    ),
+    Bug(
+        "the window of the log is not closed",
+        f"{RUNS}/loop.py",
+        "        self._window = (self._now, 0.0)\n\n    def _at_boundary",
+        "\n    def _at_boundary",
+        "core/runs test_runs.py",
+    ),
+    Bug(
+        "the population standard deviation over seeds",
+        f"{RUNS}/report.py",
+        "return stdev(values) if",
+        "return stdev(values) * 0.7 if",
+        "core/runs/test_report.py",
+    ),
+    Bug(
+        "a mean of scores over fewer seeds",
+        f"{RUNS}/report.py",
+        "if len(scores) < len(returns):",
+        "if False:",
+        "core/runs/test_report.py",
+    ),
+    Bug(
+        "a resumed run forgets the time it has taken",
+        f"{RUNS}/seed_run.py",
+        "total = self._before + spent\n        progress",
+        "total = spent\n        progress",
+        "test_resume.py",
+    ),
+    Bug(
+        "a resumed run appends to its logs",
+        f"{RUNS}/training.py",
+        "resume_from=None if point is None else point.progress.log_positions",
+        "resume_from=None",
+        "test_resume.py",
+    ),
+    Bug(
+        "an owed evaluation is forgotten",
+        f"{RUNS}/seed_run.py",
+        "self.owes_evaluation = progress.owes_evaluation",
+        "self.owes_evaluation = False",
+        "test_resume.py",
+    ),
+    Bug(
+        "two runs may share a folder",
+        "core/system/machine.py",
+        "    except BlockingIOError:\n        return False\n",
+        "    except BlockingIOError:\n        return True\n",
+        "core/system",
+    ),
+    Bug(
+        "a run with changed settings goes on",
+        f"{RUNS}/resume.py",
+        "    if changes:\n        raise BadInput(\n            f\"{plan.run_dir} was begun",
+        "    if False:\n        raise BadInput(\n            f\"{plan.run_dir} was begun",
+        "test_resume.py",
+    ),
+    Bug(
+        "a source's critics are not taken over",
+        f"{RUNS}/warm_start.py",
+        "range(len(spec.actors))), *_CRITICS]",
+        "range(len(spec.actors)))]",
+        "online/test_warm_start.py",
+    ),
+    # What both backends start from.
+    Bug(
+        "later actors draw their own start",
+        "core/algorithms/inputs.py",
+        'spec.chain.init == "copy"',
+        'spec.chain.init == "other"',
+        "backends/test_chain.py core",
+    ),
+    Bug(
+        "metrics of actors count every update",
+        "core/learner/metrics.py",
+        "num_actor_updates if name.startswith(ACTOR_PREFIX)",
+        "num_updates if name.startswith(ACTOR_PREFIX)",
+        "backends/test_learner.py core",
+    ),
+    Bug(
+        "a parameter that is not finite is saved",
+        "core/learner/metrics.py",
+        "        and not np.isfinite(array).all()\n",
+        "        and False\n",
+        "backends/test_learner.py test_runs.py core",
+    ),
+)  # fmt: skip
