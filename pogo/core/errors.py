@@ -15,7 +15,7 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-class BadInput(ValueError):  # noqa: N818 - reads as what it is where it is raised
+class BadInput(ValueError):
     """The user asked for something that cannot be done: exit code 2, raised before any work.
 
     The message is one line that says what was wrong, where, and the mend, whatever a value that it quotes holds.
@@ -64,7 +64,7 @@ def reading(record: str, name_refusals: bool = True) -> Iterator[None]:
         ) from error
 
 
-class RunFailed(RuntimeError):  # noqa: N818
+class RunFailed(RuntimeError):
     """A run that had started could not go on: exit code 1. The message is one line that names the cause."""
 
     reported = False  # whether the message has been shown already

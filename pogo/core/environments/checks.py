@@ -16,7 +16,7 @@ _LARGEST = float(np.finfo(np.float32).max)  # networks see float32
 _NUMBERS = "fiub"  # dtype kinds
 
 
-class EnvironmentFault(Exception):  # noqa: N818
+class EnvironmentFault(Exception):
     """An environment raised, or gave what it may not give: the message goes on from the environment's name."""
 
 

@@ -145,7 +145,7 @@ class _Failure:
     trace: str
 
 
-class _TraceOfWorker(Exception):  # noqa: N818
+class _TraceOfWorker(Exception):
     """Shows a worker's traceback as the cause of this process's error."""
 
     def __str__(self) -> str:

@@ -453,7 +453,7 @@ def _load(path: Path, step: int) -> Checkpoint:
     return Checkpoint(step, path, arrays, records)
 
 
-class _Wrong(Exception):  # noqa: N818
+class _Wrong(Exception):
     """What a verification found, before it is known which checkpoint it belongs to."""
 
 

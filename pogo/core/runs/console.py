@@ -6,9 +6,9 @@ does not end the run: it has logs for what matters.
 
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, Self, TextIO
+from typing import Self, TextIO
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
@@ -17,42 +17,11 @@ from rich.text import Text
 
 from pogo.core.config.clock import UPDATES, Clock
 from pogo.core.learner.interface import Mode
+from pogo.core.runs.evaluation import ActorEvaluation, ModeResult
 
 _BAR_SECONDS = 0.1  # between two drawings of the bar
 _LINE_SECONDS = 30.0  # between two lines where there is no bar
 _PLAIN_WIDTH = 120  # columns where there is no terminal to ask
-
-
-class Returns(Protocol):
-    """An actor's returns over the episodes of one evaluation."""
-
-    @property
-    def return_mean(self) -> float: ...  # noqa: D102
-
-    @property
-    def return_std(self) -> float: ...  # noqa: D102
-
-    @property
-    def normalized_score(self) -> float | None: ...  # noqa: D102
-
-
-class ActorRow(Protocol):
-    """One actor in the table. None: it has no such mode, or failed in it."""
-
-    @property
-    def index(self) -> int: ...  # noqa: D102
-
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-
-    @property
-    def deterministic(self) -> Returns | None: ...  # noqa: D102
-
-    @property
-    def stochastic(self) -> Returns | None: ...  # noqa: D102
-
-    @property
-    def failed(self) -> Collection[Mode]: ...  # noqa: D102
 
 
 class RunConsole:
@@ -147,7 +116,7 @@ class RunConsole:
             else:
                 self._draw(progress)
 
-    def evaluation_table(self, title: str, rows: Iterable[ActorRow]) -> None:
+    def evaluation_table(self, title: str, rows: Iterable[ActorEvaluation]) -> None:
         """Show returns (mean and standard deviation over episodes) and normalised scores, a row per actor."""
         plus_minus = "±" if (self.console.encoding or "").lower().startswith("utf") else "+-"
         with self._while_it_lasts():
@@ -185,12 +154,12 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def _table(title: str, rows: Iterable[ActorRow], plus_minus: str) -> Table:
+def _table(title: str, rows: Iterable[ActorEvaluation], plus_minus: str) -> Table:
     table = Table(title=title, title_justify="left")
     for header in ("actor", "kind", "deterministic return", "score", "stochastic return", "score"):
         table.add_column(header, justify="left" if header == "kind" else "right", no_wrap=True)
     for row in rows:
-        modes: tuple[tuple[Mode, Returns | None], ...] = (
+        modes: tuple[tuple[Mode, ModeResult | None], ...] = (
             ("deterministic", row.deterministic),
             ("stochastic", row.stochastic),
         )
@@ -199,7 +168,7 @@ def _table(title: str, rows: Iterable[ActorRow], plus_minus: str) -> Table:
     return table
 
 
-def _cells(returns: Returns | None, has_failed: bool, plus_minus: str) -> tuple[str, str]:
+def _cells(returns: ModeResult | None, has_failed: bool, plus_minus: str) -> tuple[str, str]:
     if returns is None:
         return "failed" if has_failed else "-", "-"
     score = "-" if returns.normalized_score is None else f"{returns.normalized_score:.1f}"

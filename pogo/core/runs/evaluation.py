@@ -14,6 +14,7 @@ from pogo.core.environments.simulators import Faults, make_simulators
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.learner.interface import Mode, Pair
+from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.streams import generator, stream
 
 
@@ -28,15 +29,6 @@ class Act(Protocol):
         actions are unused.
         """
         ...
-
-
-class EvaluatedActor(Protocol):
-    """What evaluation needs to know of an actor: an ActorConfig has it."""
-
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def is_stochastic(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -99,7 +91,7 @@ class Evaluator:
 
     def __init__(
         self,
-        actors: Sequence[EvaluatedActor],
+        actors: Sequence[ActorConfig],
         spec: EnvironmentSpec,
         normalisation: Normalisation,
         reference_returns: tuple[float, float] | None,
@@ -243,7 +235,7 @@ class Evaluator:
 
 def evaluate(
     act: Act,
-    actors: Sequence[EvaluatedActor],
+    actors: Sequence[ActorConfig],
     spec: EnvironmentSpec,
     normalisation: Normalisation,
     reference_returns: tuple[float, float] | None,

@@ -123,7 +123,7 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-class _Unreadable(Exception):  # noqa: N818
+class _Unreadable(Exception):
     """A run's file is not what pogo writes: names the file, and what is wrong."""
 
 

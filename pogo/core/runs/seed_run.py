@@ -40,7 +40,7 @@ class Spent:
         return Spent(self.train + other.train, self.compile + other.compile, self.wall + other.wall)
 
 
-class _Stopped(Exception):  # noqa: N818
+class _Stopped(Exception):
     """A signal came during an evaluation, which is given up and made anew after the resume."""
 
 

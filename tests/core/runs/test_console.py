@@ -2,28 +2,16 @@
 
 import io
 import re
-from dataclasses import dataclass
 
 import pytest
 
-from pogo.core.learner.interface import Mode
+from pogo.core.environments.checks import Fault
 from pogo.core.runs.console import RunConsole
+from pogo.core.runs.evaluation import ActorEvaluation, ModeResult
 
 
-@dataclass(frozen=True)
-class Result:
-    return_mean: float
-    return_std: float
-    normalized_score: float | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    index: int
-    kind: str
-    deterministic: Result | None
-    stochastic: Result | None
-    failed: tuple[Mode, ...] = ()
+def result(mean: float, std: float, score: float | None = None) -> ModeResult:
+    return ModeResult(mean, std, score, (mean,), (1,))
 
 
 class Clock:
@@ -65,10 +53,10 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ROWS = [
-    Row(0, "gaussian", Result(-123.44, 5.55, 61.25), Result(-130.0, 10.0, 58.0)),
-    Row(1, "deterministic", Result(3000.0, 0.0), None),
-    Row(2, "stochastic", None, None),
-    Row(3, "gaussian", None, Result(1.0, 0.0), failed=("deterministic",)),
+    ActorEvaluation(0, "gaussian", result(-123.44, 5.55, 61.25), result(-130.0, 10.0, 58.0)),
+    ActorEvaluation(1, "deterministic", result(3000.0, 0.0), None),
+    ActorEvaluation(2, "stochastic", None, None),
+    ActorEvaluation(3, "gaussian", None, result(1.0, 0.0), failed={"deterministic": Fault("it fell", "")}),
 ]
 
 
