@@ -158,7 +158,7 @@ def experiment_sweep(name: str, folders: SearchPath) -> dict[str, list[Any]]:
     """What an experiment runs over, by key; empty if it is one run.
 
     Raises:
-        BadInput: there is no such experiment.
+        BadInput: no file of the group `experiment` has that name.
     """
     check_name("experiment", name, folders.names("experiment"))
     path = folders.find("experiment", name)
@@ -182,7 +182,7 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
     """Overrides as Hydra reads them.
 
     Raises:
-        BadInput: one that its grammar refuses.
+        BadInput: Hydra's grammar refuses an override.
     """
     try:
         return OverridesParser.create().parse_overrides(list(arguments))

@@ -33,7 +33,7 @@ def register_algorithm(name: str) -> None:
     """Make an algorithm of another package a choice: its schema, and the choice itself for want of a file.
 
     Raises:
-        BadInput: it cannot be imported, or is no algorithm.
+        BadInput: the package's entry point cannot be imported, or is no algorithm.
     """
     if name not in ALGORITHMS and name in algorithm_names():
         schema = _group(load_algorithm(name).Hyperparameters)

@@ -251,7 +251,7 @@ def section_of(kind: type[Section], name: str, values: Mapping[str, Any]) -> Sec
     """A section from plain values, in which lists stand for tuples.
 
     Raises:
-        BadInput: it has no such setting, or refuses a value.
+        BadInput: the section has no such setting, or refuses a value.
     """
     known = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type] - a dataclass
     if unknown := set(values) - set(known):

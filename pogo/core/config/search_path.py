@@ -107,7 +107,7 @@ def search_path(overrides: Sequence[Override]) -> SearchPath:
     """The search path that the options name by `hydra.searchpath`, the last of several.
 
     Raises:
-        BadInput: it is no list of folders, or one of them is not there.
+        BadInput: the option is no list of folders, or one of the folders is not there.
     """
     given, primary = _last(overrides, KEY), str(_last(overrides, NAME_KEY) or PRIMARY)
     if given is None:

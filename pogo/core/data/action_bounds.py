@@ -29,7 +29,7 @@ def action_bounds(
         in_unit_box: whether they are [-1, 1] where nothing says otherwise, as D4RL's are.
 
     Raises:
-        BadInput: nobody gives any, or they are empty, of another size, or not the environment's.
+        BadInput: no source gives bounds, or the bounds are empty, of another size, or not the environment's.
     """
     if explicit is not None:
         low, high = (np.array(bound * size if len(bound) == 1 else bound) for bound in map(list, explicit))

@@ -41,5 +41,5 @@ class Reader(ABC):
         """The dataset of a file's path, or of a name with its prefix.
 
         Raises:
-            BadInput: it is missing, damaged, hostile or too large, or what it holds does not fit together.
+            BadInput: the dataset is missing, damaged, hostile or too large, or its arrays do not fit together.
         """

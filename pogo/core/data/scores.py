@@ -17,7 +17,7 @@ def check_reference_returns(low: float | None, high: float | None, where: str) -
     """The returns that score 0 and 100, or None where neither is given.
 
     Raises:
-        BadInput: only one is given, or they are not in order.
+        BadInput: only one of the two is given, or the first is not the smaller.
     """
     if low is None and high is None:
         return None

@@ -83,7 +83,7 @@ def references(
         best_return: the return that scores 100, as the user gives it.
 
     Raises:
-        BadInput: it is not above the random return.
+        BadInput: the best return is not above the random one.
     """
     measured = References(float(random_returns.mean()), len(random_returns))
     if known is not None and best_return is None:
@@ -158,7 +158,7 @@ def write_dataset(
         origin: what else the metadata says: the policy, seeds, versions.
 
     Raises:
-        RunFailed: it exists, or cannot be written.
+        RunFailed: the file exists, or cannot be written.
     """
     metadata = _metadata(collected, spec, refer, origin)
     image = io.BytesIO()  # HDF5 itself ends the process where a disk is full

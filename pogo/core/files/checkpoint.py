@@ -121,7 +121,7 @@ class CheckpointStore:
             prune: whether older ones are deleted now, or by `prune`, once what belongs to this one is saved too.
 
         Raises:
-            RunFailed: it could not be written; names path and cause. Earlier checkpoints are as they were.
+            RunFailed: the checkpoint could not be written; path and cause are named. Earlier ones are as they were.
             TypeError: a value has no form in the file.
             ValueError: the step, an array's name or a record's key cannot be stored.
         """

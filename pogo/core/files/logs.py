@@ -189,8 +189,8 @@ class _LineFile:
         """Open, cut back to `position` bytes.
 
         Raises:
-            BadInput: it is shorter than that, or has no line's end there.
-            RunFailed: it cannot be opened.
+            BadInput: the file is shorter than that, or has no line's end there.
+            RunFailed: the file cannot be opened.
         """
         self.path = path
         self.position = position

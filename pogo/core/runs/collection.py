@@ -38,7 +38,7 @@ def save_replay(plan: Plan, learner: Learner, path: Path) -> None:
     """Write what the replay buffer of a run holds that has just ended.
 
     Raises:
-        RunFailed: it cannot be written.
+        RunFailed: the file cannot be written.
     """
     assert learner.replay_buffer is not None
     assert plan.dataset.environment is not None

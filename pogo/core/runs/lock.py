@@ -27,7 +27,7 @@ class RunLock:
         """Lock the folder, made if need be and `make` says so; returns whether it was unlocked and is locked now.
 
         Raises:
-            BadInput: it cannot be made or opened, or another process trains in it.
+            BadInput: the folder cannot be made or opened, or another process trains in it.
         """
         if self._descriptor is not None:
             return False

@@ -30,7 +30,7 @@ logger = logging.getLogger("pogo")
 
 @dataclass
 class Spent:
-    """Seconds of a run."""
+    """The seconds that a run has taken: in updates, in compilation, and by the clock on the wall."""
 
     train: float = 0.0
     compile: float = 0.0

@@ -32,7 +32,7 @@ class StoredRun:
         learner: acts, on the checkpoint's networks.
 
     Raises:
-        BadInput: there is no such folder or checkpoint, or none is good; its record is not what pogo writes; or the
+        BadInput: the folder or checkpoint is not there, or none is good; its record is not what pogo writes; or the
             backend or the device is not there.
     """
 

@@ -159,7 +159,7 @@ def _values(override: Override, argument: str) -> list[str]:
     """The overrides `key=value` that one takes, one or several.
 
     Raises:
-        BadInput: it takes none, too many to list, or values that cannot be listed.
+        BadInput: the override takes no values, too many to list, or values that cannot be listed.
     """
     if not override.is_sweep_override():
         return [argument]

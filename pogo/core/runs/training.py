@@ -98,7 +98,7 @@ def _refuse_late_replay(plan: Plan) -> None:
     """A finished run changes nothing, and so writes no file that it is asked for now.
 
     Raises:
-        BadInput: it is asked for one that is not there.
+        BadInput: the run is asked for a file that is not there.
     """
     if plan.config.train.save_replay is None:
         return

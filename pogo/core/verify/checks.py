@@ -139,7 +139,7 @@ def named_noise(recording: Recording, adapter: Adapter, spec: TrainSpec, step: i
     """The draws of update `step` by pogo's names; zeros for those that this update has no use for.
 
     Raises:
-        BadInput: there are too few or too many, or one is of another law or shape.
+        BadInput: the recorded draws are too few or too many, or one is of another law or shape.
     """
     wanted = update_noise_spec(spec)
     names = adapter.draw_names(spec, step)
