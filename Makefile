@@ -35,7 +35,8 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) -m slow
+	XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" \
+		$(BIN)/python -m pytest -n $(JOBS) -m slow
 
 planted-bugs: $(INSTALLED)
 	$(BIN)/python -m tests.planted.run

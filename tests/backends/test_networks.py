@@ -34,10 +34,11 @@ def check_smallest(framework, critic, batch_size, rng) -> np.ndarray:
     def by_all(actions):
         return gradients.min_over_members(networks.q_values(params, observations, actions))
 
-    found, expected = (framework.numpy(run(framework.array(at))) for run in (by_smallest, by_all))
+    found, expected = (framework.numpy(framework.compiled(run)(framework.array(at))) for run in (by_smallest, by_all))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     slopes, wanted = (
-        framework.gradient(lambda actions, run=run: (weights * run(actions)).sum(), at) for run in (by_smallest, by_all)
+        framework.gradient(framework.compiled(lambda actions, run=run: (weights * run(actions)).sum()), at)
+        for run in (by_smallest, by_all)
     )
     np.testing.assert_allclose(slopes, wanted, rtol=1e-11, atol=1e-13)
     assert np.abs(wanted).max() > 1e-3

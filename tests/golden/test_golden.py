@@ -13,7 +13,7 @@ from pogo.core.verify.adapters import ADAPTERS
 from pogo.core.verify.recording import Recording
 from pogo.core.verify.rerun import rerun
 
-FOLDER = Path(__file__).resolve().parents[1] / "golden"
+FOLDER = Path(__file__).resolve().parent
 FILES = sorted(path.name for path in FOLDER.glob("*.npz"))
 
 

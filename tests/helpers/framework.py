@@ -47,6 +47,14 @@ class Framework:
     def numpy(self, values: Any) -> np.ndarray:
         return values.detach().numpy() if self.name == "torch" else np.asarray(values)
 
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """One program of a function of arrays, where the framework's calls are slow one by one."""
+        if self.name == "torch":
+            return function
+        import jax
+
+        return jax.jit(function)
+
     def gradient(self, function: Callable[[Any], Any], at: np.ndarray) -> np.ndarray:
         """Gradient of a scalar function of one array."""
         if self.name == "torch":

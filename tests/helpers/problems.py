@@ -44,6 +44,8 @@ def problem(
             small[name] = (WIDTH,) * len(getattr(shared.Hyperparameters(), name))
         elif name.endswith("hidden_size"):
             small[name] = WIDTH
+    if "flow_steps" in names:
+        small["flow_steps"] = 2  # each is another copy of the flow in the compiled program
     hp = shared.for_run(dataclasses.replace(shared.Hyperparameters(), **small | (hyperparameters or {})), 100)
     return TrainSpec(
         algorithm=algorithm,

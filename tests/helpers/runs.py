@@ -24,7 +24,7 @@ from pogo.cli import train as train_command
 
 BACKENDS = ("torch", "jax")
 ALGORITHMS = ("iql", "rebrac")
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PENDULUM = REPOSITORY / "pogo" / "data" / "pendulum-medium-replay.hdf5"
 NETWORKS = {
     "iql": {"algorithm.hidden_sizes": "[32,32]"},
