@@ -41,9 +41,9 @@ test-slow: $(INSTALLED)
 planted-bugs: $(INSTALLED)
 	$(BIN)/python -m tests.planted.run
 
-# With the other framework hidden: everything is imported, and every algorithm trains. The mathematics of chain and
-# distances, which knows no other framework, is `make test`'s.
-ALONE := -m "not slow" --ignore-glob "*/test_chain.py" --ignore-glob "*/test_distances.py"
+# With the other framework hidden: everything is imported, and every algorithm trains (tests/test_isolation.py). What chain,
+# distances and learners compute, which know no other framework, is `make test`'s.
+ALONE := -m "not slow" --ignore-glob "*/test_chain.py" --ignore-glob "*/test_distances.py" --ignore-glob "*/test_learner.py"
 
 test-torch-alone: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) $(ALONE) --hide jax tests/backends tests/torch_backend tests/test_isolation.py
