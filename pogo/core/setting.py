@@ -2,10 +2,14 @@
 
 import copy
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pogo.core.errors import BadInput
+
+# Plain values by name, as YAML and JSON hold them: texts, numbers, switches, null, and lists and mappings of such.
+Values: TypeAlias = Mapping[str, Any]
 
 # What a resumed run may do with it: nothing; anything; change it, which the log tells; or make the run longer.
 OnResume = Literal["fixed", "free", "from_here", "may_grow"]

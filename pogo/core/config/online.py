@@ -1,21 +1,19 @@
 """What only a run that collects its own data is configured by: refused elsewhere, and checked there."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from pogo.core.algorithms.hyperparameters import check_not_negative, check_positive
 from pogo.core.config.schema import Config, shared_settings, value_at
 from pogo.core.data.config import ONLINE
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP
+from pogo.core.setting import Values
 
 
-def is_online(composed: Mapping[str, Any]) -> bool:
+def is_online(composed: Values) -> bool:
     """Whether a composed config is of an online run."""
     return value_at(composed, "dataset.name") == ONLINE
 
 
-def refuse_online_settings(composed: Mapping[str, Any]) -> None:
+def refuse_online_settings(composed: Values) -> None:
     """Refuse what only a run that collects its own data reads, in the config of a run on a dataset.
 
     Raises:
@@ -28,7 +26,7 @@ def refuse_online_settings(composed: Mapping[str, Any]) -> None:
             raise BadInput(f"{key}={given} {does}; {mend}.")
 
 
-def refuse_settings_of_datasets(composed: Mapping[str, Any]) -> None:
+def refuse_settings_of_datasets(composed: Values) -> None:
     """Refuse what a run that collects its own data has no use for.
 
     Raises:

@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override, QuotedString
 from pogo.core.algorithms import algorithm_names
 from pogo.core.config.schema import known_settings, shared_settings
 from pogo.core.errors import BadInput
+from pogo.core.setting import Values
 
 LARGEST_INTEGER = 2**63 - 1
 LARGEST_LAYER = 65_536  # units of a hidden layer
@@ -27,7 +28,7 @@ def option_types(algorithm: str) -> dict[str, Any]:
     return {key: entry.type for key, entry in settings.items()}
 
 
-def check_written(override: Override, annotations: Mapping[str, Any]) -> None:
+def check_written(override: Override, annotations: Values) -> None:
     """Refuse what stands for a missing value, and a whole number that is not written in digits.
 
     Raises:
@@ -52,7 +53,7 @@ def _reads_as_whole(override: Override) -> bool:
         return False
 
 
-def check_values(values: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
+def check_values(values: Values, annotations: Values) -> None:
     """Refuse composed values that are not of their option's type, which OmegaConf does not see inside lists.
 
     Raises:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
@@ -11,6 +10,7 @@ from omegaconf import OmegaConf
 from pogo.core.config.published import GROUP, published_settings, table_path
 from pogo.core.config.schema import SOURCES, Config
 from pogo.core.config.search_path import PRIMARY, SearchPath
+from pogo.core.setting import Values
 
 COMMAND_LINE = "command line"
 DEFAULT = "default"
@@ -18,7 +18,7 @@ GROUPS = ("backend", "algorithm", "dataset", "algorithm_dataset", "experiment") 
 _GLOBAL_PACKAGE = "@package _global_"
 
 
-def setting_sources(composed: Mapping[str, Any], overrides: Sequence[Override], folders: SearchPath) -> dict[str, str]:
+def setting_sources(composed: Values, overrides: Sequence[Override], folders: SearchPath) -> dict[str, str]:
     """The source of every setting, by dotted key; later groups of `conf/config.yaml`'s defaults win, as in Hydra.
 
     A source is `command line`, a file of a group, the algorithm's default, or pogo's own default.
@@ -67,7 +67,7 @@ def annotated_yaml(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
-def flat_keys(config: Mapping[str, Any], prefix: str = "") -> list[str]:
+def flat_keys(config: Values, prefix: str = "") -> list[str]:
     """Dotted keys of all settings; a mapping counts by its entries, a list as one."""
     keys = []
     for name, value in config.items():

@@ -1,7 +1,6 @@
 """From a composed config to a typed one: what is not given is filled in, once, and every value is checked."""
 
 import copy
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from pogo.core.environments.simulators import default_processes
 from pogo.core.errors import BadInput, check_name
 from pogo.core.problem.actors import check_options
 from pogo.core.problem.chain import DEFAULT_NUM_ACTORS, DEFAULT_W2_WEIGHT
+from pogo.core.setting import Values
 from pogo.core.system.machine import available_cpus
 
 RESUME_MODES = ("auto", "never", "must")
@@ -23,7 +23,7 @@ DTYPES = ("float32", "float64")
 class _Draft:
     """A composed config while what is not given is filled in, and where that came from is noted."""
 
-    def __init__(self, asked: Mapping[str, Any]) -> None:
+    def __init__(self, asked: Values) -> None:
         self.values = copy.deepcopy(dict(asked))
 
     def __getitem__(self, key: str) -> Any:
@@ -41,7 +41,7 @@ class _Draft:
                 self.values[SOURCES][key] = source
 
 
-def resolve(asked: Mapping[str, Any]) -> Config:
+def resolve(asked: Values) -> Config:
     """The config with every default that depends on others filled in, its values checked, and its actors.
 
     Raises:

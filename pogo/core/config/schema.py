@@ -24,7 +24,7 @@ from pogo.core.problem.actors import ActorConfig, resolve_actors
 from pogo.core.problem.chain import ChainConfig
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.w2 import W2Config
-from pogo.core.setting import PLAIN, Meaning, meaning_of, setting
+from pogo.core.setting import PLAIN, Meaning, Values, meaning_of, setting
 
 LARGEST_SEED = 2**63 - 1
 LARGEST_EVALUATION_PROCESSES = 128
@@ -232,7 +232,7 @@ class Config:
         return values
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
+    def from_json(cls, values: Values) -> Self:
         """The config that `to_json` gave; a setting that an older pogo did not have is as it is by default.
 
         Raises:
@@ -247,7 +247,7 @@ class Config:
         return section_of(cls, "the config", given)
 
 
-def section_of(kind: type[Section], name: str, values: Mapping[str, Any]) -> Section:
+def section_of(kind: type[Section], name: str, values: Values) -> Section:
     """A section from plain values, in which lists stand for tuples.
 
     Raises:
@@ -259,7 +259,7 @@ def section_of(kind: type[Section], name: str, values: Mapping[str, Any]) -> Sec
     return kind(**{key: _typed(value, known[key].type) for key, value in values.items()})
 
 
-def _hyperparameters(algorithm: str, options: Mapping[str, Any]) -> Any:
+def _hyperparameters(algorithm: str, options: Values) -> Any:
     kind = load_algorithm(algorithm).Hyperparameters
     unknown = set(options) - {entry.name for entry in fields(kind)}
     if unknown:
@@ -346,13 +346,13 @@ def meaning(key: str) -> Meaning:
 _ALGORITHMS_NAME = Meaning(label=True)
 
 
-def value_at(config: Mapping[str, Any], key: str) -> Any:
+def value_at(config: Values, key: str) -> Any:
     """The value of a setting in a composed or recorded config, by its dotted key."""
     section, _, name = key.rpartition(".")
     return config[section][name] if section else config[key]
 
 
-def check_bounds(config: Mapping[str, Any]) -> None:
+def check_bounds(config: Values) -> None:
     """Refuse a number of a composed config that is out of its setting's bounds.
 
     Raises:

@@ -3,9 +3,9 @@
 Where a score is missing, D4RL publishes none.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from pogo.core.setting import Values
 
 HOST = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 
@@ -15,7 +15,7 @@ class Candidate:
     """One environment, by `environment_spec`'s name, that has the dataset's robot, observations and actions."""
 
     env_id: str
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Values = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from pogo.core.data.precision import loses_digits
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
+from pogo.core.setting import Values
 
 STATE_EPSILON = 1e-3  # added to the std, not to the variance
 RETURN_WINDOW = 1000  # rows after which a trajectory counts as ended, whatever the environment's limit
@@ -112,7 +113,7 @@ class Normalisation:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Normalisation":
+    def from_json(cls, data: Values) -> "Normalisation":
         """The inverse of `to_json`, to the bit."""
         arrays = ("observation_mean", "observation_std", "action_low", "action_high")
         found = cls(

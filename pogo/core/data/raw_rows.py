@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from pogo.core.data.precision import in_float32, lossy_columns
 from pogo.core.data.transitions import check_finite
 from pogo.core.environments.recorded import Parts
 from pogo.core.errors import BadInput
+from pogo.core.setting import Values
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 OPTIONAL = ("timeouts", "next_observations")
@@ -65,8 +65,8 @@ class Metadata:
     ref_min_score: float | None = None
     ref_max_score: float | None = None
     max_episode_steps: int | None = None
-    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    wrappers: tuple[Mapping[str, Any], ...] = ()  # of gymnasium's, around it, from the inside: `name` and `kwargs`
+    env_kwargs: Values = field(default_factory=dict)
+    wrappers: tuple[Values, ...] = ()  # of gymnasium's, around it, from the inside: `name` and `kwargs`
     observation_parts: Parts = ()  # what the columns of an observation are joined from, in their order
     unmade: str = ""  # why the environment cannot be made again; empty: it can
 

@@ -4,7 +4,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.files.durable import sync_folder, write_new_file
 from pogo.core.learner.replay_buffer import REPLAY_ARRAYS, ReplayBuffer
+from pogo.core.setting import Values
 
 FORMAT = "D4RL"
 SUFFIXES = (".hdf5", ".h5")
@@ -146,7 +147,7 @@ def rows_of_buffer(buffer: ReplayBuffer, num_envs: int, normalisation: Normalisa
 
 
 def write_dataset(
-    path: Path, collected: CollectedRows, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
+    path: Path, collected: CollectedRows, spec: EnvironmentSpec, refer: References, origin: Values
 ) -> dict[str, Any]:
     """Write a new file: all of it, or nothing; returns its metadata.
 
@@ -182,9 +183,7 @@ def write_dataset(
     return metadata
 
 
-def _metadata(
-    collected: CollectedRows, spec: EnvironmentSpec, refer: References, origin: Mapping[str, Any]
-) -> dict[str, Any]:
+def _metadata(collected: CollectedRows, spec: EnvironmentSpec, refer: References, origin: Values) -> dict[str, Any]:
     whole = {name: getattr(collected.raw, name)[collected.is_whole] for name in REPLAY_ARRAYS}
     statistics = behaviour_statistics(RawRows(**whole))
     found = {

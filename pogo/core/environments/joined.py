@@ -1,6 +1,6 @@
 """Observations that are a mapping of vectors, joined to one vector in a given order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -9,6 +9,7 @@ from gymnasium.spaces import Box, Dict, Space
 
 from pogo.core.environments.recorded import Parts
 from pogo.core.errors import BadInput
+from pogo.core.setting import Values
 
 
 def parts_of(space: Space) -> Parts | None:
@@ -65,7 +66,7 @@ class JoinedObservation(gymnasium.ObservationWrapper):
         low, high = (np.concatenate([getattr(box, bound) for box in boxes]) for bound in ("low", "high"))
         self.observation_space = Box(low, high, dtype=np.result_type(*(box.dtype for box in boxes)).type)
 
-    def observation(self, observation: Mapping[str, Any]) -> np.ndarray:
+    def observation(self, observation: Values) -> np.ndarray:
         """The parts of one observation, joined, [O]."""
         return np.concatenate([np.asarray(part(observation, name)) for name in self._names])
 

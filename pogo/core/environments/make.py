@@ -3,9 +3,7 @@
 import difflib
 import logging
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import gymnasium
 import numpy as np
@@ -17,6 +15,7 @@ from pogo.core.environments.joined import JoinedObservation, described, parts_of
 from pogo.core.environments.recorded import LimitSource, Parts, RecordedEnvironment, without_display
 from pogo.core.environments.spec import EnvironmentSpec, Package
 from pogo.core.errors import BadInput
+from pogo.core.setting import Values
 
 logger = logging.getLogger("pogo")
 
@@ -26,9 +25,9 @@ _EXTRAS = {"mujoco": "pogo[mujoco]", "box2d": "gymnasium[box2d]", "gymnasium_rob
 def environment_spec(
     env_id: str,
     max_episode_steps: int | None = None,
-    kwargs: Mapping[str, Any] | None = None,
+    kwargs: Values | None = None,
     *,
-    wrappers: tuple[Mapping[str, Any], ...] = (),
+    wrappers: tuple[Values, ...] = (),
     observation_parts: Parts = (),
     limit_source: LimitSource = "option",
 ) -> EnvironmentSpec:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import gymnasium
 
+from pogo.core.setting import Values
+
 LimitSource = Literal["environment", "data", "option"]
 Parts = tuple[tuple[str, int], ...]  # names and sizes of the vectors that an observation joins, in their order
 
@@ -34,8 +36,8 @@ class RecordedEnvironment:
     """What a dataset, or a run, says of the environment that it is of; every field may be absent."""
 
     env_id: str | None = None
-    kwargs: Mapping[str, Any] = field(default_factory=dict)  # of gymnasium.make
-    wrappers: tuple[Mapping[str, Any], ...] = ()  # gymnasium's own, from the inside: `name` and `kwargs`
+    kwargs: Values = field(default_factory=dict)  # of gymnasium.make
+    wrappers: tuple[Values, ...] = ()  # gymnasium's own, from the inside: `name` and `kwargs`
     observation_parts: Parts = ()  # none: one vector, or a Dict in the environment's own order
     max_episode_steps: int | None = None
     limit_source: LimitSource = "data"
@@ -52,12 +54,12 @@ class RecordedEnvironment:
         return ", ".join(named)
 
 
-def without_display(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def without_display(kwargs: Values) -> dict[str, Any]:
     """The settings that change what an environment gives."""
     return {key: value for key, value in kwargs.items() if key not in DISPLAY}
 
 
-def rebuilt_wrappers(specs: Sequence[Any]) -> tuple[tuple[Mapping[str, Any], ...], str]:
+def rebuilt_wrappers(specs: Sequence[Any]) -> tuple[tuple[Values, ...], str]:
     """The recorded wrappers (gymnasium's WrapperSpecs, or their `name`, `entry_point`, `kwargs`) that are made again.
 
     Returns:

@@ -1,6 +1,5 @@
 """What an environment looks like to a policy."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from pogo.core.environments.recorded import LimitSource, Parts, RecordedEnvironment
 from pogo.core.errors import BadInput
+from pogo.core.setting import Values
 
 Package = Literal["gymnasium", "d4rl", "gymnasium_robotics"]
 
@@ -23,8 +23,8 @@ class EnvironmentSpec:
     action_high: tuple[float, ...]
     max_episode_steps: int
     package: Package = "gymnasium"
-    kwargs: Mapping[str, Any] = field(default_factory=dict)  # of gymnasium.make, plain JSON values
-    wrappers: tuple[Mapping[str, Any], ...] = ()  # gymnasium's own, from the inside: `name` and `kwargs`
+    kwargs: Values = field(default_factory=dict)  # of gymnasium.make, plain JSON values
+    wrappers: tuple[Values, ...] = ()  # gymnasium's own, from the inside: `name` and `kwargs`
     observation_parts: Parts = ()  # the vectors that an observation joins, in their order; none: it is one vector
     action_dtype: str = "float32"  # of its action space
     limit_source: LimitSource = "environment"  # whose `max_episode_steps` is
@@ -72,7 +72,7 @@ class EnvironmentSpec:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "EnvironmentSpec":
+    def from_json(cls, data: Values) -> "EnvironmentSpec":
         """The inverse of `to_json`; what an older pogo did not write is as it was then."""
         bounds = {key: tuple(float(bound) for bound in data[key]) for key in ("action_low", "action_high")}
         parts = tuple((str(name), int(size)) for name, size in data.get("observation_parts", ()))

@@ -1,11 +1,12 @@
 """Actor kinds and their configuration: what both backends build an actor from."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from pogo.core.errors import BadInput, check_name
+from pogo.core.setting import Values
 
 ActorKind = Literal["gaussian", "tanh_gaussian", "stochastic", "deterministic"]
 Activation = Literal["relu", "tanh", "gelu_tanh"]
@@ -148,9 +149,7 @@ def _check_type(name: str, value: Any, kind: Any) -> None:
         raise BadInput(f"{name}={value!r} is not {wanted}.")
 
 
-def resolve_actors(
-    entries: Sequence[Mapping[str, Any]], num_actors: int, default: ActorConfig
-) -> tuple[ActorConfig, ...]:
+def resolve_actors(entries: Sequence[Values], num_actors: int, default: ActorConfig) -> tuple[ActorConfig, ...]:
     """The chain's actors, from `chain.actors` and the algorithm's own actor 0.
 
     An entry of the default's kind changes the fields that it names; an entry of another kind keeps the default's
@@ -197,7 +196,7 @@ def resolve_actors(
     return tuple(configs)
 
 
-def check_options(entries: Sequence[Mapping[str, Any]], actors: Sequence[ActorConfig]) -> None:
+def check_options(entries: Sequence[Values], actors: Sequence[ActorConfig]) -> None:
     """Refuse an entry of `chain.actors` that names an option to no effect, or a log_std that would start cut.
 
     An option's default may be named where it is not read: it says what holds anyway, and actors are compared by all of

@@ -1,6 +1,5 @@
 """Datasets out of runs: what an online run has seen, what an actor does, or one after the other, in D4RL's layout."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from pogo.core.problem.chain import actor_name
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import RunRecord
 from pogo.core.runs.stored_run import StoredRun
+from pogo.core.setting import Values
 
 RANDOM_EPISODES = 100
 
@@ -121,7 +121,7 @@ def _write(
     seed: int,
     known: tuple[float, float] | None,
     best_return: float | None,
-    origin: Mapping[str, Any],
+    origin: Values,
 ) -> dict[str, Any]:
     refer = references(spec, random_returns(spec, RANDOM_EPISODES, seed), known, best_return)
     return write_dataset(path, collected, spec, refer, origin)

@@ -25,6 +25,7 @@ from pogo.core.problem.spec import TrainSpec
 from pogo.core.registry import LIBRARY_SOLVERS, SEED_GROUPS, check_backend
 from pogo.core.runs.record import DatasetRecord, RunRecord, versions
 from pogo.core.runs.warm_start import SourceRun, read_source
+from pogo.core.setting import Values
 
 LARGEST_NUM_SEEDS = 128  # each holds five files open, of the usual 1024
 LONGEST_NAME, LONGEST_PATH = 255, 3800  # bytes, with room for the files inside
@@ -80,7 +81,7 @@ class Settings:
     environment: EnvironmentSpec | None  # the source's, where none is named
 
 
-def make_plans(asked: Mapping[str, Any]) -> list[Plan]:
+def make_plans(asked: Values) -> list[Plan]:
     """Check a composed config and load its data, once: a plan for each of its seeds.
 
     Raises:
@@ -130,7 +131,7 @@ def _of_seed(config: Config, seed: int, run_dir: Path) -> Config:
     return replace(config, seed=seed, train=train, run=run, sources=_sources_of_seed(config.sources, config.seed, seed))
 
 
-def _asked_of_seed(asked: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def _asked_of_seed(asked: Values, seed: int) -> dict[str, Any]:
     """The composed config as if this seed had been asked for alone."""
     sources = _sources_of_seed(asked[SOURCES], asked["seed"], seed)
     return {**asked, "seed": seed, "train": {**asked["train"], "num_seeds": 1}, SOURCES: sources}
@@ -141,7 +142,7 @@ def _sources_of_seed(sources: Mapping[str, str], first: int, seed: int) -> dict[
     return alone if seed == first else alone | {"seed": "train.num_seeds"}
 
 
-def check_settings(asked: Mapping[str, Any], to_run: bool = True) -> Settings:
+def check_settings(asked: Values, to_run: bool = True) -> Settings:
     """Check all of a composed config that can be checked without its data.
 
     Args:

@@ -13,6 +13,7 @@ from pogo.core.environments.spec import EnvironmentSpec, check_sizes
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import Checkpoint
 from pogo.core.problem.spec import TrainSpec
+from pogo.core.setting import Values
 
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "optax", "ott-jax")}
 
@@ -31,7 +32,7 @@ class DatasetRecord:
 class RunRecord:
     """What every checkpoint says of the run that wrote it: enough to act, evaluate and resume without the data."""
 
-    asked: Mapping[str, Any]  # the composed config: what a resumed run must agree with
+    asked: Values  # the composed config: what a resumed run must agree with
     config: Config  # with every default filled in, under `resolved` in the file
     observation_size: int
     action_size: int
@@ -63,7 +64,7 @@ class RunRecord:
         }
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
+    def from_json(cls, values: Values) -> Self:
         """The record that `to_json` gave; one of before `machine` was written has none.
 
         Raises:
@@ -99,11 +100,11 @@ class Progress:
     train_seconds: float = 0.0
     compile_seconds: float = 0.0
     wall_seconds: float = 0.0
-    evaluation: Mapping[str, Any] | None = None  # the latest, as evaluation.jsonl has it
+    evaluation: Values | None = None  # the latest, as evaluation.jsonl has it
     owes_evaluation: bool = False  # whether the one that is due at this point has yet to be made
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
+    def from_json(cls, values: Values) -> Self:
         """The progress that `asdict` gave.
 
         Raises:

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -14,6 +14,7 @@ from typing import Any
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.learner.interface import Mode
 from pogo.core.runs.results import MODES, ActorMode, Labels, Result, Run, read_runs
+from pogo.core.setting import Values
 
 logger = logging.getLogger("pogo")
 
@@ -25,7 +26,7 @@ class Group:
     """Runs that differ only in their seed, one of each."""
 
     labels: Labels
-    settings: Mapping[str, Any]  # those that tell the groups of the same labels apart
+    settings: Values  # those that tell the groups of the same labels apart
     runs: Sequence[Run]
 
 
@@ -40,7 +41,7 @@ class Row:
     algorithm: str
     backend: str
     w2_weights: tuple[float, ...]
-    settings: Mapping[str, Any]
+    settings: Values
     actor: int
     kind: str
     mode: Mode
@@ -126,7 +127,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     return groups
 
 
-def _differences(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _differences(settings: Sequence[Values]) -> list[dict[str, Any]]:
     """What is not the same in all; every result has the same keys, in the same order, None for what is not set."""
     keys = sorted({key for each in settings for key in each})
     # As text, for which true is not 1.

@@ -21,6 +21,7 @@ from pogo.core.files.logs import EVALUATION
 from pogo.core.files.summary import CONFIG, SUMMARY
 from pogo.core.learner.interface import Mode
 from pogo.core.online.empty_dataset import environment_name
+from pogo.core.setting import Values
 
 T = TypeVar("T")
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -73,7 +74,7 @@ class Run:
 
     path: Path
     labels: Labels
-    settings: Mapping[str, Any]  # flat, what is set; no labels, and nothing that does not change what is computed
+    settings: Values  # flat, what is set; no labels, and nothing that does not change what is computed
     seed: int
     clock: Clock
     written: float  # time of summary.json, or of config.json where that is missing
@@ -272,7 +273,7 @@ def _in_one_line(message: str) -> str:
     return " ".join(message.split()).rstrip(".")
 
 
-def _is_not_finite(result: Mapping[str, Any]) -> bool:
+def _is_not_finite(result: Values) -> bool:
     """Whether a mean is null for a return that is: NaN and infinity, which JSON has not, once passed for returns."""
     returns = result.get("returns")
     return result.get("return_mean", 0.0) is None and isinstance(returns, list) and None in returns

@@ -20,6 +20,7 @@ from pogo.core.errors import BadInput
 from pogo.core.problem.chain import actor_name
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import ResumePoint, RunRecord
+from pogo.core.setting import Values
 
 logger = logging.getLogger("pogo")
 
@@ -83,7 +84,7 @@ def _settings_compared(recorded: RunRecord, plan: Plan) -> tuple[dict[str, Any],
     return before, now
 
 
-def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
+def _comparable(config: Values) -> dict[str, Any]:
     """The settings of a composed or recorded config that a resumed run may not change, by dotted key."""
     flat = {}
     for section, value in config.items():

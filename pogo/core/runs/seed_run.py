@@ -23,6 +23,7 @@ from pogo.core.runs.evaluation import Evaluator, failures, failures_in_words
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint
 from pogo.core.runs.resume import changes_from_here
+from pogo.core.setting import Values
 from pogo.core.system.signals import StopRequest
 
 logger = logging.getLogger("pogo")
@@ -65,7 +66,7 @@ class SeedRun:
         progress = Progress({}) if point is None else point.progress
         # Of earlier processes of this run.
         self._before = Spent(progress.train_seconds, progress.compile_seconds, progress.wall_seconds)
-        self._evaluation: Mapping[str, Any] | None = progress.evaluation
+        self._evaluation: Values | None = progress.evaluation
         self.owes_evaluation = progress.owes_evaluation
         self._failure: str | None = None  # of the latest evaluation that this process has tried
         self._saved_at = None if point is None else point.step

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from pogo.core.runs.resume import warn_of_other_bits, with_recorded_schedules
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.runs.start import begin_again, find_start, go_back
 from pogo.core.runs.warm_start import warm_started
+from pogo.core.setting import Values
 from pogo.core.system.signals import StopRequest
 
 PROBED_STEPS = 1000  # of random actions, which a probe of an online run's policies picks states from
@@ -40,7 +41,7 @@ PROBED_STEPS = 1000  # of random actions, which a probe of an online run's polic
 logger = logging.getLogger("pogo")
 
 
-def train(asked: Mapping[str, Any]) -> int:
+def train(asked: Values) -> int:
     """Train as configured; the exit code: 0 done, 143 or 130 stopped by a signal with a checkpoint saved.
 
     Raises:

@@ -14,6 +14,7 @@ from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.chain import ChainConfig
 from pogo.core.problem.noise import dropout_masks
 from pogo.core.problem.spec import TrainSpec
+from pogo.core.setting import Values
 from pogo.core.verify.names import NetworkPlace
 from pogo.core.verify.recording import Recording
 
@@ -30,12 +31,10 @@ class Adapter:
     draw_names: Callable[[TrainSpec, int], list[str]]  # of update number (from 1): pogo's names in call order
     logged_draws: int = 0  # how many may follow them that serve a logged number only
     required: tuple[str, ...] = ()  # hyperparameters without a default
-    nulls: Mapping[str, Any] = field(default_factory=dict)  # what null means, where the original takes it for off
+    nulls: Values = field(default_factory=dict)  # what null means, where the original takes it for off
     chain: Callable[[Recording], ChainConfig] = lambda recording: ChainConfig(1, ())
     fixed: Callable[[Recording], dict[str, Any]] = lambda recording: {}  # hyperparameters under other forms
-    actor: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # options of the original's actor that pogo's own has otherwise
+    actor: Values = field(default_factory=dict)  # options of the original's actor that pogo's own has otherwise
     same_draws: Mapping[str, str] = field(default_factory=dict)  # pogo's draw: the one that serves it in the original
     draws_of_steps: tuple[str, ...] = ()  # pogo's draws with an axis of steps, of which the original takes one
 
