@@ -32,11 +32,11 @@ pendulum-dataset: $(INSTALLED)
 		--out pendulum-medium-replay.hdf5
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED)
 	XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" \
-		$(BIN)/python -m pytest -n $(JOBS) -m slow
+		$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
 
 planted-bugs: $(INSTALLED)
 	$(BIN)/python -m tests.planted.run

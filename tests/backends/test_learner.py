@@ -16,17 +16,18 @@ from tests.helpers.problems import ACT, OBS, problem
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_windows_do_not_depend_on_how_they_are_cut(framework, algorithm):
     """The same bits, metrics included, in one call or in many, with a snapshot and a restore between."""
-    spec = problem(algorithm, "float32")
-    whole = make(framework, spec)
-    means = whole.train(23)
+    spec = problem(algorithm, "float32", num_actors=2)
     cut = make(framework, spec)
     cut.train(4, close_window=False)
     cut.train(7, close_window=False)
-    resumed = make(framework, spec)
-    resumed.restore(cut.snapshot())
-    assert resumed.updates == 11
-    assert resumed.train(12) == means
-    first, second = whole.snapshot(), resumed.snapshot()
+    saved = cut.snapshot()
+    other = make(framework, spec)
+    means = other.train(23)
+    first = other.snapshot()
+    other.restore(saved)  # it is elsewhere, and in another window
+    assert other.updates == 11
+    assert other.train(12) == means
+    second = other.snapshot()
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
 

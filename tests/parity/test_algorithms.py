@@ -116,8 +116,8 @@ def test_distance_options_agree(algorithm, w2):
     ids=str,
 )
 def test_options_agree(algorithm, options):
-    case = parity_case(problem(algorithm, hyperparameters=options, actor_0_data_weight=0.5), seed=3, num_updates=10)
-    assert_in_step(case)
+    spec = problem(algorithm, hyperparameters=options, actor_0_data_weight=0.5, num_actors=2)
+    assert_in_step(parity_case(spec, seed=3, num_updates=10))
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])
