@@ -121,7 +121,8 @@ def committed_rows() -> dict[str, str]:
     return {name: next((line for line in lines if line.startswith(f"| {name} |")), "") for name in ALGORITHMS}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+# JAX compiles for longer than it trains here; parity holds it to torch.
+@pytest.mark.parametrize("backend", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)  # a new entry is covered the day it is registered
 def test_the_published_kind_trains(algorithm, backend):
     pytest.importorskip(backend)

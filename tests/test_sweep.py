@@ -123,7 +123,11 @@ def test_cfg_shows_the_runs_and_starts_none(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("jobs", [(), ("--jobs", "2")], ids=["one by one", "two at a time"])
+@pytest.mark.parametrize(
+    "jobs",
+    [pytest.param((), marks=pytest.mark.slow), ("--jobs", "2")],
+    ids=["one by one", "two at a time"],
+)
 def test_a_failed_run_does_not_stop_the_others(tmp_path, jobs):
     """The last seed's folder is a file: its run alone fails, and what is finished is not run again."""
     pytest.importorskip("torch")

@@ -17,7 +17,7 @@ pytest.importorskip("jax")
 @pytest.mark.parametrize(("writer", "reader"), [("torch", "jax"), ("jax", "torch")])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_state_carries_over_exactly(algorithm, writer, reader):
-    spec = problem(algorithm, "float32")
+    spec = problem(algorithm, "float32", num_actors=2)
     make = {name: load_backend(name, "learner").make_learner for name in (writer, reader)}
     wrote = make[writer](spec, 0, transitions(), device="cpu")
     wrote.train(7, close_window=False)
