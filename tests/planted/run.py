@@ -65,7 +65,7 @@ def _is_caught(bug: Bug, copy: Path) -> bool:
         )
     finally:
         file.write_text(text)
-    # Stopped at the first failure, xdist ends as if it were interrupted; a module that cannot be imported is no verdict.
+    # Stopped at the first failure, xdist ends as if it were interrupted. A module that cannot be imported is none.
     return done.returncode in (1, 2) and " failed" in done.stdout.splitlines()[-1]
 
 
