@@ -21,6 +21,7 @@ from pogo.cli import evaluate
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
 from pogo.core.runs.loop import TrainingLoop
+from pogo.core.runs.record import Progress
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.system.machine import processor_name
 from tests.helpers.runs import (
@@ -701,3 +702,12 @@ def test_the_machine_stands_in_what_a_run_leaves(whole: Callable) -> None:
     assert (found["device"], found["device_name"]) == ("cpu", processor_name())
     assert processor_name()
     assert "flax" not in found["versions"]
+
+
+def test_a_resumed_run_adds_to_the_time_that_it_has_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    train(*arguments(tmp_path / "run", train__updates=20)).assert_code(0)
+    read = Progress.from_json
+    monkeypatch.setattr(Progress, "from_json", lambda values: read({**values, "wall_seconds": 1e6}))
+    train(*arguments(tmp_path / "run", train__updates=25, algorithm__cosine_updates=25)).assert_code(0)
+    assert 1e6 < summary(tmp_path / "run")["wall_seconds"] < 1e6 + 1e4
