@@ -371,3 +371,15 @@ def test_golden_says_how_it_went(tmp_path: Path, backend: str) -> None:
     document = json.loads(outcome.output)
     assert document.keys() == {"errors", "metrics"}
     assert all(len(entry) == 3 for step in document["errors"].values() for entry in step.values())
+
+
+def test_speeds_of_the_log_add_up_to_the_runs(tmp_path: Path) -> None:
+    """Each line's speed is of its own window: the windows' seconds are together those of the run."""
+    pytest.importorskip("torch")
+    run_dir = tmp_path / "run"
+    train(*arguments(run_dir, train__updates=12, log__every=4, eval__every=0, checkpoint__every=0)).assert_code(0)
+    log = (run_dir / "train.jsonl").read_text().splitlines()
+    speeds = [json.loads(line)["updates_per_second"] for line in log]
+    assert len(speeds) == 3
+    whole = summary(run_dir)
+    assert sum(4 / speed for speed in speeds) == pytest.approx(whole["updates"] / whole["updates_per_second"])

@@ -251,6 +251,13 @@ BUGS = (
         "test_runs.py -k schedule or evaluat or log",
     ),
     Bug(
+        "the window of the log is not closed",
+        f"{RUNS}/loop.py",
+        "        self._window = (self._now, 0.0)\n\n    def _at_boundary",
+        "\n    def _at_boundary",
+        "test_runs.py -k speeds",
+    ),
+    Bug(
         "the population standard deviation over seeds",
         f"{RUNS}/report.py",
         "return stdev(values) if",

@@ -75,8 +75,7 @@ def _settings_compared(recorded: RunRecord, plan: Plan) -> tuple[dict[str, Any],
         follows_length = key.startswith("algorithm.") and before[key] is None and now[key] is None
         if not follows_length:
             before[key], now[key] = resolved_before[key], resolved_now[key]
-    ours = plan.record()
-    if recorded.to_json()["environment"] == ours.to_json()["environment"]:  # by its name, or the dataset's own
+    if recorded.to_json()["environment"] == plan.record().to_json()["environment"]:  # by its name, or the dataset's own
         before["env"] = now["env"]
     if any(before[key] != now[key] for key in _OF_ACTORS):
         theirs, ours = _actors(recorded.config), _actors(plan.config)
