@@ -326,13 +326,13 @@ BUGS = (
         "core/learner/metrics.py",
         "num_actor_updates if name.startswith(ACTOR_PREFIX)",
         "num_updates if name.startswith(ACTOR_PREFIX)",
-        "backends/test_learner.py core",
+        "core/learner",
     ),
     Bug(
         "a parameter that is not finite is saved",
         "core/learner/metrics.py",
         "        and not np.isfinite(array).all()\n",
         "        and False\n",
-        "backends/test_learner.py test_runs.py core",
+        "core/learner",
     ),
 )  # fmt: skip
