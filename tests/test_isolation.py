@@ -12,6 +12,7 @@ import pytest
 import pogo.core
 from tests.conftest import FRAMEWORKS
 from tests.helpers.runs import ALGORITHMS, BACKENDS, REPOSITORY, arguments, environment, summary
+from tests.helpers.slow import quick
 
 ALL = sorted(package for packages in FRAMEWORKS.values() for package in packages)
 CORE = sorted(module.name for module in pkgutil.walk_packages(pogo.core.__path__, "pogo.core."))
@@ -89,7 +90,7 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", quick(ALGORITHMS, ("iql",)))
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_backend_trains_with_the_other_hidden(tmp_path: Path, backend: str, algorithm: str) -> None:
     if not installed(backend):

@@ -9,6 +9,7 @@ from pogo_quadratic.definition import Hyperparameters
 
 from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
 from pogo.core.problem.w2 import W2Config
+from tests.helpers.framework import BACKENDS
 from tests.helpers.quadratic import (
     ACT,
     CLOSED_FORM_TOLERANCE,
@@ -21,8 +22,10 @@ from tests.helpers.quadratic import (
     make_learner,
     problem,
 )
+from tests.helpers.slow import quick
 
 
+@pytest.mark.parametrize("framework", quick(BACKENDS, ("jax",)), indirect=True)  # torch takes eight times as long
 def test_each_step_is_the_closed_form(framework):
     """A linear energy has a JKO step in closed form, actor after actor."""
     for index, off in enumerate(distances_from_the_closed_form(framework), start=1):
@@ -43,6 +46,7 @@ def test_zero_energy_is_the_identity_with_common_noise(framework, kind):
             np.testing.assert_allclose(end[name], start[name], atol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("framework", quick(BACKENDS, ("jax",)), indirect=True)  # torch takes eight times as long
 def test_common_noise_finds_the_reference_from_elsewhere(framework):
     """Zero energy, another start: the spread comes back to the reference's, where independent noise shrinks it."""
     actors = (STOCHASTIC_KINDS["stochastic"],) * 2

@@ -11,6 +11,7 @@ from pogo.core.errors import BadInput
 from pogo.core.learner.interface import Pair
 from tests.helpers.learners import make, trained, transitions
 from tests.helpers.problems import problem
+from tests.helpers.slow import quick
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -31,7 +32,7 @@ def test_the_chain_does_not_move_actor_0(framework, algorithm, num_actors):
         np.testing.assert_allclose(chain[name], value, rtol=1e-13, atol=1e-13, err_msg=name)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", quick(ALGORITHMS, ("iql", "cql", "td3_bc", "fql")))
 def test_each_program_is_compiled_once(framework, algorithm):
     """Windows of any length are one program, each actor and mode one more, and all pairs another."""
     import jax

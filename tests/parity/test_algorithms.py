@@ -7,6 +7,7 @@ from pogo.core.algorithms import ALGORITHMS, load_algorithm
 from pogo.core.problem.w2 import W2Config
 from pogo.core.verify.parity import ParityCase, drift, moved_apart, parity_case, run_updates
 from tests.helpers.problems import CHAINS, problem
+from tests.helpers.slow import quick
 
 pytest.importorskip("torch")
 pytest.importorskip("jax")
@@ -22,15 +23,13 @@ QUICK_CHAINS = ("as published", "stochastic, deterministic, gaussian")
 QUICK_ALGORITHMS = ("iql", "rebrac")
 
 
-@pytest.mark.parametrize(
-    "chain", [chain if chain in QUICK_CHAINS else pytest.param(chain, marks=pytest.mark.slow) for chain in CHAINS]
-)
+@pytest.mark.parametrize("chain", quick(CHAINS, QUICK_CHAINS))
 @pytest.mark.parametrize("algorithm", ALGORITHMS)  # a new entry is covered the day it is registered
 def test_twenty_updates_agree(algorithm, chain):
     assert_in_step(parity_case(problem(algorithm, "float64", CHAINS[chain]), seed=0))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", quick(ALGORITHMS, QUICK_ALGORITHMS))
 def test_twenty_updates_agree_in_float32(algorithm):
     assert_in_step(parity_case(problem(algorithm, "float32"), seed=0))
 
@@ -67,10 +66,7 @@ def test_other_energies_agree(algorithm, energy):
     ],
     ids=str,
 )
-@pytest.mark.parametrize(
-    "algorithm",
-    [name if name in QUICK_ALGORITHMS else pytest.param(name, marks=pytest.mark.slow) for name in ALGORITHMS],
-)
+@pytest.mark.parametrize("algorithm", quick(ALGORITHMS, QUICK_ALGORITHMS))
 def test_distance_options_agree(algorithm, w2):
     chain = ({"kind": "tanh_gaussian"}, {"kind": "stochastic"}, {"kind": "deterministic"}, {"kind": "gaussian"})
     assert_in_step(parity_case(problem(algorithm, actors=chain, w2=w2, num_actors=4), seed=2, num_updates=6))

@@ -36,6 +36,7 @@ def page_faults(mode: str) -> int:
     return int(run.stdout)
 
 
+@pytest.mark.slow
 def test_updates_use_the_memory_of_those_before() -> None:
     # Not none at all: where the heap's arrays come to lie differs from run to run, and it grows by one now and then.
     assert page_faults("keep") < page_faults("default") / 8
