@@ -19,6 +19,16 @@ ONE_SIDED_NAMES = {
     "check_exact": "what torch solves on a CPU alone, JAX solves anywhere",
     "check_library": "one of GeomLoss's backends needs a package of its own; OTT's need none",
     "run_if": "JAX needs lax.cond for what torch writes as an if",
+    "start_client": "JAX looks for its devices once a process, on so many threads",
+    "export_torch": "a format of torch's",
+    "export_onnx": "torch's exporter writes it for both",
+    "export_stablehlo": "a format of JAX's",
+    "dtype": "a field of a flax module, a property of a torch one",
+    "action_size": "an attribute of a torch module, a property of a flax one",
+    "forward": "flax calls it __call__",
+    "load_canonical": "a flax module keeps no parameters",
+    "canonical_parameters": "a method of a torch module, a function of a flax one's variables",
+    "nested_parameters": "a flax module takes its parameters as a tree",
 }
 RENAMED = {"TorchLearner": "Learner", "JaxLearner": "Learner"}  # each names its framework in tracebacks
 

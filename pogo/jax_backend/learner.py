@@ -26,10 +26,11 @@ from pogo.core.problem.noise import Draw
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.state import UPDATES, WINDOW_START, TrainState, check_snapshot
 from pogo.core.problem.streams import seed_words
-from pogo.core.system.machine import on_few_cpus, processor_name
+from pogo.core.system.machine import processor_name
 from pogo.jax_backend.actors import describe, make_actor
 from pogo.jax_backend.chain import chain_step
 from pogo.jax_backend.compilation import compiler_options, keep_compiled_programs
+from pogo.jax_backend.devices import find_device, start_client
 from pogo.jax_backend.networks import Params
 from pogo.jax_backend.replay_buffer import ReplayBuffer
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays
@@ -66,16 +67,16 @@ def make_learner(
     """
     if not compile:
         raise BadInput("backend.compile=false has no meaning for backend=jax, which is compiled throughout; drop it.")
-    # XLA reads its flags once, when the first client is made: `_start_client` makes one.
+    # XLA reads its flags once, when the first client is made: `start_client` makes one.
     if deterministic and "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
-    _start_client(device, threads)
+    start_client(device, threads)
     # Both ways: a run's numbers do not depend on which runs this process has made before.
     jax.config.update("jax_enable_x64", spec.dtype == "float64")
     keep_compiled_programs()
     # Full float32 products on every device: the same numbers as on a CPU.
     jax.config.update("jax_default_matmul_precision", "highest")
-    return JaxLearner(spec, seed, transitions, _device(device), replay_capacity)
+    return JaxLearner(spec, seed, transitions, find_device(device), replay_capacity)
 
 
 class JaxLearner(Learner):
@@ -338,35 +339,3 @@ class JaxLearner(Learner):
         )
         # Counted past the first: uniform over the others.
         return jnp.stack([first, second + (second >= first)], axis=1)
-
-
-def _start_client(device: str, threads: int | None) -> None:
-    """Have JAX look for its devices, on so many CPU threads; none: as many as it chooses.
-
-    XLA sizes its CPU pool by the processors that the process may use, once, when its client is made.
-    """
-    platforms = os.environ.get("JAX_PLATFORMS", "")
-    if device == "cpu" and "cpu" not in platforms and platforms:
-        jax.config.update("jax_platforms", "cpu")  # the run's own option comes before what every program is told
-    try:
-        with on_few_cpus(threads):
-            jax.devices()  # makes the client
-    except (RuntimeError, AssertionError) as error:  # the latter where the platform has no plugin at all
-        told = f"JAX_PLATFORMS={platforms}: " if platforms else ""
-        reason = (str(error).splitlines() or ["no device"])[0]
-        raise BadInput(f"{told}JAX finds no device ({reason}); unset JAX_PLATFORMS, or use device=cpu.") from error
-
-
-def _device(name: str) -> jax.Device:
-    if name == "auto":
-        return jax.devices()[0]
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or not (index == "" or (kind == "cuda" and index.isdecimal())):
-        raise BadInput(f"device={name} is unknown; use auto, cpu, cuda or cuda:<n>.")
-    try:
-        devices = jax.devices(kind)
-    except RuntimeError:
-        devices = []
-    if int(index or 0) >= len(devices):
-        raise BadInput(f"device={name} is not there: JAX sees {len(devices)} of that kind; use device=cpu.")
-    return devices[int(index or 0)]

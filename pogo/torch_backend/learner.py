@@ -29,6 +29,7 @@ from pogo.torch_backend.actors import describe, make_actor
 from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.cuda_graphs import GraphedSteps
+from pogo.torch_backend.devices import find_device
 from pogo.torch_backend.distances import check_exact
 from pogo.torch_backend.libraries import check_library
 from pogo.torch_backend.memory import keep_freed_memory
@@ -73,7 +74,7 @@ def make_learner(
     # Full float32 products on every device: the same numbers as on a CPU.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    found = _device(device)
+    found = find_device(device)
     for index in range(1, len(spec.actors)):
         if w2_method(spec.actors[index], spec.actors[index - 1]) == "sinkhorn":
             names = actor_name(index), actor_name(index - 1)
@@ -365,19 +366,3 @@ def _check_compiler() -> None:
             f"backend.compile=true needs a C++ compiler on a CPU, and none works here ({reason}); install g++ or name "
             "one by CXX, or use backend.compile=false."
         ) from error
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise BadInput(f"device={name} is unknown; use auto, cpu, cuda or cuda:<n>.") from error
-    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
-        raise BadInput(f"device={name} is not supported; use auto, cpu, cuda or cuda:<n>.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise BadInput(
-            f"device={name} is not there: torch sees {torch.cuda.device_count()} CUDA devices; use device=cpu."
-        )
-    return device

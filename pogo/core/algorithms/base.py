@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from pogo.core.data.preprocessing import Preprocessing
-from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.actors import ActorConfig, FlowConfig
 from pogo.core.problem.noise import Draw
 from pogo.core.problem.parameters import LayerInitialisers, Params
 from pogo.core.problem.spec import TrainSpec
@@ -66,6 +66,14 @@ class AlgorithmDefinition(ABC, Generic[HP]):
     def actors_due(self, update: int, hp: HP) -> bool:
         """Whether update number `update`, from 0, moves the actors; it may be a traced array in JAX."""
         return True
+
+    def critic_activation(self, hp: HP) -> str:
+        """The activation of the network `critic`."""
+        return "relu"
+
+    def flow(self, hp: HP) -> FlowConfig | None:
+        """The flow policy that the network `flow` is; None where there is no such network."""
+        return None
 
     def for_run(self, hp: HP, updates: int) -> HP:
         """The hyperparameters of a run of so many updates: what follows its length is filled in."""

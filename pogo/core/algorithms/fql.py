@@ -11,7 +11,7 @@ from pogo.core.algorithms.base import AlgorithmDefinition
 from pogo.core.algorithms.hyperparameters import check_between, check_not_negative, check_positive
 from pogo.core.data.preprocessing import Preprocessing
 from pogo.core.errors import check_name
-from pogo.core.problem.actors import ActorConfig
+from pogo.core.problem.actors import ActorConfig, FlowConfig
 from pogo.core.problem.noise import Draw, dropout_masks, normal, uniform01
 from pogo.core.problem.parameters import LayerInitialisers, Params, constant, mlp_parameters, xavier
 from pogo.core.problem.spec import TrainSpec
@@ -79,11 +79,22 @@ class FQL(AlgorithmDefinition[Hyperparameters]):
     def initial_networks(self, rng: np.random.Generator, spec: TrainSpec[Hyperparameters]) -> dict[str, Params]:
         """Critics and the flow; actors are the chain's."""
         hp, observation, action = spec.hyperparameters, spec.observation_size, spec.action_size
-        flow_sizes = (observation + action + 1, *hp.actor_hidden_sizes, action)
+        flow = self.flow(hp)
+        flow_sizes = (flow.input_size(observation, action), *flow.hidden_sizes, flow.output_size(action))
         return {
             "critic": critics(rng, spec, hp.critic_hidden_sizes, self.initialisers, hp.critic_layer_norm),
-            "flow": mlp_parameters(rng, flow_sizes, self.initialisers, hp.actor_layer_norm),
+            "flow": mlp_parameters(rng, flow_sizes, self.initialisers, flow.layer_norm),
         }
+
+    @override
+    def critic_activation(self, hp: Hyperparameters) -> str:
+        """As every network of FQL."""
+        return "gelu_tanh"
+
+    @override
+    def flow(self, hp: Hyperparameters) -> FlowConfig:
+        """The behaviour flow, of the actor's own sizes."""
+        return FlowConfig(hp.flow_steps, hp.actor_hidden_sizes, hp.actor_layer_norm)
 
     @override
     def learning_rates(self, hp: Hyperparameters) -> dict[str, float]:

@@ -197,6 +197,11 @@ class SAC(ActorCritic[Hyperparameters]):
         return networks
 
     @override
+    def critic_activation(self, hp: Hyperparameters) -> str:
+        """The one that every network has."""
+        return hp.activation
+
+    @override
     def learning_rates(self, hp: Hyperparameters) -> dict[str, float]:
         """The trained networks and their base rates."""
         rates = super().learning_rates(hp)

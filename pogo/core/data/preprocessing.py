@@ -66,7 +66,7 @@ class Normalisation:
         mean, std = np.zeros(observation_size), np.ones(observation_size)
         return cls(mean, std, 1.0, 0.0, np.array(low, dtype=np.float64), np.array(high, dtype=np.float64))
 
-    @property
+    @cached_property  # policies ask at every step
     def is_identity_on_observations(self) -> bool:
         """Whether observations pass through unchanged."""
         return not self.held and not self.observation_mean.any() and bool((self.observation_std == 1.0).all())
@@ -95,6 +95,33 @@ class Normalisation:
         """Actions in [-1, 1] in the environment's units, float64, cut at the bounds."""
         middle, half = self._middle_and_half
         return np.clip(middle + half * actions, self.action_low, self.action_high)
+
+    def box_actions(self, actions: np.ndarray) -> np.ndarray:
+        """Actions in the environment's units as the networks see them, cut to [-1, 1], float32."""
+        middle, half = self._middle_and_half
+        return np.clip((actions - middle) / half, -1.0, 1.0).astype(np.float32)
+
+    def scaling(self) -> dict[str, np.ndarray]:
+        """What `observations` and `environment_actions` compute with, in float64, for code that has no numpy.
+
+        An observation is (raw - observation_mean) / observation_std, where raw is `held_values` if `held`; an action
+        action_middle + action_half * box, cut to [action_low, action_high].
+        """
+        middle, half = self._middle_and_half
+        size = len(self.observation_mean)
+        held, held_values = np.zeros(size, dtype=np.bool_), np.zeros(size)
+        for column, value in self.held.items():
+            held[column], held_values[column] = True, value
+        return {
+            "observation_mean": self.observation_mean,
+            "observation_std": self.observation_std,
+            "held": held,
+            "held_values": held_values,
+            "action_middle": middle,
+            "action_half": half,
+            "action_low": self.action_low,
+            "action_high": self.action_high,
+        }
 
     @cached_property
     def _middle_and_half(self) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from pogo.core.learner.probe import Probe
 from pogo.core.learner.replay_buffer import ReplayBuffer
 
 Mode = Literal["deterministic", "stochastic"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 class Pair(NamedTuple):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pogo.core.errors import BadInput, check_name
 from pogo.core.setting import Values
@@ -130,6 +130,30 @@ class ActorConfig:
     def output_size(self, action_size: int) -> int:
         """Width of the head."""
         return action_size * (2 if self.has_density and self.log_std == "head" else 1)
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """A flow policy: a network gives the velocity of an action at an observation and a time from 0 to 1.
+
+    It carries a draw of N(0, I) to an action, by Euler's method in so many steps; what comes out is cut to the box.
+    """
+
+    steps: int
+    hidden_sizes: tuple[int, ...]
+    layer_norm: bool
+    activation: str = "gelu_tanh"
+
+    kind: ClassVar[str] = "flow"
+    is_stochastic: ClassVar[bool] = True
+
+    def input_size(self, observation_size: int, action_size: int) -> int:
+        """Width of the first layer's input: observation, action and time."""
+        return observation_size + action_size + 1
+
+    def output_size(self, action_size: int) -> int:
+        """Width of the head."""
+        return action_size
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:

@@ -1,6 +1,6 @@
 """Evaluation: every actor of the chain, in both modes, in the real environment."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from pogo.core.environments.checks import Fault
 from pogo.core.environments.simulators import Faults, make_simulators
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
-from pogo.core.learner.interface import Mode, Pair
+from pogo.core.learner.interface import MODES, Mode, Pair
 from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.streams import generator, stream
 
@@ -82,6 +82,13 @@ def failures_in_words(rows: Sequence[ActorEvaluation]) -> str | None:
     return f"{found[0].message.rstrip('.')} (and {len(found) - 1} more failed)."
 
 
+def pairs_to_evaluate(actors: Sequence[ActorConfig], only: int | None = None) -> tuple[Pair, ...]:
+    """Every actor of a chain in every mode that it has, or one actor alone."""
+    indices = range(len(actors)) if only is None else (only,)
+    modes = {index: MODES if actors[index].is_stochastic else MODES[:1] for index in indices}
+    return tuple(Pair(index, mode) for index in indices for mode in modes[index])
+
+
 class Evaluator:
     """Evaluates a chain again and again in environments that are made once.
 
@@ -114,7 +121,7 @@ class Evaluator:
             raise BadInput(f"evaluation needs at least 1 episode, got {episodes}.")
         self._actors = list(actors)
         self._indices = range(len(self._actors)) if only is None else (only,)
-        self._pairs = tuple(self._pairs_to_evaluate())
+        self._pairs = pairs_to_evaluate(self._actors, only)
         self._spec = spec
         self._normalisation = normalisation
         self._reference_returns = reference_returns
@@ -162,12 +169,6 @@ class Evaluator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _pairs_to_evaluate(self) -> Iterator[Pair]:
-        for index in self._indices:
-            yield Pair(index, "deterministic")
-            if self._actors[index].is_stochastic:
-                yield Pair(index, "stochastic")
 
     def _play(self, act: Act, seed: int, update: int) -> tuple[np.ndarray, np.ndarray, dict[int, Fault]]:
         """Returns and lengths, [P, n], and what failed, by the pair's row."""

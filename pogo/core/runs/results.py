@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar
 
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.schema import meaning, shared_settings
@@ -19,12 +19,11 @@ from pogo.core.data.config import ONLINE, DatasetConfig, dataset_name
 from pogo.core.errors import BadInput
 from pogo.core.files.logs import EVALUATION
 from pogo.core.files.summary import CONFIG, SUMMARY
-from pogo.core.learner.interface import Mode
+from pogo.core.learner.interface import MODES, Mode
 from pogo.core.online.empty_dataset import environment_name
 from pogo.core.setting import Values
 
 T = TypeVar("T")
-MODES: tuple[Mode, ...] = get_args(Mode)
 # What else config.json may hold (where a setting came from, what was asked for) is no setting.
 _SETTINGS = {"algorithm", *(key.partition(".")[0] for key in shared_settings())}
 _TYPE_NAMES = {str: "text", int: "a whole number", float: "a finite number", list: "a list", dict: "a mapping"}

@@ -49,12 +49,12 @@ def flow_loss(flow: Params, batch: Arrays, noise: Arrays) -> tuple[Array, None]:
     return jnp.square(error).mean(), None
 
 
-def flow_actions(flow: Params, observations: Array, latents: Array, hp: Hyperparameters) -> Array:
+def flow_actions(flow: Params, observations: Array, latents: Array, steps: int) -> Array:
     """The actions [B, A] that the flow carries `latents` to, by Euler's method; clipped to the box at the end only."""
     points = latents
-    for step in range(hp.flow_steps):
-        times = jnp.full_like(latents[:, :1], step / hp.flow_steps)
-        points = points + velocity(flow, observations, points, times) / hp.flow_steps
+    for step in range(steps):
+        times = jnp.full_like(latents[:, :1], step / steps)
+        points = points + velocity(flow, observations, points, times) / steps
     return jnp.clip(points, -1.0, 1.0)
 
 
@@ -86,7 +86,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
         networks = state.networks
         actor = self.actor(0, networks["actor_0"])
         target = td_target(actor, networks["target_critic"], batch, noise, hp)
-        distilled = flow_actions(networks["flow"], batch["observations"], noise["distill"], hp)
+        distilled = flow_actions(networks["flow"], batch["observations"], noise["distill"], hp.flow_steps)
         rate, critic = hp.learning_rate, networks["critic"]
         arguments = critic, batch, distilled, noise
         state, of_actor, about = minimise(self._actor_0_loss, state, "actor_0", rate, *arguments)
@@ -103,7 +103,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
         critic, observations = state.networks["critic"], batch["observations"]
         if self.spec.chain.energy == "loss":
             latents = noise["energy"] if actor.config.is_stochastic else jnp.zeros_like(batch["actions"])
-            distilled = flow_actions(state.networks["flow"], observations, latents, hp)
+            distilled = flow_actions(state.networks["flow"], observations, latents, hp.flow_steps)
             # An energy is of a sample, a gaussian's too, where actor 0's own loss takes the mean.
             act = actor.action_for_energy if actor.config.is_gaussian else actor.unclipped_action_for_loss
             return actor_loss(actor, critic, observations, act(observations, latents), stop_gradient(distilled), hp)[0]

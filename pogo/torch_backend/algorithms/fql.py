@@ -48,12 +48,12 @@ def flow_loss(flow: Params, batch: Arrays, noise: Arrays) -> tuple[Tensor, None]
     return torch.square(error).mean(), None
 
 
-def flow_actions(flow: Params, observations: Tensor, latents: Tensor, hp: Hyperparameters) -> Tensor:
+def flow_actions(flow: Params, observations: Tensor, latents: Tensor, steps: int) -> Tensor:
     """The actions [B, A] that the flow carries `latents` to, by Euler's method; clipped to the box at the end only."""
     points = latents
-    for step in range(hp.flow_steps):
-        times = torch.full_like(latents[:, :1], step / hp.flow_steps)
-        points = points + velocity(flow, observations, points, times) / hp.flow_steps
+    for step in range(steps):
+        times = torch.full_like(latents[:, :1], step / steps)
+        points = points + velocity(flow, observations, points, times) / steps
     return points.clamp(-1.0, 1.0)
 
 
@@ -86,7 +86,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
         with torch.no_grad():
             actor = self.actor(0, networks["actor_0"])
             target = td_target(actor, networks["target_critic"], batch, noise, hp)
-            distilled = flow_actions(networks["flow"], batch["observations"], noise["distill"], hp)
+            distilled = flow_actions(networks["flow"], batch["observations"], noise["distill"], hp.flow_steps)
         rate, critic = hp.learning_rate, networks["critic"]
         arguments = critic, batch, distilled, noise
         state, of_actor, about = minimise(self._actor_0_loss, state, "actor_0", rate, *arguments)
@@ -103,7 +103,7 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
         critic, observations = state.networks["critic"], batch["observations"]
         if self.spec.chain.energy == "loss":
             latents = noise["energy"] if actor.config.is_stochastic else torch.zeros_like(batch["actions"])
-            distilled = flow_actions(state.networks["flow"], observations, latents, hp)
+            distilled = flow_actions(state.networks["flow"], observations, latents, hp.flow_steps)
             # An energy is of a sample, a gaussian's too, where actor 0's own loss takes the mean.
             act = actor.action_for_energy if actor.config.is_gaussian else actor.unclipped_action_for_loss
             return actor_loss(actor, critic, observations, act(observations, latents), distilled.detach(), hp)[0]
