@@ -181,7 +181,7 @@ TYPES = {
         {"w2": "exact"},
         "w2=exact: w2 is a section; write w2.KEY=VALUE, such as w2.solver=exact, where",
     ),
-    "key for a section": ({"logger": "wandb"}, "write logger.KEY=VALUE, where KEY is one of tensorboard, wandb, "),
+    "key for a section": ({"logger": "wandb"}, "write logger.KEY=VALUE, where KEY is one of tensorboard, video, "),
     "list for a section": ({"w2": "[1]"}, "w2 is a section"),
     "nothing for a section": (
         {"chain": "null"},

@@ -42,40 +42,42 @@ Exit codes: 0 done, 1 failed while running (what other actors and modes gave is 
         "--processes", type=int, metavar="N",
         help="that hold the simulators; 0: this one; by the processors here by default",
     )  # fmt: skip
+    add("--video", type=Path, metavar="DIR", help="record these episodes too: an .mp4 per actor, mode and episode")
     add("--json", action="store_true", help="JSON instead of a table")
     return parser
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from pogo.core.environments.checks import try_out  # late: --help answers without these
-    from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
+    from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput  # late: --help answers without these
     from pogo.core.files.documents import as_json, as_null
     from pogo.core.runs.console import RunConsole
     from pogo.core.runs.evaluation import failures
     from pogo.core.runs.stored_run import StoredRun
+    from pogo.core.runs.video import check_video
 
     run = StoredRun(options.run_dir, options.checkpoint, options.backend, options.device)
-    if options.actor is not None and not 0 <= options.actor < len(run.spec.actors):
-        raise BadInput(f"--actor {options.actor}: the run has actors 0 to {len(run.spec.actors) - 1}.")
-    if options.episodes < 1:
-        raise BadInput(f"--episodes {options.episodes}: use at least 1.")
-    if options.seed is not None and options.seed < 0:
-        raise BadInput(f"--seed {options.seed}: use a whole number of at least 0.")
+    run.check_evaluation(options.episodes, options.seed, options.actor, options.env)
     if options.processes is not None and options.processes < 0:
         raise BadInput(f"--processes {options.processes}: use a whole number of at least 0.")
-    if options.env is not None:
-        try_out(run.environment(options.env))
-    rows = run.evaluate(options.episodes, options.seed, options.env, options.actor, options.processes)
+    if options.video is not None:
+        check_video(run.environment(options.env))
+    played = options.episodes, options.seed, options.env, options.actor
+    rows = run.evaluate(*played, options.processes)
     if options.json:
         document = {
             run.config.clock.unit: run.checkpoint.step,
             "backend": run.config.backend.name,
             "actors": [row.to_json() for row in rows],
         }
+        if options.video is not None:
+            document["videos"] = [str(video.path) for video in run.record_videos(options.video, *played)]
         print(json.dumps(as_json(document, "results", as_null), indent=2, allow_nan=False))
     else:
         console = RunConsole(run.checkpoint.step, stream=sys.stdout, progress=False)
         console.evaluation_table(run.config.clock.words(run.checkpoint.step), rows)
+        if options.video is not None:
+            for video in run.record_videos(options.video, *played):
+                print(f"{video.path}: return {video.episode_return:.1f}, {video.length} steps", flush=True)
     for fault in failures(rows):
         logger.error("%s", fault.message)
     return EXIT_FAILED if failures(rows) else EXIT_DONE

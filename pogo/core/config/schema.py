@@ -130,6 +130,8 @@ class LoggerSection:
     """Where metrics go besides the run folder's JSONL files."""
 
     tensorboard: bool = setting(True, on_resume="free", identity=False)
+    # A clip of the last actor, deterministic, at every evaluation: a moving image in TensorBoard, a video in wandb.
+    video: bool = setting(False, on_resume="free", identity=False)
     wandb: bool = setting(False, on_resume="free", identity=False)
     wandb_project: str = setting("pogo", on_resume="free", identity=False)
     wandb_entity: str | None = setting(None, on_resume="free", identity=False)

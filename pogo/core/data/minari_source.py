@@ -45,13 +45,31 @@ def read_minari(name: str, *, offline: bool, max_gib: float) -> tuple[RawRows, M
         ) from error
     except (OSError, ValueError, ImportError) as error:
         raise BadInput(f"dataset.name={name} cannot be loaded: {error}.") from error
-    parts = _parts(dataset.observation_space, name)
-    if not isinstance(dataset.action_space, Box) or len(dataset.action_space.shape) != 1:
-        raise BadInput(f"{name} has actions {dataset.action_space}; pogo needs one continuous Box of shape [size].")
+    parts = parts_of_observations(dataset, name)
     width = sum(size for _, size in parts) + dataset.action_space.shape[0] + 3
     check_size(int(dataset.total_steps) * width * 4, max_gib, name)
-    arrays = _join(dataset.iterate_episodes(), [key for key, _ in parts], name)
-    return raw_rows(arrays, name), _metadata(dataset, parts), _digest(arrays)
+    arrays = arrays_of(dataset, parts, name)
+    return raw_rows(arrays, name), metadata_of(dataset, parts), _digest(arrays)
+
+
+def parts_of_observations(dataset: Any, name: str) -> Parts:
+    """The vectors that a dataset's observations are made of, in the order of their names.
+
+    Raises:
+        BadInput: observations that are no vectors, or actions that are no continuous vector.
+    """
+    if not isinstance(dataset.action_space, Box) or len(dataset.action_space.shape) != 1:
+        raise BadInput(f"{name} has actions {dataset.action_space}; pogo needs one continuous Box of shape [size].")
+    return _parts(dataset.observation_space, name)
+
+
+def arrays_of(dataset: Any, parts: Parts, name: str) -> dict[str, np.ndarray]:
+    """A dataset's episodes, one after another, by D4RL's keys.
+
+    Raises:
+        BadInput: an episode's arrays do not fit together, or there is none.
+    """
+    return _join(dataset.iterate_episodes(), [key for key, _ in parts], name)
 
 
 def _parts(space: Space, name: str) -> Parts:
@@ -92,7 +110,7 @@ def _join(episodes: Iterable[Any], names: list[str], name: str) -> dict[str, np.
 _FIELDS = ("observations", "next_observations", "actions", "rewards", "terminals", "timeouts")
 
 
-def _metadata(dataset: Any, parts: Parts) -> Metadata:
+def metadata_of(dataset: Any, parts: Parts) -> Metadata:
     """What Minari says of the environment; only the id and plain settings, never an entry point to import."""
     stored = dataset.storage.metadata
     scores = {key: stored.get(key) for key in ("ref_min_score", "ref_max_score")}

@@ -1,11 +1,17 @@
 """The formats of datasets. A new one is a module with its reader, and a line here."""
 
+from pogo.core.data.arrays import ArraysReader
 from pogo.core.data.hdf5_file import Hdf5Reader
 from pogo.core.data.minari_source import MinariReader
 from pogo.core.data.npz_file import NpzReader
 from pogo.core.data.reader import Reader
 
-READERS: tuple[Reader, ...] = (MinariReader(), NpzReader(), Hdf5Reader())  # the last takes what no other recognises
+READERS: tuple[Reader, ...] = (
+    ArraysReader(),
+    MinariReader(),
+    NpzReader(),
+    Hdf5Reader(),
+)  # the last takes what no other recognises
 FILE_SUFFIXES = tuple(suffix for reader in READERS for suffix in reader.suffixes)
 LONGEST_START = 16  # bytes that a file is recognised by
 

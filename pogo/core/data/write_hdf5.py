@@ -4,7 +4,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from pogo.core.data import d4rl
+from pogo.core.data.arrays import HeldArrays
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.data.raw_rows import RawRows
 from pogo.core.data.views import behaviour_statistics
@@ -162,10 +163,39 @@ def write_dataset(
         RunFailed: the file exists, or cannot be written.
     """
     metadata = _metadata(collected, spec, refer, origin)
+    _write_file(path, {name: getattr(collected.raw, name) for name in REPLAY_ARRAYS}, metadata)
+    return metadata
+
+
+def write_arrays(path: Path, dataset: HeldArrays) -> None:
+    """Write a dataset in memory to a new file: all of it, or nothing.
+
+    Raises:
+        BadInput: the file's ending is not HDF5's, the file exists, or its folder does not.
+        RunFailed: it cannot be written.
+    """
+    check_new_file(path, "Dataset.save: path")
+    known = dataset.metadata
+    bounds = {"action_low": known.action_low, "action_high": known.action_high}
+    metadata = {
+        "format": FORMAT,
+        "env_id": known.env_id,
+        "env_kwargs": json.dumps(dict(known.env_kwargs), sort_keys=True),
+        "env_wrappers": json.dumps([dict(wrapper) for wrapper in known.wrappers], sort_keys=True),
+        "observation_parts": json.dumps(known.observation_parts),
+        "max_episode_steps": known.max_episode_steps,
+        "ref_min_score": known.ref_min_score,
+        "ref_max_score": known.ref_max_score,
+        **{key: None if values is None else np.array(values) for key, values in bounds.items()},
+    }
+    _write_file(path, dataset.arrays, {key: value for key, value in metadata.items() if value is not None})
+
+
+def _write_file(path: Path, arrays: Mapping[str, np.ndarray], metadata: Values) -> None:
     image = io.BytesIO()  # HDF5 itself ends the process where a disk is full
     with h5py.File(image, "w") as file:
-        for name in REPLAY_ARRAYS:
-            file.create_dataset(name, data=getattr(collected.raw, name), compression="gzip", chunks=True)
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, compression="gzip", chunks=True)
         attributes = file.create_group("metadata").attrs
         for key, value in metadata.items():
             attributes[key] = value
@@ -180,7 +210,6 @@ def write_dataset(
         raise RunFailed(f"{path} could not be written: {error.strerror or error}.") from error
     finally:
         unfinished.unlink(missing_ok=True)
-    return metadata
 
 
 def _metadata(collected: CollectedRows, spec: EnvironmentSpec, refer: References, origin: Values) -> dict[str, Any]:

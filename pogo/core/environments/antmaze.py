@@ -70,8 +70,8 @@ def is_installed() -> bool:
     return importlib.util.find_spec("gymnasium_robotics") is not None
 
 
-def make_antmaze(name: str, max_episode_steps: int | None = None) -> "AntMaze":
-    """One of D4RL's mazes, with its own time limit or another.
+def make_antmaze(name: str, max_episode_steps: int | None = None, render_mode: str | None = None) -> "AntMaze":
+    """One of D4RL's mazes, with its own time limit or another; `render_mode` as gymnasium has it.
 
     Raises:
         BadInput: an unknown name, or gymnasium-robotics is missing or does not load.
@@ -89,6 +89,7 @@ def make_antmaze(name: str, max_episode_steps: int | None = None) -> "AntMaze":
                 "AntMaze_UMaze-v5",
                 disable_env_checker=True,
                 max_episode_steps=max_episode_steps or own_limit,
+                render_mode=render_mode,
                 # gymnasium-robotics counts rows against the y axis: in reversed order only a translation is left.
                 maze_map=[[cells[cell] for cell in row] for row in reversed(rows)],
                 xml_file=str(_write_robot(Path(folder))),

@@ -130,8 +130,15 @@ def _joined_parts(environment: gymnasium.Env) -> Parts:
     return ()
 
 
-def make_environment(spec: EnvironmentSpec) -> gymnasium.Env[np.ndarray, np.ndarray]:
+def make_environment(
+    spec: EnvironmentSpec, render_mode: str | None = None, size: int | None = None
+) -> gymnasium.Env[np.ndarray, np.ndarray]:
     """A new environment with gymnasium's interface.
+
+    Args:
+        spec: the environment.
+        render_mode: as gymnasium has it; the d4rl package's have none.
+        size: height and width of what MuJoCo draws; none: its own.
 
     Raises:
         BadInput: unknown id, a package that is missing, or a constructor that raises.
@@ -143,8 +150,12 @@ def make_environment(spec: EnvironmentSpec) -> gymnasium.Env[np.ndarray, np.ndar
     if spec.package == "gymnasium_robotics":
         if spec.kwargs:
             raise BadInput(f"env={spec.env_id} takes no settings, but is given {dict(spec.kwargs)}.")
-        return make_antmaze(spec.env_id, spec.max_episode_steps or None)
+        return make_antmaze(spec.env_id, spec.max_episode_steps or None, render_mode)
     options = dict(spec.kwargs)
+    if render_mode is not None:
+        options["render_mode"] = render_mode
+    if size is not None:
+        options |= {"width": size, "height": size}
     if spec.max_episode_steps:
         options["max_episode_steps"] = spec.max_episode_steps
     try:

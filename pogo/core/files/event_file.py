@@ -1,9 +1,9 @@
 """TensorBoard event files, written at once, by the thread that logs.
 
 tensorboardX's SummaryWriter writes from a thread of its own: on a full disk that thread dies and the next calls wait
-for it for ever; and importing tensorboardX imports torch wherever it is installed, on a JAX run too. Scalars need four
-protobuf messages, so they are encoded here (tensorflow/core/util/event.proto, framework/summary.proto, and the record
-format of tensorflow/core/lib/io/record_writer.h).
+for it for ever; and importing tensorboardX imports torch wherever it is installed, on a JAX run too. Scalars and images
+need five protobuf messages, so they are encoded here (tensorflow/core/util/event.proto, framework/summary.proto, and
+the record format of tensorflow/core/lib/io/record_writer.h).
 """
 
 import os
@@ -21,6 +21,7 @@ from pogo.core.files.durable import write_all
 _NAME = re.compile(r"events[.]out[.]tfevents[.]([0-9]{10})[.].*")
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # protobuf wire types
 _SESSION_START = 1
+_RGB = 3  # channels
 
 
 class EventFile:
@@ -48,6 +49,13 @@ class EventFile:
             encoded = _field(1, _BYTES, tag.encode(errors="backslashreplace")) + _field(2, _FOUR_BYTES, _float32(value))
             summary += _field(1, _BYTES, encoded)
         self._write(_field(2, _VARINT, _varint(update)) + _field(5, _BYTES, summary))
+
+    def image(self, update: int, tag: str, encoded: bytes, size: tuple[int, int]) -> None:
+        """Add one event with an encoded image (PNG, or a GIF that moves) of this height and width."""
+        numbers = _field(1, _VARINT, _varint(size[0])) + _field(2, _VARINT, _varint(size[1]))
+        numbers += _field(3, _VARINT, _varint(_RGB))
+        value = _field(1, _BYTES, tag.encode()) + _field(4, _BYTES, numbers + _field(4, _BYTES, encoded))
+        self._write(_field(2, _VARINT, _varint(update)) + _field(5, _BYTES, _field(1, _BYTES, value)))
 
     def sync(self) -> None:
         """Flush to the disk."""

@@ -7,6 +7,7 @@ Equal runs write equal JSONL: keys are sorted, times are run.log's and TensorBoa
 import contextlib
 import contextvars
 import importlib
+import io
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ TRAIN = "train.jsonl"
 EVALUATION = "eval.jsonl"
 MESSAGES = "run.log"
 UPDATE = "update"
+CLIP = "eval/clip"
 
 LogPositions: TypeAlias = Mapping[str, int]
 """Bytes in each JSONL file, and under `update` the last update logged: part of a checkpoint's records."""
@@ -110,6 +112,18 @@ class RunLog:
         """
         line = {key: as_json(document[key], f"evaluation/{key}", as_null) for key in sorted(document)}
         self._add(EVALUATION, update, line, dict(_numbers(line, "eval")))
+
+    def clip(self, update: int, gif: bytes, size: tuple[int, int]) -> None:
+        """Show a moving picture of this height and width beside an evaluation, in TensorBoard and wandb.
+
+        Raises:
+            RunFailed: a log cannot be written.
+        """
+        if self._events is not None:
+            with _naming(self._events.path):
+                self._events.image(update, CLIP, gif, size)
+        if self._wandb is not None:
+            self._wandb.log({CLIP: importlib.import_module("wandb").Video(io.BytesIO(gif), format="gif")}, step=update)
 
     def message(self, text: str) -> None:
         """Say something, with the time, in run.log and wherever else the logger `pogo` leads."""

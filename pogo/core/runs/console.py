@@ -4,6 +4,7 @@ Where the output is not a terminal there is no bar, but a line now and then. A c
 does not end the run: it has logs for what matters.
 """
 
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,7 @@ class RunConsole:
         counts: Clock = UPDATES,
         stream: TextIO | None = None,
         progress: bool = True,
+        show: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is shown until it is entered.
@@ -45,11 +47,15 @@ class RunConsole:
             counts: what both are counted in.
             stream: where to show; stderr by default.
             progress: whether to show progress at all; tables and messages are shown anyway.
+            show: whether to show anything.
             clock: seconds, for the speed and the time left.
         """
         shown_on = sys.stderr if stream is None else stream
-        width = None if shown_on.isatty() else _PLAIN_WIDTH
-        self.console = _Console(file=shown_on, highlight=False, width=width)
+        if stream is None and _is_notebook():
+            self.console = _Console(highlight=False, force_jupyter=True, quiet=not show)
+        else:
+            width = None if shown_on.isatty() else _PLAIN_WIDTH
+            self.console = _Console(file=shown_on, highlight=False, width=width, quiet=not show)
         self._total, self._start, self._now = total, start, start
         self._counts = counts
         self._clock = clock
@@ -59,7 +65,7 @@ class RunConsole:
 
     def __enter__(self) -> Self:
         self._started = self._shown = self._clock()
-        if self._shows_progress and self.console.is_terminal:
+        if self._shows_progress and (self.console.is_terminal or self.console.is_jupyter):
             # Drawn by `advance`: a thread of its own would take the interpreter from the updates, and rich's idea of
             # speed counts evaluations as training.
             columns = (BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), TextColumn("{task.fields[speed]}"))
@@ -146,6 +152,13 @@ class RunConsole:
             yield
         except (OSError, ValueError):  # ValueError: the stream was closed
             self.console.quiet = True
+
+
+def _is_notebook() -> bool:
+    """Whether this runs in a notebook that can redraw what it shows."""
+    shell = sys.modules.get("IPython")
+    current = None if shell is None else shell.get_ipython()
+    return type(current).__name__ == "ZMQInteractiveShell" and importlib.util.find_spec("ipywidgets") is not None
 
 
 class _Console(Console):

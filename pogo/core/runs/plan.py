@@ -24,6 +24,7 @@ from pogo.core.online.empty_dataset import environment_name, online_dataset
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.registry import LIBRARY_SOLVERS, SEED_GROUPS, check_backend
 from pogo.core.runs.record import DatasetRecord, RunRecord, versions
+from pogo.core.runs.video import check_video
 from pogo.core.runs.warm_start import SourceRun, read_source
 from pogo.core.setting import Values
 
@@ -95,6 +96,8 @@ def make_plans(asked: Values) -> list[Plan]:
         raise BadInput(f"{dataset.why_no_environment or missing} Or train without evaluation: env=none.")
     if dataset.environment is not None and (config.is_online or config.eval.episodes):
         try_out(dataset.environment)
+        if config.logger.video:
+            check_video(dataset.environment)
     spec = config.train_spec(dataset.observation_size, dataset.action_size)
     return [
         Plan(_asked_of_seed(asked, seed), _of_seed(config, seed, run_dir), spec, dataset, source, (*settings.run_dirs,))

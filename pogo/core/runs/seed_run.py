@@ -20,9 +20,11 @@ from pogo.core.learner.probe import Probe
 from pogo.core.online.collector import Collector
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator, failures, failures_in_words
+from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint
 from pogo.core.runs.resume import changes_from_here
+from pogo.core.runs.video import CLIP_SIZE, VideoRecorder
 from pogo.core.setting import Values
 from pogo.core.system.signals import StopRequest
 
@@ -59,9 +61,11 @@ class SeedRun:
         stop: StopRequest,
         evaluator: Evaluator | None = None,
         collector: Collector | None = None,
+        listener: Listener = NOBODY,
     ) -> None:
         self.plan, self.learner, self._evaluator, self._collector = plan, learner, evaluator, collector
         self._probe, self._store, self._log, self._stop = probe, store, log, stop
+        self._listener = listener
         self._record = plan.record(learner.machine)
         progress = Progress({}) if point is None else point.progress
         # Of earlier processes of this run.
@@ -114,7 +118,7 @@ class SeedRun:
                 logger.info("done: %s", self.plan.run_dir)
             else:
                 where = self._position_in_words(self.position)
-                logger.info("stopped by a signal at %s; saved. The same command goes on.", where)
+                logger.info("stopped by %s at %s; saved. The same command goes on.", self._stop.reason, where)
 
     def log_training(self, metrics: Mapping[str, float]) -> None:
         """One line of the log."""
@@ -122,6 +126,7 @@ class SeedRun:
         if self._collector is not None:
             described["updates"] = self.learner.updates
         self._log.train(self.position, described)
+        self._tell(self._listener.on_log, metrics=described)
 
     def evaluate(self, console: RunConsole, among_others: bool) -> None:
         """Evaluate every actor, or owe it where a signal has come; a last evaluation that fails stays owed."""
@@ -129,7 +134,7 @@ class SeedRun:
         if self._evaluator is None:
             return
         position, where = self.position, self._position_in_words(self.position)
-        self._failure = None
+        self._failure, rows = None, []
         with self._log.own_messages():
             try:
                 rows = self._evaluator.evaluate(self._act, self.seed, position)
@@ -154,6 +159,23 @@ class SeedRun:
                 console.evaluation_table(self._title(where, among_others), rows)
         self.owes_evaluation = self._failure is not None and position == self.plan.config.length
         self._log.evaluation(position, self._evaluation)
+        self._show_clip()
+        self._tell(self._listener.on_evaluation, actors=rows)
+
+    def _show_clip(self) -> None:
+        """Log a clip of the last actor, if one is asked for; what fails there is said, and costs nothing else."""
+        dataset, config = self.plan.dataset, self.plan.config
+        if not config.logger.video or dataset.environment is None:
+            return
+        recorder = VideoRecorder(self._act, dataset.environment, dataset.normalisation, self.seed, self.position)
+        try:
+            gif = recorder.clip(Pair(len(self.plan.spec.actors) - 1, "deterministic"), config.eval.episodes)
+        except _Stopped:
+            return
+        except Exception as error:  # noqa: BLE001 - a simulator may raise anything
+            logger.warning("no clip at %s: %s.", self._position_in_words(self.position), in_one_line(error))
+            return
+        self._log.clip(self.position, gif, (CLIP_SIZE, CLIP_SIZE))
 
     def _title(self, where: str, among_others: bool) -> str:
         environment = self.plan.dataset.environment
@@ -188,8 +210,12 @@ class SeedRun:
         check_parameters(self.learner.updates, arrays)
         if self._collector is not None:
             arrays |= self._collector.snapshot()
-        self._store.save(self.position, arrays, records, prune=prune)
+        folder = self._store.save(self.position, arrays, records, prune=prune)
         self._saved_at = self.position
+        self._tell(self._listener.on_checkpoint, checkpoint=folder)
+
+    def _tell(self, callback: Callback | None, **news: Any) -> None:
+        self._listener.tell(callback, Event(self.position, self.seed, self.plan.run_dir, **news), self._stop)
 
     def prune(self) -> None:
         """Delete older checkpoints than are kept."""

@@ -1,5 +1,6 @@
 """Acting from a run folder: any checkpoint, any actor, either backend."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from pogo.core.config.schema import BackendSection
 from pogo.core.data.preprocessing import Normalisation
+from pogo.core.environments.checks import try_out
 from pogo.core.environments.make import environment_in_place_of
 from pogo.core.environments.recorded import RecordedEnvironment
 from pogo.core.environments.simulators import default_processes
@@ -16,9 +18,35 @@ from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
 from pogo.core.learner.interface import Learner
 from pogo.core.problem.state import NOT_OF_THE_STATE
 from pogo.core.registry import check_backend, load_backend
-from pogo.core.runs.evaluation import ActorEvaluation, Evaluator
+from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, pairs_to_evaluate
 from pogo.core.runs.record import RunRecord
+from pogo.core.runs.video import Recording, VideoRecorder
 from pogo.core.system.machine import available_cpus
+
+
+def open_checkpoint(run_dir: Path, step: int | None) -> tuple[Checkpoint, RunRecord]:
+    """One checkpoint of a run and what it says of the run; none: the newest good one. Nothing in the folder changes.
+
+    Raises:
+        BadInput: the folder or the checkpoint is not there, or none is good; or its record is not what pogo writes.
+    """
+    if not run_dir.is_dir():
+        raise BadInput(f"{run_dir} is no folder; give a run's own folder, which holds checkpoints/.")
+    store = CheckpointStore(run_dir)
+    steps = store.steps()
+    store.check_not_lost()
+    if not steps:
+        raise BadInput(f"{run_dir} holds no checkpoints; give a run's own folder, which holds checkpoints/.")
+    if step is not None and step not in steps:
+        raise BadInput(f"{run_dir} has no checkpoint {step}; it has {', '.join(map(str, steps))}.")
+    found = store.load(step) if step is not None else store.load_newest(set_aside=False)
+    assert found is not None  # there are steps, and none good is an error
+    with reading(_record_name(run_dir, found)):
+        return found, RunRecord.from_json(found.records["run"])
+
+
+def _record_name(run_dir: Path, checkpoint: Checkpoint) -> str:
+    return f"{run_dir}: the record of checkpoint {checkpoint.step}"
 
 
 class StoredRun:
@@ -39,27 +67,13 @@ class StoredRun:
     def __init__(
         self, run_dir: Path, update: int | None = None, backend: str | None = None, device: str = "auto"
     ) -> None:
-        if not run_dir.is_dir():
-            raise BadInput(f"{run_dir} is no folder; give a run's own folder, which holds checkpoints/.")
-        store = CheckpointStore(run_dir)
-        steps = store.steps()
-        store.check_not_lost()
-        if not steps:
-            raise BadInput(f"{run_dir} holds no checkpoints; give a run's own folder, which holds checkpoints/.")
-        if update is not None and update not in steps:
-            raise BadInput(f"{run_dir} has no checkpoint {update}; it has {', '.join(map(str, steps))}.")
-        found = store.load(update) if update is not None else store.load_newest(set_aside=False)
-        assert found is not None  # there are steps, and none good is an error
-        self.checkpoint: Checkpoint = found
-        name = f"{run_dir}: the record of checkpoint {found.step}"
-        with reading(name):
-            self.record = RunRecord.from_json(found.records["run"])
+        self.checkpoint, self.record = open_checkpoint(run_dir, update)
         config = self.record.config
         if backend is not None and backend != config.backend.name:
             config = replace(config, backend=BackendSection(backend, compile=backend == "jax"))
         self.config, self.spec = config, self.record.spec
         # What the machine lacks is no fault of the record.
-        with reading(name, name_refusals=False):
+        with reading(_record_name(run_dir, self.checkpoint), name_refusals=False):
             check_backend(config.backend.name)
             self.learner: Learner = load_backend(config.backend.name, "learner").make_learner(
                 self.spec,
@@ -68,8 +82,8 @@ class StoredRun:
                 compile=config.backend.compile,
                 deterministic=config.deterministic,
             )
-            state = {name: value for name, value in found.arrays.items() if not name.startswith(NOT_OF_THE_STATE)}
-            self.learner.restore(state)
+            arrays = self.checkpoint.arrays
+            self.learner.restore({name: arrays[name] for name in arrays if not name.startswith(NOT_OF_THE_STATE)})
 
     def evaluate(
         self,
@@ -104,6 +118,40 @@ class StoredRun:
         ) as evaluator:
             seed = self.config.seed if seed is None else seed
             return evaluator.evaluate(self.learner.act_pairs, seed, self.checkpoint.step)
+
+    def record_videos(
+        self,
+        folder: Path,
+        episodes: int,
+        seed: int | None = None,
+        env: str | None = None,
+        actor: int | None = None,
+    ) -> Iterator[Recording]:
+        """Record the episodes that `evaluate` plays with the same arguments, one after another, in `folder`.
+
+        Raises:
+            BadInput: as `evaluate`; or the environment cannot draw.
+            RunFailed: a policy's actions are not finite, or a file cannot be written.
+        """
+        seed = self.config.seed if seed is None else seed
+        act, normalisation = self.learner.act_pairs, self.record.normalisation
+        recorder = VideoRecorder(act, self.environment(env), normalisation, seed, self.checkpoint.step)
+        yield from recorder.record(pairs_to_evaluate(self.spec.actors, actor), episodes, folder)
+
+    def check_evaluation(self, episodes: int, seed: int | None, actor: int | None, env: str | None) -> None:
+        """Refuse what `evaluate` cannot do, in the words of the option.
+
+        Raises:
+            BadInput: no episode, a seed below 0, an actor that is not there, or an environment that fails.
+        """
+        if actor is not None and not 0 <= actor < len(self.spec.actors):
+            raise BadInput(f"actor {actor}: the run has actors 0 to {len(self.spec.actors) - 1}.")
+        if episodes < 1:
+            raise BadInput(f"episodes {episodes}: use at least 1.")
+        if seed is not None and seed < 0:
+            raise BadInput(f"seed {seed}: use a whole number of at least 0.")
+        if env is not None:
+            try_out(self.environment(env))
 
     def environment(self, other: str | None = None) -> EnvironmentSpec:
         """The environment to act in: the run's own, or the one of this id in its place.

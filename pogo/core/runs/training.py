@@ -24,6 +24,7 @@ from pogo.core.problem.state import COLLECTOR_PREFIX, REPLAY_PREFIX, damaged
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator
 from pogo.core.runs.learners import make_learner_group
+from pogo.core.runs.listener import NOBODY, CallbackRaised, Listener
 from pogo.core.runs.lock import RunLock
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.online_loop import OnlineLoop
@@ -48,11 +49,26 @@ def train(asked: Values) -> int:
         BadInput: something that the user can mend, found before any work.
         RunFailed: the run had started and could not go on.
     """
-    with StopRequest() as stop, ExitStack() as held:
-        return _train(make_plans(asked), held, stop)
+    with StopRequest() as stop:
+        return EXIT_DONE if train_plans(make_plans(asked), stop) else stop.exit_code
 
 
-def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
+def train_plans(plans: Sequence[Plan], stop: StopRequest, listener: Listener = NOBODY) -> bool:
+    """Train checked plans of one command, to their end or until a stop is asked for, which saves first.
+
+    Returns:
+        Whether the runs are finished.
+
+    Raises:
+        BadInput: something that the user can mend, found before any work.
+        RunFailed: the run had started and could not go on.
+        CallbackRaised: a callback of the listener has raised something.
+    """
+    with ExitStack() as held:
+        return _train(plans, held, stop, listener)
+
+
+def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest, listener: Listener) -> bool:
     locks = [held.enter_context(RunLock(plan.run_dir)) for plan in plans]
     for lock in locks:
         lock.acquire(make=False)  # a folder that is not there yet is made when nothing can be refused any more
@@ -65,7 +81,7 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
             logger.info(
                 "%s is finished at %s; nothing to do.", plan.run_dir, plan.config.clock.words(plan.config.length)
             )
-        return EXIT_DONE
+        return True
     if start.points:
         plans = with_recorded_schedules(plans, start.points)
     learners = make_learner_group(plans)
@@ -87,12 +103,12 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest) -> int:
         evaluator = _open_evaluator(plans[0], opened)
         logs = [opened.enter_context(_open_log(*each)) for each in zip(plans, points, strict=True)]
         runs = [
-            SeedRun(plan, learner, probe, store, log, point, stop, evaluator, collector)
+            SeedRun(plan, learner, probe, store, log, point, stop, evaluator, collector, listener)
             for plan, learner, probe, store, log, point in zip(
                 plans, learners.learners, probes, stores, logs, points, strict=True
             )
         ]
-        return _run(runs, learners, collector, stop)
+        return _run(runs, learners, collector, stop, listener.show)
 
 
 def _refuse_late_replay(plan: Plan) -> None:
@@ -180,12 +196,14 @@ def _probed(plan: Plan) -> np.ndarray:
         return visited_at_random(plan.dataset.environment, plan.dataset.normalisation, PROBED_STEPS, plan.config.seed)
 
 
-def _run(runs: Sequence[SeedRun], learners: LearnerGroup, collector: Collector | None, stop: StopRequest) -> int:
+def _run(
+    runs: Sequence[SeedRun], learners: LearnerGroup, collector: Collector | None, stop: StopRequest, show: bool
+) -> bool:
     plan = runs[0].plan
     try:
         for run in runs:
             run.begin()
-        with RunConsole(plan.config.length, start=runs[0].position, counts=plan.config.clock) as console:
+        with RunConsole(plan.config.length, start=runs[0].position, counts=plan.config.clock, show=show) as console:
             if collector is not None:
                 finished = OnlineLoop(runs[0], learners, collector, console, stop).run()
             else:
@@ -194,13 +212,15 @@ def _run(runs: Sequence[SeedRun], learners: LearnerGroup, collector: Collector |
         logger.error("%s", error)
         error.reported = True
         raise
+    except CallbackRaised:  # the program's own affair
+        raise
     except Exception as error:
         where = plan.config.clock.words(runs[0].position)
         logger.error("the run failed at %s:\n%s", where, traceback.format_exc())
         raise RunFailed(f"{where}: {type(error).__name__}: {error}. {plan.run_dir}/run.log has the trace.") from error
     for run in runs:
         run.end(finished)
-    return EXIT_DONE if finished else stop.exit_code
+    return finished
 
 
 def _open_log(plan: Plan, point: ResumePoint | None) -> RunLog:

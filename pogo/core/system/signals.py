@@ -14,14 +14,23 @@ _END = b"\x00"  # no signal has this number
 
 
 class StopRequest:
-    """While entered, SIGTERM and SIGINT ask for a stop instead of ending the process.
+    """While entered, SIGTERM and SIGINT ask for a stop instead of ending the process, and so does `request`.
 
     The handlers are the main thread's: entered in another thread, this leaves the signals alone. A forked child gets
     the earlier handlers back, so that it can be terminated.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ends_process: bool = True) -> None:
+        """Nothing is asked for yet.
+
+        Args:
+            ends_process: whether a second signal ends the process at once; else it raises KeyboardInterrupt, as is due
+                in a program that is not pogo's own.
+        """
         self.signal_number: int | None = None
+        self._ends_process = ends_process
+        self._is_asked = False
+        self._handled = 0
         self._earlier: dict[signal.Signals, object] = {}
         self._earlier_wakeup = -1
         self._pipe: tuple[int, int] | None = None
@@ -29,8 +38,17 @@ class StopRequest:
 
     @property
     def requested(self) -> bool:
-        """Whether a signal has come."""
-        return self.signal_number is not None
+        """Whether a stop is asked for."""
+        return self._is_asked or self.signal_number is not None
+
+    def request(self) -> None:
+        """Ask for a stop, without a signal."""
+        self._is_asked = True
+
+    @property
+    def reason(self) -> str:
+        """Who asks for a stop, in words."""
+        return "a callback" if self.signal_number is None else "a signal"
 
     @property
     def exit_code(self) -> int:
@@ -74,6 +92,12 @@ class StopRequest:
         signal.set_wakeup_fd(self._earlier_wakeup)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
+        self._handled += 1
+        self._note(number)
+        if self._handled > 1 and not self._ends_process:
+            raise KeyboardInterrupt
+
+    def _note(self, number: int) -> None:
         if self.signal_number is None:
             self.signal_number = number
 
@@ -84,8 +108,8 @@ class StopRequest:
                 continue
             count += 1
             if count == 1:
-                self._handle(number[0], None)
-            else:
+                self._note(number[0])
+            elif self._ends_process:
                 os._exit(128 + number[0])
 
 

@@ -1,0 +1,1 @@
+"""pogo as a library: what `import pogo` offers. Everything else is internal."""
