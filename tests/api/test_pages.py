@@ -33,7 +33,7 @@ def short_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return train(*arguments, overrides={**dict(overrides), **shorter}, **options)
 
     monkeypatch.setitem(pogo.__dict__, "train", short_train)
-    monkeypatch.setitem(pogo.__dict__, "evaluate", lambda run, **options: evaluate(run, **options, episodes=1))
+    monkeypatch.setitem(pogo.__dict__, "evaluate", lambda run, **options: evaluate(run, **{**options, "episodes": 1}))
     monkeypatch.chdir(REPOSITORY)
     return tmp_path
 
