@@ -29,6 +29,7 @@ BAD = {
     "length": ({"rewards": np.zeros(7)}, "rewards has shape (7,), but observations has 600 rows"),
     "type": ({"rewards": np.array(["a"] * ROWS)}, "rewards has type <U1, expected plain numbers"),
     "nan": ({"rewards": np.full(ROWS, np.nan)}, "rewards holds nan at row 0"),
+    "discrete observations": ({"observations": np.zeros(ROWS, dtype=np.int64)}, "as of a discrete space"),
     "discrete": ({"actions": np.zeros((ROWS, 2), dtype=np.int64)}, "actions has type int64: whole numbers"),
     "pixels": ({"observations": np.zeros((ROWS, 4, 4, 3), dtype=np.uint8)}, "images, or stacks of frames"),
     "mapping": ({"observations": {"position": np.zeros((ROWS, 2))}}, "observations is a mapping of position"),

@@ -63,6 +63,11 @@ def _check_numbers(array: np.ndarray, key: str, name: str) -> None:
             f"{name}: {key} has shape {array.shape}: images, or stacks of frames. pogo's networks take vectors; give "
             "features [rows, size], or flatten each row."
         )
+    if key.endswith("observations") and array.ndim == 1 and array.dtype.kind in "biu":
+        raise BadInput(
+            f"{name}: {key} has shape {array.shape} and type {array.dtype}: one whole number in each row, as of a "
+            "discrete space. Give one-hot vectors [rows, size], or floats where it is a quantity."
+        )
     if key == "actions" and array.dtype.kind in "biu":
         raise BadInput(
             f"{name}: actions has type {array.dtype}: whole numbers, as of a discrete action space, and pogo trains "

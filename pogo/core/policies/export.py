@@ -90,7 +90,12 @@ def _json(card: Mapping[str, Any]) -> bytes:
 
 
 FORMATS = {
-    "onnx": Format("ONNX, for onnxruntime", _write_onnx, ("torch", "onnx", "onnxscript", "onnxruntime"), "export"),
+    "onnx": Format(
+        "ONNX of opset 20, for onnxruntime 1.20 or later",
+        _write_onnx,
+        ("torch", "onnx", "onnxscript", "onnxruntime"),
+        "export",
+    ),
     "torch": Format("torch.export's .pt2", _write_torch, ("torch",), "torch"),
     "stablehlo": Format("jax.export's StableHLO, for a CPU and a GPU", _write_stablehlo, ("jax", "flax"), "jax"),
     "safetensors": Format("parameters, and a JSON card that says how they are used", _write_safetensors, (), ""),
