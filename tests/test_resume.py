@@ -45,6 +45,7 @@ from tests.helpers.runs import (
     wait_for,
 )
 from tests.helpers.runs import arguments as small_arguments
+from tests.helpers.slow import quick
 from tests.helpers.stopping import at_update, signalled
 
 UPDATES = 40
@@ -88,7 +89,7 @@ MOMENTS: dict[str, tuple[type, str, Callable[[], Callable[..., bool]]]] = {
 }
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(("number", "code"), quick(SIGNALS, SIGNALS[:1]), ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_signal_saves_and_the_resume_gives_the_same_bits(

@@ -5,9 +5,10 @@ from pogo.core.algorithms import ALGORITHMS
 from pogo.core.errors import BadInput
 from tests.helpers.learners import make, trained, transitions, without_later_actors, without_window
 from tests.helpers.problems import problem
+from tests.helpers.slow import quick
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", quick(["float32", "float64"], ["float32"]))
 @pytest.mark.parametrize(
     ("algorithm", "hyperparameters"), [*((name, {}) for name in ALGORITHMS), ("iql", {"actor_dropout": 0.2})]
 )
