@@ -1,4 +1,4 @@
-# make train          make the environment in .venv, then train on the shipped dataset
+# make train          make the environment in .venv, then train IQL and a chain on the shipped dataset, two minutes
 # make train ARGS="backend=jax algorithm=rebrac"        ... with options of pogo-train
 # make pendulum-dataset   a set like the shipped one, made anew by an agent that learns: pendulum-medium-replay.hdf5
 # make test           make the environment, then run every test that is not marked slow
@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 JOBS ?= 2
+# Two minutes on two cores, and better than the data.
+FIRST_RUN := train.updates=5000 eval.every=500 eval.episodes=20 log.every=500 checkpoint.every=2500
 
 .PHONY: install train pendulum-dataset test test-slow planted-bugs test-torch-alone test-jax-alone check docs clean
 
@@ -24,7 +26,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 train: $(INSTALLED)
-	$(BIN)/pogo-train train.updates=2000 eval.every=1000 log.every=500 checkpoint.every=1000 $(ARGS)
+	$(BIN)/pogo-train backend=jax algorithm=iql $(FIRST_RUN) $(ARGS)
 
 pendulum-dataset: $(INSTALLED)
 	$(BIN)/pogo-train backend=jax experiment=sac/pendulum_medium_replay run.dir=runs/pendulum-dataset

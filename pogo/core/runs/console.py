@@ -7,7 +7,7 @@ does not end the run: it has logs for what matters.
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self, TextIO
 
@@ -22,6 +22,7 @@ from pogo.core.runs.evaluation import ActorEvaluation, ModeResult
 
 _BAR_SECONDS = 0.1  # between two drawings of the bar
 _LINE_SECONDS = 30.0  # between two lines where there is no bar
+_BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.:-=+*#"  # from the lowest to the highest
 _PLAIN_WIDTH = 120  # columns where there is no terminal to ask
 
 
@@ -122,11 +123,34 @@ class RunConsole:
             else:
                 self._draw(progress)
 
-    def evaluation_table(self, title: str, rows: Iterable[ActorEvaluation]) -> None:
-        """Show returns (mean and standard deviation over episodes) and normalised scores, a row per actor."""
-        plus_minus = "±" if (self.console.encoding or "").lower().startswith("utf") else "+-"
+    def evaluation_table(
+        self, title: str, rows: Iterable[ActorEvaluation], behaviour: tuple[float, float, float | None] | None = None
+    ) -> None:
+        """Show returns (mean and standard deviation over episodes) and normalised scores, a row per actor.
+
+        Args:
+            title: of the table.
+            rows: the actors.
+            behaviour: mean return, its standard deviation and the score of the data's own policy; none: no such row.
+        """
+        plus_minus = "±" if self._is_utf else "+-"
         with self._while_it_lasts():
-            self._print(_table(title, rows, plus_minus))
+            self._print(_table(title, rows, behaviour, plus_minus))
+
+    def curves(self, title: str, curves: Mapping[str, Sequence[float]]) -> None:
+        """Draw lines of numbers by name, one above the other on one scale, each with its first and last number."""
+        levels = _BARS if self._is_utf else _PLAIN_BARS
+        low = min(min(values) for values in curves.values())
+        high = max(max(values) for values in curves.values())
+        width = max(len(name) for name in curves)
+        self.message(title)
+        for name, values in curves.items():
+            bars = "".join(levels[round((value - low) / (high - low or 1.0) * (len(levels) - 1))] for value in values)
+            self.message(f"  {name:<{width}}  {bars}  {values[0]:.1f} ... {values[-1]:.1f}")
+
+    @property
+    def _is_utf(self) -> bool:
+        return (self.console.encoding or "").lower().startswith("utf")
 
     def message(self, text: str) -> None:
         """Show one line of text."""
@@ -167,10 +191,18 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def _table(title: str, rows: Iterable[ActorEvaluation], plus_minus: str) -> Table:
+def _table(
+    title: str,
+    rows: Iterable[ActorEvaluation],
+    behaviour: tuple[float, float, float | None] | None,
+    plus_minus: str,
+) -> Table:
     table = Table(title=title, title_justify="left")
     for header in ("actor", "kind", "deterministic return", "score", "stochastic return", "score"):
         table.add_column(header, justify="left" if header == "kind" else "right", no_wrap=True)
+    if behaviour is not None:
+        mean, std, score = behaviour
+        table.add_row("data", "as recorded", "-", "-", *_return_and_score(mean, std, score, plus_minus))
     for row in rows:
         modes: tuple[tuple[Mode, ModeResult | None], ...] = (
             ("deterministic", row.deterministic),
@@ -184,8 +216,11 @@ def _table(title: str, rows: Iterable[ActorEvaluation], plus_minus: str) -> Tabl
 def _cells(returns: ModeResult | None, has_failed: bool, plus_minus: str) -> tuple[str, str]:
     if returns is None:
         return "failed" if has_failed else "-", "-"
-    score = "-" if returns.normalized_score is None else f"{returns.normalized_score:.1f}"
-    return f"{returns.return_mean:.1f} {plus_minus} {returns.return_std:.1f}", score
+    return _return_and_score(returns.return_mean, returns.return_std, returns.normalized_score, plus_minus)
+
+
+def _return_and_score(mean: float, std: float, score: float | None, plus_minus: str) -> tuple[str, str]:
+    return f"{mean:.1f} {plus_minus} {std:.1f}", "-" if score is None else f"{score:.1f}"
 
 
 def _duration(seconds: float) -> str:

@@ -59,6 +59,9 @@ class Loop(ABC):
         """Write the summaries; the last state is saved."""
         for run in self._runs:
             run.write_summary(self._spent_by_now())
+        if len(self._runs) == 1:
+            with self._console.pause():
+                self._runs[0].show_course(self._console)
 
     @property
     def _now(self) -> int:

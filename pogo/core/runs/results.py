@@ -190,7 +190,9 @@ def _read_run(path: Path, curve: bool) -> Run:
         last = _evaluation(summary, summary.get(int, clock.units), "evaluation_failed")
         behaviour = summary.get_or_none(float, "behaviour", "return_mean")
         written = path / SUMMARY
-    evaluations = _curve(path / EVALUATION, clock, is_finished=last is not None) if curve else [last] if last else []
+    evaluations = (
+        read_curve(path / EVALUATION, clock, is_finished=last is not None) if curve else [last] if last else []
+    )
     return Run(
         path=path,
         labels=labels,
@@ -278,8 +280,8 @@ def _is_not_finite(result: Values) -> bool:
     return result.get("return_mean", 0.0) is None and isinstance(returns, list) and None in returns
 
 
-def _curve(path: Path, clock: Clock, is_finished: bool) -> list[Evaluation]:
-    """Every evaluation of a run, in order."""
+def read_curve(path: Path, clock: Clock, is_finished: bool) -> list[Evaluation]:
+    """Every evaluation in a log, in order; where the run is finished the log must be there."""
     if not is_finished and not path.exists():  # it has just begun
         return []
     *lines, rest = path.read_bytes().split(b"\n")

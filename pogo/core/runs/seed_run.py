@@ -12,7 +12,7 @@ import numpy as np
 from pogo.core.environments.checks import in_one_line
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.documents import as_text
-from pogo.core.files.logs import RunLog
+from pogo.core.files.logs import EVALUATION, RunLog
 from pogo.core.files.summary import CONFIG, SUMMARY, write_json_atomically
 from pogo.core.learner.interface import Learner, Pair
 from pogo.core.learner.metrics import check_parameters
@@ -23,6 +23,7 @@ from pogo.core.runs.evaluation import Evaluator, failures, failures_in_words
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint
+from pogo.core.runs.results import read_curve
 from pogo.core.runs.resume import changes_from_here
 from pogo.core.runs.video import CLIP_SIZE, VideoRecorder
 from pogo.core.setting import Values
@@ -156,11 +157,42 @@ class SeedRun:
                 if self._failure is not None and not any(row.deterministic or row.stochastic for row in rows):
                     evaluation["failed"] = self._failure
                 self._evaluation = evaluation
-                console.evaluation_table(self._title(where, among_others), rows)
+                console.evaluation_table(self._title(where, among_others), rows, self._behaviour())
         self.owes_evaluation = self._failure is not None and position == self.plan.config.length
         self._log.evaluation(position, self._evaluation)
         self._show_clip()
         self._tell(self._listener.on_evaluation, actors=rows)
+
+    def show_course(self, console: RunConsole) -> None:
+        """At the run's end: how each actor's return went, what the chain has gained, and what to do next."""
+        evaluations = read_curve(self.plan.run_dir / EVALUATION, self.plan.config.clock, is_finished=False)
+        by_actor: dict[int, list[float]] = {}
+        for evaluation in evaluations:
+            for (actor, _, mode), result in evaluation.results.items():
+                if mode == "deterministic":
+                    by_actor.setdefault(actor, []).append(result.return_mean)
+        if not by_actor:
+            return
+        if len(evaluations) > 1:
+            unit = self.plan.config.clock.units.replace("_", " ")
+            title = f"deterministic returns, {evaluations[0].count} to {evaluations[-1].count} {unit}:"
+            console.curves(title, {f"actor {actor}": values for actor, values in sorted(by_actor.items())})
+        console.message(self._gain({actor: values[-1] for actor, values in by_actor.items()}))
+        console.message(f"next: pogo-eval {self.plan.run_dir} --episodes 50")
+
+    def _gain(self, returns: Mapping[int, float]) -> str:
+        """How far the last actor is above the first, and the data's own policy."""
+        last = max(returns)
+        gains = [] if last == 0 or 0 not in returns else [f"{returns[last] - returns[0]:+.1f} to actor 0"]
+        if (mean := self.plan.dataset.behaviour.return_mean) is not None:
+            gains.append(f"{returns[last] - mean:+.1f} to the data")
+        return f"actor {last}: {returns[last]:.1f}" + (f", {', '.join(gains)}" if gains else "")
+
+    def _behaviour(self) -> tuple[float, float, float | None] | None:
+        """Mean, spread and score of the data's own returns; none where it has no complete episode."""
+        dataset = self.plan.dataset
+        mean, std = dataset.behaviour.return_mean, dataset.behaviour.return_std
+        return None if mean is None or std is None else (mean, std, dataset.normalized_score(mean))
 
     def _show_clip(self) -> None:
         """Log a clip of the last actor, if one is asked for; what fails there is said, and costs nothing else."""

@@ -84,6 +84,28 @@ def test_the_table_fits_a_stream_without_the_sign() -> None:
     assert "-123.4 +- 5.5" in stream.getvalue()
 
 
+def test_the_datas_own_policy_has_the_first_row() -> None:
+    stream = io.StringIO()
+    RunConsole(10, stream=stream).evaluation_table("update 5000", ROWS, (-802.5, 447.4, None))
+    assert table_cells(stream.getvalue())[-5] == ["data", "as recorded", "-", "-", "-802.5 ± 447.4", "-"]
+
+
+@pytest.mark.parametrize(("stream", "bars"), [(io.StringIO(), ("▁▅█", "██▁")), (Ascii(), ("_=#", "##_"))])
+def test_curves_share_a_scale(stream: io.StringIO, bars: tuple[str, str]) -> None:
+    RunConsole(10, stream=stream).curves("returns:", {"actor 0": [0.0, 5.0, 10.0], "actor 10": [10.0, 10.0, 0.0]})
+    assert stream.getvalue().splitlines() == [
+        "returns:",
+        f"  actor 0   {bars[0]}  0.0 ... 10.0",
+        f"  actor 10  {bars[1]}  10.0 ... 0.0",
+    ]
+
+
+def test_a_curve_that_does_not_move_is_drawn() -> None:
+    stream = io.StringIO()
+    RunConsole(10, stream=stream).curves("returns:", {"actor 0": [3.0, 3.0]})
+    assert "▁▁  3.0 ... 3.0" in stream.getvalue()
+
+
 def test_elsewhere_progress_is_a_line_now_and_then() -> None:
     clock, stream = Clock(), io.StringIO()
     with RunConsole(1000, start=200, stream=stream, clock=clock) as console:
