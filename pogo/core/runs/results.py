@@ -100,7 +100,7 @@ def read_runs(folder: Path, *, curve: bool = False) -> list[Run]:
     for path in paths:
         try:
             runs.append(_read_run(path, curve))
-        except _Unreadable as error:
+        except Unreadable as error:
             logger.warning("%s; the run is left out.", error)
         except OSError as error:
             logger.warning("%s cannot be read: %s; the run is left out.", error.filename, error.strerror)
@@ -123,7 +123,7 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """A run's file is not what pogo writes: names the file, and what is wrong."""
 
 
@@ -145,7 +145,7 @@ class _Document:
         try:
             return cls(name, json.loads(data))
         except (ValueError, RecursionError) as error:
-            raise _Unreadable(f"{name} is not valid JSON: {error}") from error
+            raise Unreadable(f"{name} is not valid JSON: {error}") from error
 
     def get(self, kind: type[T], *keys: str) -> T:
         """The entry at `keys`, one inside the other, which must be of this type; a whole number is a number too."""
@@ -164,7 +164,7 @@ class _Document:
         value = self.content
         for key in keys:
             if not isinstance(value, dict) or key not in value:
-                raise _Unreadable(f"{self.name} has no {'.'.join(keys)}")
+                raise Unreadable(f"{self.name} has no {'.'.join(keys)}")
             value = value[key]
         return value
 
@@ -174,7 +174,7 @@ def _checked(value: Any, kind: type[T], where: str) -> T:
         with contextlib.suppress(OverflowError):  # it stays what it is, and is refused
             value = float(value)
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
-        raise _Unreadable(f"{where} is {value!r:.60}, not {_TYPE_NAMES[kind]}")
+        raise Unreadable(f"{where} is {value!r:.60}, not {_TYPE_NAMES[kind]}")
     return value
 
 
@@ -211,7 +211,7 @@ def _labels(config: _Document) -> Labels:
     try:
         name = dataset_name(dataset)
     except BadInput as error:
-        raise _Unreadable(f"{config.name}: {str(error).rstrip('.')}") from error
+        raise Unreadable(f"{config.name}: {str(error).rstrip('.')}") from error
     if name == ONLINE and (env := config.get_or_none(str, "env")) is not None:
         name = environment_name(env)
     return Labels(
@@ -227,7 +227,7 @@ def _same_run(summary: _Document, labels: Labels, seed: int) -> Labels:
     found = (summary.get(str, "algorithm"), summary.get(str, "backend"), summary.get(int, "seed"))
     expected = (labels.algorithm, labels.backend, seed)
     if found != expected:
-        raise _Unreadable(f"{summary.name} is of another run than {CONFIG}: {found}, not {expected}")
+        raise Unreadable(f"{summary.name} is of another run than {CONFIG}: {found}, not {expected}")
     return labels._replace(dataset=summary.get(str, "dataset"))
 
 

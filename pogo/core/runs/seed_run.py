@@ -23,7 +23,7 @@ from pogo.core.runs.evaluation import Evaluator, failures, failures_in_words
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint
-from pogo.core.runs.results import read_curve
+from pogo.core.runs.results import Unreadable, read_curve
 from pogo.core.runs.resume import changes_from_here
 from pogo.core.runs.video import CLIP_SIZE, VideoRecorder
 from pogo.core.setting import Values
@@ -165,7 +165,11 @@ class SeedRun:
 
     def show_course(self, console: RunConsole) -> None:
         """At the run's end: how each actor's return went, what the chain has gained, and what to do next."""
-        evaluations = read_curve(self.plan.run_dir / EVALUATION, self.plan.config.clock, is_finished=False)
+        try:
+            evaluations = read_curve(self.plan.run_dir / EVALUATION, self.plan.config.clock, is_finished=False)
+        except (Unreadable, OSError) as error:  # all is saved by now
+            logger.warning("the course of the run is not shown: %s.", error)
+            return
         by_actor: dict[int, list[float]] = {}
         for evaluation in evaluations:
             for (actor, _, mode), result in evaluation.results.items():
