@@ -205,7 +205,7 @@ class Dataset:
 
         Raises:
             BadInput: the file exists, has another ending than .hdf5, or no folder to be in.
-            RunFailed: it cannot be written.
+            RunFailed: the file cannot be written.
         """
         write_arrays(Path(path).expanduser(), self._held)
 
@@ -214,7 +214,7 @@ def as_dataset(given: Any) -> Dataset:
     """The dataset that a program's own data makes: what one of `Dataset.from_...` takes.
 
     Raises:
-        BadInput: it is none of these, or as that method says.
+        BadInput: the data is of none of these forms, or the method that takes its form refuses it.
     """
     if isinstance(given, Dataset):
         return given

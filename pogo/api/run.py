@@ -38,7 +38,7 @@ class Run:
         """Open a run's folder.
 
         Raises:
-            BadInput: it is no run's folder.
+            BadInput: the folder holds neither a run's config.json nor checkpoints.
         """
         self.path = Path(path).expanduser()
         if not (self.path / CONFIG).is_file() and not self.checkpoints:
@@ -125,7 +125,7 @@ class Run:
             device: cpu, cuda, cuda:<n> or auto; single observations are fastest on a CPU.
 
         Raises:
-            BadInput: there is no such actor, checkpoint, backend or device.
+            BadInput: the run has no such actor or checkpoint, or this machine no such backend or device.
         """
         networks = self._networks(checkpoint)
         return Policy(networks.policy(actor), backend or networks.record.config.backend.name, device)
@@ -223,7 +223,7 @@ def load(path: str | os.PathLike[str]) -> Run:
         path: the folder, as `pogo.train(...).path` or `pogo-train` names it.
 
     Raises:
-        BadInput: it is no run's folder.
+        BadInput: the folder holds neither a run's config.json nor checkpoints.
     """
     return Run(path)
 

@@ -172,7 +172,7 @@ def write_arrays(path: Path, dataset: HeldArrays) -> None:
 
     Raises:
         BadInput: the file's ending is not HDF5's, the file exists, or its folder does not.
-        RunFailed: it cannot be written.
+        RunFailed: the file cannot be written.
     """
     check_new_file(path, "Dataset.save: path")
     known = dataset.metadata
