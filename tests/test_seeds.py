@@ -24,7 +24,7 @@ from pogo.core.runs.plan import LARGEST_NUM_SEEDS, check_settings
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.runs.sweep import plan_sweep
 from tests.helpers.framework import Framework
-from tests.helpers.learners import transitions
+from tests.helpers.learners import rows, transitions
 from tests.helpers.problems import ACT, OBS, problem
 from tests.helpers.runs import (
     Outcome,
@@ -96,7 +96,7 @@ def assert_each_seed_is_as_if_alone(algorithm: str) -> None:
         group = framework.module("group").make_learner_group(spec, seeds, data, device="cpu")
         group.train(4)
         means = group.train(5, close_window=False)
-        probe = make_probe(data.observations, ACT, 0)
+        probe = make_probe(rows(data), ACT, 0)
         rng = np.random.default_rng(0)
         observations, noise = rng.standard_normal((6, OBS)), rng.standard_normal((6, ACT))
         assert group.updates == 9
@@ -187,7 +187,7 @@ SHARDED = """
 import sys
 import jax, numpy as np
 from pogo.jax_backend.group import make_learner_group
-from tests.helpers.learners import transitions
+from tests.helpers.learners import rows, transitions
 from tests.helpers.problems import problem
 
 jax.config.update("jax_enable_x64", True)

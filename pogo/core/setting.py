@@ -29,6 +29,9 @@ class Meaning:
     path: bool = False  # it names a file or a folder, and is taken as it is typed
     online: bool = False  # only a run that collects its own data reads it
     inferred: bool = False  # null, where it is not given, until other settings say what it is
+    one_for_all: bool = (
+        False  # of a list with an entry for each later actor: one number may stand for all, null for none
+    )
 
     @property
     def has_bounds(self) -> bool:
@@ -65,12 +68,13 @@ def setting(
     path: bool = False,
     online: bool = False,
     inferred: bool = False,
+    one_for_all: bool = False,
 ) -> Any:
     """A dataclass field with this default and this `Meaning`; a list or mapping is copied for each instance.
 
     The default of an inferred setting is what a run has that was recorded before there was such a setting.
     """
-    meaning = Meaning(least, most, hint, on_resume, identity, label, path, online, inferred)
+    meaning = Meaning(least, most, hint, on_resume, identity, label, path, online, inferred, one_for_all)
     metadata = {_MEANING: meaning}
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)

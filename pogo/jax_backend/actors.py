@@ -17,7 +17,6 @@ from jax.lax import stop_gradient
 
 from pogo.core.errors import BadInput
 from pogo.core.problem.actors import ActorConfig
-from pogo.core.problem.chain import actor_name
 from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
 from pogo.core.problem.streams import generator
 from pogo.jax_backend.gradients import clip, softplus
@@ -359,16 +358,6 @@ ACTOR_CLASSES: dict[str, type[Actor]] = {
 def make_actor(config: ActorConfig, params: Params, dropout_masks: Sequence[Array] = ()) -> Actor:
     """The actor of `config.kind` on `params`."""
     return ACTOR_CLASSES[config.kind](config, params, dropout_masks)
-
-
-def describe(index: int, actor: Actor, observations: Array, noise: Array) -> dict[str, Array]:
-    """What the log says of actor `index` besides its losses: `std`, and `entropy` where it has a density."""
-    found: dict[str, Array] = {}
-    if actor.config.is_stochastic:
-        found[f"{actor_name(index)}/std"] = actor.std(observations, noise)
-    if actor.config.has_density:
-        found[f"{actor_name(index)}/entropy"] = actor.entropy(observations, noise)
-    return found
 
 
 def _required(noise: Array | None, kind: str) -> Array:

@@ -1,11 +1,24 @@
 """The JKO chain: actors 1, 2, ... and their distances. Twin: pogo/torch_backend/chain.py."""
 
+import math
 from collections.abc import Mapping
+from functools import partial
 
+import jax.numpy as jnp
 from jax import Array
 from jax.lax import stop_gradient
 
-from pogo.core.problem.chain import actor_name, actor_noise
+from pogo.core.problem.chain import (
+    LARGEST_WEIGHT,
+    LOG_WEIGHT,
+    SMALLEST_STEP,
+    SMALLEST_WEIGHT,
+    ChainConfig,
+    actor_name,
+    actor_noise,
+    weight_name,
+)
+from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.state import TrainState
 from pogo.core.problem.w2 import W2Config, w2_method
 from pogo.jax_backend.actors import Actor
@@ -19,6 +32,7 @@ from pogo.jax_backend.distances import (
 )
 from pogo.jax_backend.networks import Params
 from pogo.jax_backend.optimizers import minimise
+from pogo.jax_backend.probe_critic import move_probe_critic
 
 Arrays = Mapping[str, Array]
 
@@ -58,31 +72,102 @@ def chain_step(
     """One update of everything: the algorithm's own, then, when its actors move, actors 1, 2, ... in order.
 
     Each actor i minimises energy(pi_i) + w_i * mean W2^2(pi_i, pi_(i-1)), with the critics frozen and the actor
-    before it as this step has just left it.
+    before it as this step has just left it. Up to `chain.begin_at` they are copies of actor 0; from there on, with
+    `chain.freeze`, nothing else moves.
     """
-    due = algorithm.shared.actors_due(state.updates, algorithm.hyperparameters)
-    state, metrics = algorithm.update(state, batch, noise)
-    if algorithm.spec.chain.num_actors > 1:
-        move = lambda state, batch, noise: move_chain(algorithm, state, batch, noise)  # noqa: E731 - a closure for cond
-        state, chain_metrics = run_if(due, move, state, batch, noise)
+    chain, updates, actor_0 = algorithm.spec.chain, state.updates, state.networks[actor_name(0)]
+    # What `algorithm.moves` says, of a number that is known to the compiled program alone.
+    due = algorithm.shared.actors_due(updates, algorithm.hyperparameters)
+    begun = updates >= chain.begin_at if chain.begin_at > 0 else True
+    if chain.freeze:
+        state, metrics = run_if(~begun, partial(_move_base, algorithm), state, batch, noise)
+        state, moving = state._replace(updates=updates + 1), begun
+    else:
+        state, metrics = _move_base(algorithm, state, batch, noise)
+        moving = due & begun
+    if chain.num_actors > 1:
+        state, chain_metrics = run_if(moving, partial(move_chain, algorithm), state, batch, noise, actor_0)
         metrics |= chain_metrics
+        if chain.begin_at > 0:
+            state, _ = run_if(due & ~begun, partial(copy_actor_0, algorithm), state)
     return state, metrics
 
 
 def move_chain(
-    algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arrays
+    algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arrays, actor_0: Params
 ) -> tuple[TrainState, dict[str, Array]]:
-    """One step of each of the actors 1, 2, ..., in order."""
+    """One step of each of the actors 1, 2, ..., in order; `actor_0` is as it was before this update."""
     chain = algorithm.spec.chain
     learning_rate = chain.learning_rate or algorithm.learning_rates[actor_name(0)]
     metrics: dict[str, Array] = {}
+    reference_before = actor_0
     for index in range(1, chain.num_actors):
         name = actor_name(index)
+        if chain.carry:
+            before = state.networks[name]
+            state = carry_along(state, algorithm.spec, index, reference_before)
+            reference_before = before
         state, found, (energy, distance) = minimise(
             _objective, state, name, learning_rate, algorithm, index, state, batch, actor_noise(noise, index)
         )
-        metrics |= found | {f"{name}/energy": energy, f"{name}/w2_squared": distance}
+        step = jnp.sqrt(jnp.maximum(distance, 0.0) / algorithm.spec.action_size)
+        metrics |= found | {f"{name}/energy": energy, f"{name}/w2_squared": distance, f"{name}/step": step}
+        if chain.steps:
+            metrics[f"{name}/w2_weight"] = w2_weight(state, chain, index)
+            state = follow_step(state, chain, index, step)
     return algorithm.after_chain(state), metrics
+
+
+def copy_actor_0(algorithm: Algorithm, state: TrainState) -> tuple[TrainState, dict[str, Array]]:
+    """Actors 1, 2, ... as they are before the chain begins: what actor 0 is, where they begin as it and can be."""
+    spec = algorithm.spec
+    followers = [index for index in range(1, spec.chain.num_actors) if spec.begins_as_actor_0(index)]
+    copies = {actor_name(index): state.networks[actor_name(0)] for index in followers}
+    return algorithm.after_chain(state._replace(networks=state.networks | copies)), {}
+
+
+def w2_weight(state: TrainState, chain: ChainConfig, index: int) -> Array | float:
+    """The weight of an actor's distance: as it is given, or as it follows the actor's step."""
+    if not chain.steps:
+        return chain.w2_weights[index - 1]
+    return jnp.exp(state.networks[weight_name(index)][LOG_WEIGHT]).sum()
+
+
+def carry_along(state: TrainState, spec: TrainSpec, index: int, reference_before: Params) -> TrainState:
+    """Move an actor as its reference has just moved, where its network is such a one, and leave its step to learn.
+
+    An actor that only chases its reference is behind it or past it by about what Adam moves the two in an update, and
+    a short step is lost in that.
+    """
+    if spec.actors[index] != spec.actors[index - 1]:
+        return state
+    params, reference = (state.networks[actor_name(each)] for each in (index, index - 1))
+    moved = {name: value + (reference[name] - reference_before[name]) for name, value in params.items()}
+    return state._replace(networks=state.networks | {actor_name(index): moved})
+
+
+def follow_step(state: TrainState, chain: ChainConfig, index: int, step: Array) -> TrainState:
+    """Dual ascent on the logarithm of a weight: up where the step just made is longer than the one asked for.
+
+    The multiplier's own gradient is step^2 - asked^2. Its sign and its zero are those of log(step / asked), which does
+    not depend on the units of the energy; it is limited to [-1, 1], for steps of 0 and for actors that begin far away.
+    """
+    name = weight_name(index)
+    excess = jnp.clip(jnp.log(jnp.maximum(step, SMALLEST_STEP) / chain.steps[index - 1]), -1.0, 1.0)
+    moved = state.networks[name][LOG_WEIGHT] + chain.weight_learning_rate * excess
+    log_weight = jnp.clip(moved, math.log(SMALLEST_WEIGHT), math.log(LARGEST_WEIGHT))
+    return state._replace(networks=state.networks | {name: {LOG_WEIGHT: log_weight}})
+
+
+def _move_base(
+    algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arrays
+) -> tuple[TrainState, dict[str, Array]]:
+    """All but the chain: the algorithm's own update, and that of the probe's critic."""
+    state, metrics = algorithm.update(state, batch, noise)
+    if algorithm.spec.probe_critic:
+        state, of_probe = move_probe_critic(algorithm, state, batch)
+        metrics |= of_probe
+    return state, metrics
 
 
 def _objective(
@@ -93,7 +178,8 @@ def _objective(
     reference = algorithm.actor(index - 1, state.networks[actor_name(index - 1)])
     energy = algorithm.energy(state, actor, batch, noise)
     distance = w2_squared(actor, reference, batch["observations"], noise, spec.w2, index).mean()
-    return energy + spec.chain.w2_weights[index - 1] * distance, (energy, distance)
+    weight = w2_weight(state, spec.chain, index)
+    return energy + weight * distance, (energy, distance)
 
 
 def _exact_point_w2_squared(actor: Actor, reference: Actor, observations: Array, noise: Arrays) -> Array:

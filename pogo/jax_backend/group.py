@@ -202,8 +202,13 @@ class _Member(JaxLearner):
         return super().act_pairs(observations, pairs, noise)
 
     def describe(self, probe: Probe) -> dict[str, float]:
-        self._borrow_actors()
-        return super().describe(probe)
+        if not self._group.is_stacked:
+            return super().describe(probe)
+        self._state = self._group.part(self.index)[0]
+        try:
+            return super().describe(probe)
+        finally:
+            self._state = _NOTHING
 
     def snapshot(self) -> dict[str, np.ndarray]:
         if not self._group.is_stacked:

@@ -14,7 +14,7 @@ from jax import Array
 from typing_extensions import override
 
 from pogo.core.algorithms import load_mathematics
-from pogo.core.algorithms.inputs import batch_arrays, initial_state, update_noise_spec
+from pogo.core.algorithms.inputs import initial_state, row_arrays, update_noise_spec
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
 from pogo.core.learner.interface import Learner, Pair
@@ -23,15 +23,17 @@ from pogo.core.learner.probe import Probe
 from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.chain import actor_name
 from pogo.core.problem.noise import Draw
+from pogo.core.problem.probe_critic import PROBE_PREFIX
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.state import UPDATES, WINDOW_START, TrainState, check_snapshot
 from pogo.core.problem.streams import seed_words
 from pogo.core.system.machine import processor_name
-from pogo.jax_backend.actors import describe, make_actor
+from pogo.jax_backend.actors import make_actor
 from pogo.jax_backend.chain import chain_step
 from pogo.jax_backend.compilation import compiler_options, keep_compiled_programs
 from pogo.jax_backend.devices import find_device, start_client
 from pogo.jax_backend.networks import Params
+from pogo.jax_backend.probing import describe
 from pogo.jax_backend.replay_buffer import ReplayBuffer
 from pogo.jax_backend.state import state_from_arrays, state_to_arrays
 
@@ -105,7 +107,7 @@ class JaxLearner(Learner):
         self._key = jax.device_put(jax.random.wrap_key_data(self._stream_words()), device)
         self._open_window()
         if transitions is not None:
-            packed, self._columns = transitions.pack(batch_arrays(spec))
+            packed, self._columns = transitions.pack(row_arrays(spec))
             rows = jax.device_put(jnp.asarray(packed, dtype=self._dtype), device)
             self._data = rows, np.asarray(len(rows), dtype=np.int32)
         self._buffer: ReplayBuffer | None = None
@@ -182,17 +184,15 @@ class JaxLearner(Learner):
 
     def describe(self, probe: Probe) -> dict[str, float]:
         """`Learner.describe`, compiled once."""
-        names = [actor_name(index) for index in range(len(self.spec.actors))]
-        rows, noise = (jnp.asarray(array, dtype=self._dtype) for array in (probe.observations, probe.noise))
+        batch, noise, around = jax.tree.map(
+            lambda array: jnp.asarray(array, dtype=self._dtype), (dict(probe.batch), probe.noise, probe.around)
+        )
 
-        def of_all(networks: list[Params], rows: Array, noise: Array) -> dict[str, Array]:
-            found: dict[str, Array] = {}
-            for index, params in enumerate(networks):
-                found |= describe(index, self._algorithm.actor(index, params), rows, noise)
-            return found
+        def of_all(networks: dict[str, Params], *arrays: Any) -> dict[str, Array]:
+            return describe(self._algorithm, TrainState(networks, {}, None), *arrays)
 
-        arguments = ([self._state.networks[name] for name in names], rows, noise)
-        program = self._program(("describe", rows.shape), of_all, arguments)
+        arguments = (self._state.networks, batch, noise, around)
+        program = self._program(("describe", noise.shape), of_all, arguments)
         return {name: float(value) for name, value in jax.device_get(program(*arguments)).items()}
 
     @override
@@ -230,10 +230,7 @@ class JaxLearner(Learner):
         return policy.sample_actions(rows, noise[:, None, :])[:, 0]
 
     def _means(self, sums: Mapping[str, float], close: bool) -> dict[str, float]:
-        window = range(self._window_start, self._updates)
-        due = self._algorithm.shared.actors_due
-        actor_updates = sum(bool(due(update, self.spec.hyperparameters)) for update in window)
-        means = window_means(sums, len(window), actor_updates)
+        means = window_means(sums, map(self._algorithm.moves, range(self._window_start, self._updates)))
         if close:
             self._open_window()
         return means
@@ -304,6 +301,9 @@ class JaxLearner(Learner):
     def _update_once(self, state: TrainState, data: Data, key: Array) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(key, state.updates)
         batch = self._sample_batch(data, jax.random.fold_in(key, 0))
+        if self.spec.probe_critic:
+            own = self._sample_batch(data, jax.random.fold_in(key, zlib.crc32(PROBE_PREFIX.encode())))
+            batch |= {f"{PROBE_PREFIX}{name}": value for name, value in own.items()}
         noise = {
             name: self._draw(draw, jax.random.fold_in(key, zlib.crc32(name.encode())))
             for name, draw in self._noise_spec.items()

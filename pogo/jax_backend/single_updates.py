@@ -30,11 +30,11 @@ class SingleUpdates:
 
     def step(self, batch: Mapping[str, np.ndarray], noise: Mapping[str, np.ndarray]) -> dict[str, float]:
         """One update of the algorithm and its chain; its metrics."""
-        due = bool(self._algorithm.shared.actors_due(int(self._state.updates), self._algorithm.hyperparameters))
+        moves = self._algorithm.moves(int(self._state.updates))
         with jax.enable_x64(self._enable_x64):
             arrays = [{name: jnp.asarray(value) for name, value in values.items()} for values in (batch, noise)]
             self._state, metrics = self._step(self._state, *arrays)
-            return {name: float(value) for name, value in metrics.items() if due or not name.startswith("actor_")}
+            return {name: float(value) for name, value in metrics.items() if moves.includes(name)}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The canonical state, copied."""

@@ -7,10 +7,13 @@ from torch import Tensor
 
 from pogo.core.algorithms import load_algorithm
 from pogo.core.algorithms.base import AlgorithmInterface
+from pogo.core.problem.chain import Moves, moves
 from pogo.core.problem.spec import HP, TrainSpec
 from pogo.core.problem.state import TrainState
 from pogo.torch_backend.actors import Actor, make_actor
 from pogo.torch_backend.networks import Params
+
+SMALLEST_SCALE = 1e-6  # of |Q| where it divides
 
 
 class Algorithm(AlgorithmInterface[Tensor, Actor, HP]):
@@ -29,9 +32,19 @@ class Algorithm(AlgorithmInterface[Tensor, Actor, HP]):
             masks = tuple(noise[f"actor_dropout_{layer}"] for layer in range(len(config.hidden_sizes)))
         return make_actor(config, params, masks)
 
+    def moves(self, update: int) -> Moves:
+        """What update number `update`, from 0, moves."""
+        return moves(self.spec.chain, update, bool(self.shared.actors_due(update, self.hyperparameters)))
+
     def after_chain(self, state: TrainState) -> TrainState:
         """What the original does once all actors have moved; nothing, in most."""
         return state
+
+    def energy_scale(self, q: Tensor) -> Tensor | float:
+        """What stands before an energy of these values, [B]: 1, or detached 1 / mean |Q| (`chain.normalize_energy`)."""
+        if not self.spec.chain.normalize_energy:
+            return 1.0
+        return (1.0 / q.abs().mean().clamp(min=SMALLEST_SCALE)).detach()
 
     def data_term(self, actor: Actor, batch: Mapping[str, Tensor], noise: Tensor | None) -> Tensor | float:
         """`chain.actor_0_data_weight` times the mean summed squared distance of actor 0's action to the data's."""

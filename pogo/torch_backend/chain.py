@@ -1,12 +1,23 @@
 """The JKO chain: actors 1, 2, ... and their distances. Twin: pogo/jax_backend/chain.py."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pogo.core.problem.chain import actor_name, actor_noise
+from pogo.core.problem.chain import (
+    LARGEST_WEIGHT,
+    LOG_WEIGHT,
+    SMALLEST_STEP,
+    SMALLEST_WEIGHT,
+    ChainConfig,
+    actor_name,
+    actor_noise,
+    weight_name,
+)
+from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.state import TrainState
 from pogo.core.problem.w2 import W2Config, w2_method
 from pogo.torch_backend.actors import Actor
@@ -20,6 +31,7 @@ from pogo.torch_backend.distances import (
 )
 from pogo.torch_backend.networks import Params
 from pogo.torch_backend.optimizers import minimise
+from pogo.torch_backend.probe_critic import move_probe_critic
 
 Arrays = Mapping[str, Tensor]
 
@@ -59,30 +71,103 @@ def chain_step(
     """One update of everything: the algorithm's own, then, when its actors move, actors 1, 2, ... in order.
 
     Each actor i minimises energy(pi_i) + w_i * mean W2^2(pi_i, pi_(i-1)), with the critics frozen and the actor
-    before it as this step has just left it.
+    before it as this step has just left it. Up to `chain.begin_at` they are copies of actor 0; from there on, with
+    `chain.freeze`, nothing else moves.
     """
-    due = algorithm.shared.actors_due(state.updates, algorithm.hyperparameters)
-    state, metrics = algorithm.update(state, batch, noise)
-    if due and algorithm.spec.chain.num_actors > 1:
-        state, chain_metrics = move_chain(algorithm, state, batch, noise)
+    moves, metrics, updates = algorithm.moves(state.updates), {}, state.updates
+    actor_0 = _as_it_is(state.networks[actor_name(0)]) if moves.chain and algorithm.spec.chain.carry else {}
+    if moves.base:
+        state, metrics = _move_base(algorithm, state, batch, noise)
+    state = state._replace(updates=updates + 1)
+    if moves.chain:
+        state, chain_metrics = move_chain(algorithm, state, batch, noise, actor_0)
         metrics |= chain_metrics
+    elif moves.actor_0:
+        state, _ = copy_actor_0(algorithm, state)
     return state, metrics
 
 
 def move_chain(
-    algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arrays
+    algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arrays, actor_0: Params
 ) -> tuple[TrainState, dict[str, Tensor]]:
-    """One step of each of the actors 1, 2, ..., in order."""
+    """One step of each of the actors 1, 2, ..., in order; `actor_0` is as it was before this update."""
     chain = algorithm.spec.chain
     learning_rate = chain.learning_rate or algorithm.learning_rates[actor_name(0)]
     metrics: dict[str, Tensor] = {}
+    reference_before = actor_0
     for index in range(1, chain.num_actors):
         name = actor_name(index)
+        if chain.carry:
+            before = _as_it_is(state.networks[name])
+            state = carry_along(state, algorithm.spec, index, reference_before)
+            reference_before = before
         state, found, (energy, distance) = minimise(
             _objective, state, name, learning_rate, algorithm, index, state, batch, actor_noise(noise, index)
         )
-        metrics |= found | {f"{name}/energy": energy, f"{name}/w2_squared": distance}
+        step = torch.sqrt(distance.clamp(min=0.0) / algorithm.spec.action_size)
+        metrics |= found | {f"{name}/energy": energy, f"{name}/w2_squared": distance, f"{name}/step": step}
+        if chain.steps:
+            metrics[f"{name}/w2_weight"] = w2_weight(state, chain, index)
+            state = follow_step(state, chain, index, step)
     return algorithm.after_chain(state), metrics
+
+
+def copy_actor_0(algorithm: Algorithm, state: TrainState) -> tuple[TrainState, dict[str, Tensor]]:
+    """Actors 1, 2, ... as they are before the chain begins: what actor 0 is, where they begin as it and can be."""
+    spec = algorithm.spec
+    followers = [index for index in range(1, spec.chain.num_actors) if spec.begins_as_actor_0(index)]
+    actor_0 = list(state.networks[actor_name(0)].values())
+    with torch.no_grad():
+        for index in followers:
+            torch._foreach_copy_(list(state.networks[actor_name(index)].values()), actor_0)
+    return algorithm.after_chain(state), {}
+
+
+def w2_weight(state: TrainState, chain: ChainConfig, index: int) -> Tensor | float:
+    """The weight of an actor's distance: as it is given, or as it follows the actor's step."""
+    if not chain.steps:
+        return chain.w2_weights[index - 1]
+    return state.networks[weight_name(index)][LOG_WEIGHT].exp().sum()
+
+
+def carry_along(state: TrainState, spec: TrainSpec, index: int, reference_before: Params) -> TrainState:
+    """Move an actor as its reference has just moved, where its network is such a one, and leave its step to learn.
+
+    An actor that only chases its reference is behind it or past it by about what Adam moves the two in an update, and
+    a short step is lost in that.
+    """
+    if spec.actors[index] != spec.actors[index - 1]:
+        return state
+    params, reference = (state.networks[actor_name(each)] for each in (index, index - 1))
+    with torch.no_grad():
+        moves = torch._foreach_sub(list(reference.values()), [reference_before[name] for name in reference])
+        torch._foreach_add_([params[name] for name in reference], moves)
+    return state
+
+
+def follow_step(state: TrainState, chain: ChainConfig, index: int, step: Tensor) -> TrainState:
+    """Dual ascent on the logarithm of a weight: up where the step just made is longer than the one asked for.
+
+    The multiplier's own gradient is step^2 - asked^2. Its sign and its zero are those of log(step / asked), which does
+    not depend on the units of the energy; it is limited to [-1, 1], for steps of 0 and for actors that begin far away.
+    """
+    log_weight = state.networks[weight_name(index)][LOG_WEIGHT]
+    with torch.no_grad():
+        excess = torch.log(step.clamp(min=SMALLEST_STEP) / chain.steps[index - 1]).clamp(-1.0, 1.0)
+        log_weight.add_(chain.weight_learning_rate * excess)
+        log_weight.clamp_(math.log(SMALLEST_WEIGHT), math.log(LARGEST_WEIGHT))
+    return state
+
+
+def _move_base(
+    algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arrays
+) -> tuple[TrainState, dict[str, Tensor]]:
+    """All but the chain: the algorithm's own update, and that of the probe's critic."""
+    state, metrics = algorithm.update(state, batch, noise)
+    if algorithm.spec.probe_critic:
+        state, of_probe = move_probe_critic(algorithm, state, batch)
+        metrics |= of_probe
+    return state, metrics
 
 
 def _objective(
@@ -93,7 +178,8 @@ def _objective(
     reference = algorithm.actor(index - 1, state.networks[actor_name(index - 1)])
     energy = algorithm.energy(state, actor, batch, noise)
     distance = w2_squared(actor, reference, batch["observations"], noise, spec.w2, index).mean()
-    return energy + spec.chain.w2_weights[index - 1] * distance, (energy.detach(), distance.detach())
+    weight = w2_weight(state, spec.chain, index)
+    return energy + weight * distance, (energy.detach(), distance.detach())
 
 
 def _exact_point_w2_squared(actor: Actor, reference: Actor, observations: Tensor, noise: Arrays) -> Tensor:
@@ -107,6 +193,12 @@ def _exact_point_w2_squared(actor: Actor, reference: Actor, observations: Tensor
         return point_to_gaussian_w2_squared(points, *((mean.detach(), std.detach()) if point_is_actor else (mean, std)))
     samples = spread.clipped_samples(observations, noise["w2"])
     return point_to_samples_w2_squared(points, samples.detach() if point_is_actor else samples)
+
+
+def _as_it_is(params: Params) -> Params:
+    """A copy: parameters are changed in place."""
+    with torch.no_grad():
+        return {name: value.clone() for name, value in params.items()}
 
 
 def _without_gradient(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -3,7 +3,7 @@
 JAX has no twin of this: its compiled loop is one program already.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 
@@ -13,16 +13,16 @@ WARM_UP_UPDATES = 3  # real updates, run as usual: libraries allocate their work
 class GraphedSteps:
     """Runs a step that changes a fixed set of tensors in place: first as it is, then captured, then replayed.
 
-    Updates that move the actors and updates that do not launch different kernels, so each kind has a graph of its own.
+    Updates that move other networks launch other kernels, so each kind has a graph of its own.
     """
 
     def __init__(self, generators: Sequence[torch.Generator]) -> None:
         self._generators = generators  # all that a step draws from
-        self._runs: dict[bool, int] = {}
-        self._graphs: dict[bool, torch.cuda.CUDAGraph] = {}
+        self._runs: dict[Hashable, int] = {}
+        self._graphs: dict[Hashable, torch.cuda.CUDAGraph] = {}
         self._stream = torch.cuda.Stream()
 
-    def run(self, kind: bool, step: Callable[[], None]) -> None:
+    def run(self, kind: Hashable, step: Callable[[], None]) -> None:
         """One step of the given kind."""
         runs = self._runs.get(kind, 0)
         self._runs[kind] = runs + 1

@@ -1,10 +1,9 @@
 """The torch learner: data, noise and updates on one device. Twin: pogo/jax_backend/learner.py."""
 
-import itertools
 import logging
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,20 +11,21 @@ from torch import Tensor
 from typing_extensions import override
 
 from pogo.core.algorithms import load_mathematics
-from pogo.core.algorithms.inputs import batch_arrays, initial_state, update_noise_spec
+from pogo.core.algorithms.inputs import initial_state, row_arrays, update_noise_spec
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
 from pogo.core.learner.interface import Learner, Pair
 from pogo.core.learner.metrics import check_finite, window_arrays, window_groups, window_means
 from pogo.core.learner.probe import Probe
-from pogo.core.problem.chain import actor_name
+from pogo.core.problem.chain import Moves, actor_name
 from pogo.core.problem.noise import Draw
+from pogo.core.problem.probe_critic import PROBE_PREFIX
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.state import WINDOW_START, TrainState, check_snapshot
 from pogo.core.problem.streams import seed_words
 from pogo.core.problem.w2 import w2_method
 from pogo.core.system.machine import processor_name
-from pogo.torch_backend.actors import describe, make_actor
+from pogo.torch_backend.actors import make_actor
 from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.chain import chain_step
 from pogo.torch_backend.cuda_graphs import GraphedSteps
@@ -33,6 +33,7 @@ from pogo.torch_backend.devices import find_device
 from pogo.torch_backend.distances import check_exact
 from pogo.torch_backend.libraries import check_library
 from pogo.torch_backend.memory import keep_freed_memory
+from pogo.torch_backend.probing import describe
 from pogo.torch_backend.replay_buffer import ReplayBuffer
 from pogo.torch_backend.state import state_from_arrays, state_to_arrays
 
@@ -107,6 +108,8 @@ class TorchLearner(Learner):
         self._stream = _STREAMS[device.type]
         # Each later actor draws from a generator of its own: what is before it does not depend on whether it is there.
         names = [self._stream, *(f"{self._stream}/{actor_name(index)}" for index in range(1, len(spec.actors)))]
+        if spec.probe_critic:
+            names.append(self._probe_stream)
         self._generators = {name: torch.Generator(device) for name in names}
         self._expected = initial_state(seed, spec)
         self._accumulators: dict[tuple[str, ...], tuple[Tensor, Tensor]] = {}
@@ -116,7 +119,7 @@ class TorchLearner(Learner):
         self._restart_streams(self._generators)
         self._open_window()
         if transitions is not None:
-            packed, self._columns = transitions.pack(batch_arrays(spec))
+            packed, self._columns = transitions.pack(row_arrays(spec))
             self._data = torch.from_numpy(packed).to(device=device, dtype=self._dtype)
         self._buffer: ReplayBuffer | None = None
         if replay_capacity is not None:
@@ -156,9 +159,7 @@ class TorchLearner(Learner):
                 sums[name] = sums.get(name, 0.0) + value
                 first_bad[name] = max(first_bad.get(name, -1), update)
         check_finite(first_bad)
-        window = range(self._window_start, self.updates)
-        due = self._algorithm.shared.actors_due
-        means = window_means(sums, len(window), sum(due(update, self.spec.hyperparameters) for update in window))
+        means = window_means(sums, map(self._algorithm.moves, range(self._window_start, self.updates)))
         if close:
             self._open_window()
         return means
@@ -184,14 +185,11 @@ class TorchLearner(Learner):
     @override
     def describe(self, probe: Probe) -> dict[str, float]:
         with torch.no_grad():
-            rows, noise = (
-                torch.as_tensor(array, dtype=self._dtype, device=self._device)
-                for array in (probe.observations, probe.noise)
+            batch, around = (
+                {name: self._to_device(array) for name, array in arrays.items()}
+                for arrays in (probe.batch, probe.around)
             )
-            found: dict[str, Tensor] = {}
-            for index in range(len(self.spec.actors)):
-                actor = self._algorithm.actor(index, self._state.networks[actor_name(index)])
-                found |= describe(index, actor, rows, noise)
+            found = describe(self._algorithm, self._state, batch, self._to_device(probe.noise), around)
             return {name: value.item() for name, value in found.items()}
 
     @override
@@ -225,6 +223,9 @@ class TorchLearner(Learner):
                 sums, _ = self._accumulator(tuple(group))
                 sums.copy_(torch.tensor(np.stack(list(group.values()))))
 
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        return torch.as_tensor(array, dtype=self._dtype, device=self._device)
+
     def _actions(self, actor: int, rows: Tensor, noise: Tensor | None) -> Tensor:
         policy = make_actor(self.spec.actors[actor], self._state.networks[actor_name(actor)])
         if noise is None:
@@ -252,18 +253,18 @@ class TorchLearner(Learner):
     def _step(self) -> None:
         update = self.updates
         if self._graphs is not None:
-            due = self._algorithm.shared.actors_due(update, self.spec.hyperparameters)
-            self._graphs.run(bool(due), self._update_once)
+            self._graphs.run(self._algorithm.moves(update), self._update_once)
         else:
             self._update_once()
         # A replayed graph runs no Python: the host's counter is kept here.
         self._state = self._state._replace(updates=update + 1)
 
     def _update_once(self) -> None:
-        batch, noise = (
-            self._sample_batch(),
-            {name: self._draw(draw, self._generator_of(name)) for name, draw in self._noise_spec.items()},
-        )
+        batch = self._sample_batch(self._stream)
+        noise = {name: self._draw(draw, self._generator_of(name)) for name, draw in self._noise_spec.items()}
+        if self.spec.probe_critic:
+            own = self._sample_batch(self._probe_stream)
+            batch |= {f"{PROBE_PREFIX}{name}": value for name, value in own.items()}
         if self._compiled is not None:
             self._state, metrics = self._compiled(self._state, batch, noise)
             self.compile_seconds = self._compiled.compile_seconds
@@ -271,8 +272,12 @@ class TorchLearner(Learner):
             self._state, metrics = chain_step(self._algorithm, self._state, batch, noise)
         self._accumulate(metrics)
 
-    def _sample_batch(self) -> dict[str, Tensor]:
-        size, options = (self.spec.batch_size,), {"generator": self._generators[self._stream], "device": self._device}
+    @property
+    def _probe_stream(self) -> str:
+        return f"{self._stream}/{PROBE_PREFIX.rstrip('/')}"
+
+    def _sample_batch(self, stream: str) -> dict[str, Tensor]:
+        size, options = (self.spec.batch_size,), {"generator": self._generators[stream], "device": self._device}
         if self._buffer is None:
             rows = torch.randint(len(self._data), size, **options)
         else:  # how many rows there are is read on the device: a recorded graph would keep the host's number
@@ -325,32 +330,28 @@ class TorchLearner(Learner):
 
 
 class _CompiledStep:
-    """`chain_step` under torch.compile: one program for updates that move the actors, one for those that do not."""
+    """`chain_step` under torch.compile: a program for each kind of update, by what it moves."""
 
     def __init__(self, algorithm: Algorithm) -> None:
         torch._dynamo.config.trace_autograd_ops = True  # the gradients are taken inside an update
         self.compile_seconds = 0.0
         self._algorithm = algorithm
         self._run = torch.compile(chain_step, dynamic=False)
-        self._compiled_for: set[int] = set()
+        self._first: dict[Moves, int] = {}  # the first update of each kind
 
     def __call__(
         self, state: TrainState, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]
     ) -> tuple[TrainState, dict[str, Tensor]]:
         # Programs are specialised on Python numbers: a counter that grows would compile anew every time. The first
         # update of the same kind stands for all of them.
-        due = self._algorithm.shared.actors_due
-        kind = next(update for update in itertools.count() if self._same_kind(due, update, state.updates))
+        kind = self._algorithm.moves(state.updates)
+        is_new = kind not in self._first
+        first = self._first.setdefault(kind, state.updates)
         start = time.perf_counter()
-        result, metrics = self._run(self._algorithm, state._replace(updates=kind), batch, noise)
-        if kind not in self._compiled_for:
-            self._compiled_for.add(kind)
+        result, metrics = self._run(self._algorithm, state._replace(updates=first), batch, noise)
+        if is_new:
             self.compile_seconds += time.perf_counter() - start
         return result._replace(updates=state.updates + 1), metrics
-
-    def _same_kind(self, due: Callable[..., bool], update: int, other: int) -> bool:
-        hp = self._algorithm.hyperparameters
-        return due(update, hp) == due(other, hp)
 
 
 def _check_compiler() -> None:

@@ -21,9 +21,9 @@ class SingleUpdates:
     def step(self, batch: Mapping[str, np.ndarray], noise: Mapping[str, np.ndarray]) -> dict[str, float]:
         """One update of the algorithm and its chain; its metrics."""
         tensors = [{name: torch.tensor(value) for name, value in arrays.items()} for arrays in (batch, noise)]
-        due = self._algorithm.shared.actors_due(self._state.updates, self._algorithm.hyperparameters)
+        moves = self._algorithm.moves(self._state.updates)
         self._state, metrics = chain_step(self._algorithm, self._state, *tensors)
-        return {name: float(value) for name, value in metrics.items() if due or not name.startswith("actor_")}
+        return {name: float(value) for name, value in metrics.items() if moves.includes(name)}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The canonical state, copied."""

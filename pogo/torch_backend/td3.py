@@ -37,8 +37,12 @@ class Td3(algorithm.Algorithm):
         """What the critics regress to, [B], without gradient."""
 
     @abstractmethod
-    def q_term(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
-        """What the actor's loss makes of Q at its actions, a scalar: an energy of `value`."""
+    def actor_q(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
+        """The value that actors climb, [B]."""
+
+    @abstractmethod
+    def q_weight(self, q: Tensor) -> Tensor | float:
+        """What stands before the mean of `actor_q` in the actor's loss, without gradient."""
 
     @abstractmethod
     def actor_loss(self, critic: Params, batch: Arrays, actions: Tensor) -> Tensor:
@@ -47,6 +51,15 @@ class Td3(algorithm.Algorithm):
     def critic_loss(self, critic: Params, batch: Arrays, target: Tensor) -> tuple[Tensor, Tensor]:
         """The critics' loss, and the value that the metric `q` shows."""
         return summed_td_loss(critic, batch, target)
+
+    def critic_value(self, state: TrainState, observations: Tensor, actions: Tensor) -> Tensor:
+        """`actor_q` by the critics as they are, [B]."""
+        return self.actor_q(state.networks["critic"], observations, actions)
+
+    def q_term(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
+        """What the actor's loss makes of Q at its actions, a scalar."""
+        q = self.actor_q(critic, observations, actions)
+        return -self.q_weight(q) * q.mean()
 
     def smoothed_actions(self, target_actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
         """The target actor's next actions with clipped noise on them, [B, A]. TD3, section 5.3."""
@@ -69,11 +82,14 @@ class Td3(algorithm.Algorithm):
         return state._replace(updates=state.updates + 1), metrics
 
     def energy(self, state: TrainState, actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
-        """`q_term` at the actor's sample, or for `loss` the whole of `actor_loss`."""
+        """`q_term` at the actor's sample, with another scale if it is normalised; for `loss` all of `actor_loss`."""
         critic = state.networks["critic"]
         actions = actor.action_for_energy(batch["observations"], noise.get("energy"))
         if self.spec.chain.energy == "loss":
             return self.actor_loss(critic, batch, actions)
+        if self.spec.chain.normalize_energy:
+            q = self.actor_q(critic, batch["observations"], actions)
+            return -self.energy_scale(q) * q.mean()
         return self.q_term(critic, batch["observations"], actions)
 
     def _move_actor_0(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:

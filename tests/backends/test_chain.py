@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from pogo_quadratic.definition import Hyperparameters
 
+from pogo.core.problem.chain import LARGEST_WEIGHT, SMALLEST_WEIGHT
 from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
 from pogo.core.problem.w2 import W2Config
+from tests.helpers import learners
 from tests.helpers.framework import BACKENDS
 from tests.helpers.quadratic import (
     ACT,
@@ -21,6 +23,7 @@ from tests.helpers.quadratic import (
     distances_in_the_first_update,
     make_learner,
     problem,
+    steps_and_weights,
 )
 from tests.helpers.slow import quick
 
@@ -30,6 +33,41 @@ def test_each_step_is_the_closed_form(framework):
     """A linear energy has a JKO step in closed form, actor after actor."""
     for index, off in enumerate(distances_from_the_closed_form(framework), start=1):
         assert off < CLOSED_FORM_TOLERANCE, f"actor {index}: off by {off:.2%} of its step"
+
+
+@pytest.mark.parametrize("framework", quick(BACKENDS, ("jax",)), indirect=True)
+def test_a_stated_step_is_the_constrained_minimum(framework):
+    """Its length, its direction and its multiplier, from weights that begin far too high and far too low."""
+    for index, (step, weight, off) in enumerate(steps_and_weights(framework), start=1):
+        assert step == pytest.approx(1.0, abs=0.01), f"actor {index}"
+        assert weight == pytest.approx(1.0, abs=0.05), f"actor {index}"
+        assert off < 0.03, f"actor {index}: off by {off:.2%} of its step"
+
+
+def test_weights_stay_within_their_bounds(framework):
+    """A step that no energy makes, and one that no weight prevents."""
+    hp = Hyperparameters(curvature=0.0, learning_rate=1e-3)
+    actors = (STOCHASTIC_KINDS["gaussian"],) * 2
+    spec = problem(actors, (SMALLEST_WEIGHT * 1.001,), hp, steps=(0.1,), carry=True)
+    metrics = make_learner(framework, spec).train(50)
+    assert metrics["actor_1/w2_weight"] == pytest.approx(SMALLEST_WEIGHT, rel=1e-3)
+    spec = problem(actors, (LARGEST_WEIGHT * 0.999,), hp, init="independent", steps=(1e-4,))
+    metrics = make_learner(framework, spec).train(50)
+    assert metrics["actor_1/w2_weight"] == pytest.approx(LARGEST_WEIGHT, rel=1e-3)
+
+
+def test_a_carried_actor_moves_as_its_reference(framework):
+    """Actors that learn nothing themselves: those that are carried are where actor 0 is, the others where they began."""
+    for carry, reference in ((True, "actor_0"), (False, "start")):
+        learner = learners.make(framework, learners.problem("iql", "float32", carry=carry, learning_rate=1e-30))
+        start = learner.snapshot()
+        learner.train(20)
+        end = learner.snapshot()
+        for name in (name for name in start if name.startswith("actor_0/")):
+            assert (end[name] != start[name]).any()
+            for index in (1, 2):
+                expected = end[name] if reference == "actor_0" else start[name]
+                np.testing.assert_allclose(end[name.replace("actor_0", f"actor_{index}")], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", STOCHASTIC_KINDS)

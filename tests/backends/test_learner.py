@@ -57,7 +57,7 @@ def test_sampling_covers_the_data_evenly(framework):
 
 def rewards_drawn(framework, learner):
     if framework.name == "torch":
-        return framework.numpy(learner._sample_batch()["rewards"])
+        return framework.numpy(learner._sample_batch(learner._stream)["rewards"])
     import jax
 
     learner._key = jax.random.fold_in(learner._key, 1)

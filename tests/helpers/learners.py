@@ -18,6 +18,12 @@ def transitions(rows: int = 400, reward: float = 1.0) -> Transitions:
     )
 
 
+def rows(data: Transitions) -> dict[str, np.ndarray]:
+    """What a run's probe is made of."""
+    names = ("observations", "actions", "rewards", "next_observations", "terminals", "next_actions")
+    return {name: getattr(data, name) for name in names}
+
+
 def without_window(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: value for name, value in arrays.items() if not name.startswith("window/")}
 

@@ -83,6 +83,37 @@ def distances_from_the_closed_form(framework, updates=6000) -> list[float]:
     return distances
 
 
+def steps_and_weights(framework, updates=4000) -> list[tuple[float, float, float]]:
+    """For actors 1 and 2 of stated steps: the step made, the weight, and how far the actor ends from where it should.
+
+    With the quadratic energy a constrained step goes straight towards m = c, s = 0, by the length asked for, D; the
+    multiplier of |m - m0|^2 + |s - s0|^2 = D^2 is w = h (L - D) / (2 D), where L is the whole way.
+    """
+    steps = (0.1, 0.2)
+    hp = Hyperparameters(curvature=1.0, centre=0.4, learning_rate=1e-3)
+    actor = ActorConfig("gaussian", (), tanh_mean=False, log_std_init=float(np.log(0.1)))
+    spec = problem((actor,) * 3, (10.0, 0.01), hp, steps=steps, carry=True)
+    learner = make_learner(framework, spec)
+    start = learner.snapshot()
+    for index in range(3):
+        start[f"actor_{index}/output/kernel"] = np.zeros((OBS, ACT), dtype=np.float32)
+        start[f"actor_{index}/output/bias"] = np.array([-0.3, 0.1], dtype=np.float32)
+    learner.restore(start)
+    learner.train(updates // 2)
+    metrics, arrays = learner.train(updates // 2), learner.snapshot()
+    before, found = moments(arrays, 0), []
+    for index, step in enumerate(steps, start=1):
+        to_go = {"bias": hp.centre - before["bias"], "std": -before["std"]}
+        whole, length = np.sqrt(sum(np.sum(way**2) for way in to_go.values())), step * np.sqrt(ACT)
+        expected = {name: before[name] + length / whole * way for name, way in to_go.items()}
+        after = moments(arrays, index)
+        off = np.sqrt(sum(np.sum((after[name] - expected[name]) ** 2) for name in expected)) / length
+        weight = hp.curvature * (whole - length) / (2 * length)
+        found.append((metrics[f"actor_{index}/step"] / step, metrics[f"actor_{index}/w2_weight"] / weight, float(off)))
+        before = expected
+    return found
+
+
 def moments(arrays, index):
     return {
         "kernel": arrays[f"actor_{index}/output/kernel"].astype(float),

@@ -79,11 +79,11 @@ def test_a_run_goes_on_in_the_environment_of_its_source(tmp_path: Path) -> None:
     """With the settings that the source's file gave it, which its name alone does not say."""
     source = tmp_path / "source"
     train(*arguments(source, **OFFLINE, train__updates=2, eval__episodes=0)).assert_code(0)
-    record = read_source(str(source))
+    record = read_source("resume_from", str(source))
     assert record.record.environment is not None
     spec = dataclasses.replace(record.record.environment, kwargs={"g": 5.0})
     record = dataclasses.replace(record, record=dataclasses.replace(record.record, environment=spec))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pogo.core.runs.plan.read_source", lambda _: record)
+        patch.setattr("pogo.core.runs.plan.read_source", lambda *_: record)
         found = make_plans(compose_config(arguments(tmp_path / "run", env=None, resume_from=source)))[0]
     assert found.dataset.environment == spec

@@ -1,5 +1,7 @@
 """Every algorithm, 20 updates of a chain of three from one state with the same batches and noise, on both backends."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -116,11 +118,28 @@ def test_options_agree(algorithm, options):
     assert_in_step(parity_case(spec, seed=3, num_updates=10))
 
 
+@pytest.mark.parametrize("actors", ["as published", "stochastic, deterministic, gaussian"])
+@pytest.mark.parametrize("algorithm", quick(ALGORITHMS, QUICK_ALGORITHMS))
+def test_chains_of_stated_steps_agree(algorithm, actors):
+    """Weights that follow, energies divided by |Q|, and actors that are carried along where their networks match."""
+    chain = {"steps": (0.05, 0.2), "weight_learning_rate": 0.05, "carry": True, "normalize_energy": True}
+    assert_in_step(parity_case(problem(algorithm, actors=CHAINS[actors], **chain), seed=7, num_updates=10))
+
+
+@pytest.mark.parametrize("algorithm", quick(ALGORITHMS, QUICK_ALGORITHMS))
+def test_phases_and_the_probes_critic_agree(algorithm):
+    """Three updates before the chain begins, and the rest with all else frozen."""
+    spec = problem(algorithm, begin_at=3, freeze=True, steps=(0.05, 0.2), carry=True)
+    assert_in_step(parity_case(dataclasses.replace(spec, probe_critic=True), seed=8, num_updates=8))
+    assert_in_step(parity_case(problem(algorithm, begin_at=3), seed=9, num_updates=6))
+
+
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_everything_trained_moves_and_keeps_its_type(algorithm, backend):
     """A no-op would agree too."""
-    case = parity_case(problem(algorithm, "float32"), seed=4, num_updates=3)
+    spec = dataclasses.replace(problem(algorithm, "float32", steps=(0.1, 0.1)), probe_critic=True)
+    case = parity_case(spec, seed=4, num_updates=3)
     *_, (end, _) = run_updates(backend, case)
     for name, start in case.state.items():
         assert end[name].dtype == start.dtype, f"{name}: silent upcast"

@@ -1,5 +1,7 @@
 """A snapshot of one backend resumes on the other."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from pogo.core.algorithms import ALGORITHMS
 from pogo.core.learner.probe import make_probe
 from pogo.core.registry import load_backend
 from pogo.core.verify.parity import TOLERANCES, moved_apart, parity_case, run_updates
-from tests.helpers.learners import transitions, without_window
+from tests.helpers.learners import rows, transitions, without_window
 from tests.helpers.problems import CHAINS, problem
 from tests.helpers.slow import quick
 
@@ -48,8 +50,8 @@ def test_state_carries_over_exactly(algorithm, writer, reader):
 @pytest.mark.parametrize("chain", CHAINS)
 def test_both_backends_describe_a_state_alike(chain):
     """What the log says of the policies besides their losses; nothing is drawn, so that asking changes nothing."""
-    spec = problem("sac_n", "float64", CHAINS[chain])
-    probe = make_probe(transitions().observations, spec.action_size, seed=3)
+    spec = dataclasses.replace(problem("sac_n", "float64", CHAINS[chain]), probe_critic=True)
+    probe = make_probe(rows(transitions()), spec.action_size, seed=3)
     arrays = parity_case(spec, seed=6, num_updates=1).state
     found = []
     for backend in ("torch", "jax"):
@@ -60,6 +62,13 @@ def test_both_backends_describe_a_state_alike(chain):
         after = learner.snapshot()
         assert all(np.array_equal(before[name], after[name]) for name in before)
     assert found[0] == pytest.approx(found[1], rel=1e-9)
+    for measure in ("q", "q_independent", "probe_energy", "saturated", "data_distance"):
+        assert {name for name in found[0] if name.endswith(f"/{measure}")} == {
+            f"actor_{index}/{measure}" for index in range(3)
+        }
+    assert {name for name in found[0] if name.endswith("from_actor_0")} == {
+        f"actor_{index}/from_actor_0" for index in (1, 2)
+    }
     kinds = [actor.kind for actor in spec.actors]
     assert {name for name in found[0] if name.endswith("std")} == {
         f"actor_{index}/std" for index, kind in enumerate(kinds) if kind != "deterministic"

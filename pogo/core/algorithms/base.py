@@ -118,3 +118,7 @@ class AlgorithmInterface(ABC, Generic[Array, Actor, HP]):
     @abstractmethod
     def energy(self, state: TrainState, actor: Actor, batch: Mapping[str, Array], noise: Mapping[str, Array]) -> Array:
         """What an actor 1+ minimises besides its distance, a scalar mean over the batch (`chain.energy`)."""
+
+    def critic_value(self, state: TrainState, observations: Array, actions: Array) -> Array | None:
+        """What the critics say of actions, [B], as the energy `value` reads them; None where there are no critics."""
+        return None

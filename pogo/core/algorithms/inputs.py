@@ -3,9 +3,17 @@
 import numpy as np
 
 from pogo.core.algorithms import load_algorithm
-from pogo.core.problem.chain import actor_name, chain_noise_spec
+from pogo.core.algorithms.actor_critic import critics
+from pogo.core.problem.chain import actor_name, chain_noise_spec, initial_weights
 from pogo.core.problem.noise import Draw
-from pogo.core.problem.parameters import Params, actor_parameters
+from pogo.core.problem.parameters import LayerInitialisers, Params, actor_parameters
+from pogo.core.problem.probe_critic import (
+    HIDDEN_SIZES,
+    PROBE_ARRAYS,
+    PROBE_CRITIC,
+    PROBE_PREFIX,
+    TARGET_PROBE_CRITIC,
+)
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.state import fresh_state
 from pogo.core.problem.streams import generator
@@ -21,7 +29,7 @@ def initial_state(seed: int, spec: TrainSpec) -> dict[str, np.ndarray]:
     networks: dict[str, Params] = dict(algorithm.initial_networks(generator(seed, "networks"), spec))
     for index, config in enumerate(spec.actors):
         name = actor_name(index)
-        if index > 0 and spec.chain.init == "copy" and config == spec.actors[0]:
+        if index > 0 and spec.begins_as_actor_0(index):
             networks[name] = networks[actor_name(0)]
         else:
             rng = generator(seed, "actor", index)
@@ -30,6 +38,13 @@ def initial_state(seed: int, spec: TrainSpec) -> dict[str, np.ndarray]:
             )
     trained = list(networks)
     networks |= {target: networks[source] for target, source in algorithm.targets(spec).items()}
+    networks |= initial_weights(spec.chain)
+    if spec.probe_critic:
+        networks[PROBE_CRITIC] = critics(
+            generator(seed, "probe critic"), spec, HIDDEN_SIZES, LayerInitialisers(), members=1
+        )
+        networks[TARGET_PROBE_CRITIC] = networks[PROBE_CRITIC]
+        trained.append(PROBE_CRITIC)
     dtype = np.dtype(spec.dtype)
     rounded = {
         network: {name: np.array(value, dtype=dtype, order="C") for name, value in parameters.items()}
@@ -44,6 +59,13 @@ def update_noise_spec(spec: TrainSpec) -> dict[str, Draw]:
     return own | chain_noise_spec(spec.actors, spec.w2, spec.batch_size, spec.action_size)
 
 
+def row_arrays(spec: TrainSpec) -> tuple[str, ...]:
+    """The arrays that the rows of a run's data have: what the algorithm reads, and what the probe's critic does."""
+    own = load_algorithm(spec.algorithm).batch_arrays
+    return (*own, *(name for name in PROBE_ARRAYS if spec.probe_critic and name not in own))
+
+
 def batch_arrays(spec: TrainSpec) -> tuple[str, ...]:
-    """The arrays of a batch that the algorithm reads."""
-    return load_algorithm(spec.algorithm).batch_arrays
+    """The arrays of a batch: the algorithm's, and those of the probe's critic, of rows of its own."""
+    own = load_algorithm(spec.algorithm).batch_arrays
+    return (*own, *(f"{PROBE_PREFIX}{name}" for name in PROBE_ARRAYS if spec.probe_critic))

@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from pogo.core.algorithms import ALGORITHMS, algorithm_names, load_algorithm
-from pogo.core.config.schema import SECTIONS, Config, asked_settings
+from pogo.core.config.schema import SECTIONS, AskedSetting, Config, asked_settings
 from pogo.core.data import d4rl
 from pogo.core.data.config import DatasetConfig
 
@@ -63,7 +63,12 @@ def _group(kind: type) -> type:
 
 def _columns(section: Any) -> list[Any]:
     """A class's settings, as plain values of a class that is not frozen: OmegaConf would make it read-only."""
-    return [(name, entry.type, _column(entry.default)) for name, entry in asked_settings(section)]
+    return [(name, _node_type(entry), _column(entry.default)) for name, entry in asked_settings(section)]
+
+
+def _node_type(entry: AskedSetting) -> Any:
+    """An annotation that OmegaConf has: none of its unions has a list in it, and `check_values` looks at those."""
+    return Any if entry.meaning.one_for_all else entry.type
 
 
 def _column(default: Any) -> Any:

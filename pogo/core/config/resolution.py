@@ -67,11 +67,23 @@ def resolve(asked: Values) -> Config:
     config = Config.from_json(draft.values)
     if config.is_online:
         check_online(config)
+    _check_begin(config)
     hyperparameters = definition.for_run(config.algorithm.hyperparameters, config.train.updates)
     config = replace(config, algorithm=replace(config.algorithm, hyperparameters=hyperparameters))
     # A recorded run can be read whatever else its actors name: only one that is asked for is held to this.
     check_options(config.chain.actors, config.actors)
     return config
+
+
+def _check_begin(config: Config) -> None:
+    begin, updates = config.chain.begin_at, config.train.updates
+    if config.is_online and config.chain.base is not None:
+        raise BadInput(f"chain.base={config.chain.base} is of runs on a dataset; an online run has resume_from=.")
+    if begin and begin >= updates:
+        raise BadInput(
+            f"chain.begin_at={begin} is past the run's {updates} updates: its actors would stay copies of actor 0; "
+            "use a smaller one, or a larger train.updates."
+        )
 
 
 def _fill_online(draft: _Draft, algorithm: str, published_env_steps: int | None) -> None:
@@ -89,19 +101,24 @@ def _fill_online(draft: _Draft, algorithm: str, published_env_steps: int | None)
 
 
 def _fill_num_actors(draft: _Draft) -> None:
-    """As many actors as the weights or the kinds that are given are of, where their number is not given."""
-    weights, kinds = draft["chain.w2_weights"], len(draft["chain.actors"])
-    source = None
-    if weights is not None:
-        source = "as chain.w2_weights"
-    elif kinds > DEFAULT_NUM_ACTORS:
-        source = "as chain.actors"
-    draft.fill("chain.num_actors", max(DEFAULT_NUM_ACTORS, kinds) if weights is None else len(weights) + 1, source)
+    """As many actors as the steps, weights or kinds that are given are of, where their number is not given."""
+    number, source = DEFAULT_NUM_ACTORS, None
+    for key in ("chain.steps", "chain.w2_weights"):
+        if isinstance(draft[key], list) and source is None:
+            number, source = len(draft[key]) + 1, f"as {key}"
+    kinds = len(draft["chain.actors"])
+    if source is None and kinds > number:
+        number, source = kinds, "as chain.actors"
+    draft.fill("chain.num_actors", number, source)
     check_bounds(draft.values)
 
 
 def _fill_weights(draft: _Draft) -> None:
     num_actors, last = draft["chain.num_actors"], draft["chain.last_w2_weight"]
+    steps = draft["chain.steps"]
+    if not isinstance(steps, list):
+        draft.set("chain.steps", [] if steps is None else [steps] * (num_actors - 1))
+    draft.fill("chain.carry", bool(draft["chain.steps"]))
     draft.fill("chain.w2_weights", [DEFAULT_W2_WEIGHT] * (num_actors - 1))
     if last is not None:
         weights = draft["chain.w2_weights"]

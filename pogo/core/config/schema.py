@@ -22,6 +22,7 @@ from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import LARGEST_STEP
 from pogo.core.problem.actors import ActorConfig, resolve_actors
 from pogo.core.problem.chain import ChainConfig
+from pogo.core.problem.probe_critic import ProbeConfig
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.w2 import W2Config
 from pogo.core.setting import PLAIN, Meaning, Values, meaning_of, setting
@@ -177,6 +178,7 @@ class Config:
     logger: LoggerSection = field(default_factory=LoggerSection)
     chain: ChainConfig = field(default_factory=ChainConfig)
     w2: W2Config = field(default_factory=W2Config)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
     run: RunSection = field(default_factory=RunSection)
     sources: Mapping[str, str] = field(default_factory=dict)  # where each setting came from, by dotted key
 
@@ -188,6 +190,8 @@ class Config:
                 f"use {' or '.join(sorted(definition.energies))}."
             )
         definition.check_actors(self.actors, self.algorithm.hyperparameters)
+        if self.probe.critic and not hasattr(self.algorithm.hyperparameters, "discount"):
+            raise BadInput(f"probe.critic=true: algorithm={self.algorithm.name} has no discount to value actor 0 by.")
 
     @cached_property
     def actors(self) -> tuple[ActorConfig, ...]:
@@ -225,6 +229,7 @@ class Config:
             w2=self.w2,
             hyperparameters=self.algorithm.hyperparameters,
             dtype=self.dtype,
+            probe_critic=self.probe.critic,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -304,6 +309,8 @@ def asked_settings(section: Any) -> Iterator[tuple[str, AskedSetting]]:
                 default = entry.default_factory()
             if meaning.inferred:
                 kind, default = kind | None, None
+            if meaning.one_for_all:
+                kind, default = kind | float | None, None
             yield entry.name, AskedSetting(kind, _plain(copy.deepcopy(default)), meaning)
 
 

@@ -76,10 +76,17 @@ class Learner(ABC):
 
     @abstractmethod
     def describe(self, probe: Probe) -> dict[str, float]:
-        """Measure `actor_<i>/std` of every stochastic actor, and `actor_<i>/entropy` (nats) of those with a density.
+        """Measure every actor at the probe's states; a metric is named `actor_<i>/` and what it measures.
 
-        A gaussian's are its own, before any clip; the others' are estimated from the probe's samples. The std is in
-        units of the action box, [-1, 1], a root mean square over states and action dimensions.
+        - `std`, of a stochastic kind: in units of the action box, [-1, 1], a root mean square over states and action
+          dimensions; `entropy`, of one with a density, in nats. A gaussian's are its own, before any clip; the others'
+          are estimated from the probe's samples.
+        - `q`: the critics' value of its deterministic actions; `q_independent`: that of the probe's critic.
+        - `probe_energy`: what `chain.energy` says, for every actor at the same states and draws.
+        - `saturated`: the share of action dimensions within 1 % of the box's side.
+        - `data_distance`: the mean distance of its actions to the data, as `Neighbours` measures it.
+        - `from_actor_0`, of later actors: the root of the mean squared W2 distance, per action dimension, in units of
+          the action box.
         """
 
     @abstractmethod

@@ -1,21 +1,23 @@
 """Means of metrics over a window of updates, and the check that they are finite."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from pogo.core.errors import RunFailed
+from pogo.core.problem.chain import Moves
 from pogo.core.problem.state import REPLAY_PREFIX, WINDOW_PREFIX, WINDOW_START
 
-ACTOR_PREFIX = "actor_"
 _MEND = "the last good checkpoint is kept, if there is one. Lower the learning rates, or look at the rewards' scale."
 
 
-def window_means(sums: Mapping[str, float], num_updates: int, num_actor_updates: int) -> dict[str, float]:
-    """Each metric's mean over the updates that compute it; those of the actors count only updates that move them."""
+def window_means(sums: Mapping[str, float], updates: Iterable[Moves]) -> dict[str, float]:
+    """Each metric's mean over the updates that compute it: a window's, by what each of them moves."""
+    kinds = Counter(updates)
     means = {}
     for name in sorted(sums):
-        count = num_actor_updates if name.startswith(ACTOR_PREFIX) else num_updates
+        count = sum(number for moves, number in kinds.items() if moves.includes(name))
         if count:
             means[name] = sums[name] / count
     return means

@@ -23,3 +23,8 @@ class TrainSpec(Generic[HP]):
     w2: W2Config
     hyperparameters: HP  # the algorithm's own
     dtype: str = "float32"
+    probe_critic: bool = False
+
+    def begins_as_actor_0(self, index: int) -> bool:
+        """Whether a later actor begins as a copy of actor 0: `chain.init` says so, and their networks match."""
+        return self.chain.init == "copy" and self.actors[index] == self.actors[0]

@@ -118,3 +118,8 @@ def is_parameter(name: str) -> bool:
 def network_of(parameter: str) -> str:
     """The network that a parameter is of, by its canonical name."""
     return parameter.split("/", 1)[0]
+
+
+def network_of_array(name: str) -> str:
+    """The network that a parameter, a moment or a count is of."""
+    return network_of(name.removeprefix(_OPTIMIZER))

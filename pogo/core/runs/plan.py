@@ -197,11 +197,13 @@ def _check_packages(config: Config) -> None:
 
 
 def _run_dir(config: Config, dataset: str) -> Path:
-    """run.dir, or <root>/<dataset>/<algorithm>_<backend>/w2_<weights>/[<variant>/]seed_<n>."""
+    """run.dir, or <root>/<dataset>/<algorithm>_<backend>/<w2_weights or steps_sizes>/[<variant>/]seed_<n>."""
     if config.run.dir is not None:
         return Path(config.run.dir).expanduser()
-    weights = "_".join(f"{weight:g}" for weight in config.chain.w2_weights) or "none"
-    names = [f"{config.algorithm.name}_{config.backend.name}", f"w2_{weights}"]
+    chain = config.chain
+    kind, numbers = ("steps", chain.steps) if chain.steps else ("w2", chain.w2_weights)
+    names = [f"{config.algorithm.name}_{config.backend.name}"]
+    names.append("_".join([kind, *(f"{number:g}" for number in numbers)] if numbers else [kind, "none"]))
     if config.run.variant is not None:
         names.append(config.run.variant)
     return Path(config.run.root, dataset, *names, f"seed_{config.seed}").expanduser()
@@ -220,18 +222,32 @@ def _check_path(run_dir: Path) -> None:
 
 
 def _read_source(config: Config) -> SourceRun | None:
-    """The run that `resume_from` names; where it is gone, this run itself, once it has begun: all is taken over."""
+    """The run that `resume_from` or `chain.base` names; where it is gone, this run itself, once it has begun."""
+    if not config.is_online:
+        return _read_base(config)
     if config.resume_from is None:
         return None
     try:
-        return read_source(config.resume_from)
+        return read_source("resume_from", config.resume_from)
     except BadInput:
         if config.run.dir is None and config.env is None:
             raise
         own = _run_dir(config, environment_name(config.env or NO_ENVIRONMENT))
         if not CheckpointStore(own).steps():
             raise
-        return read_source(str(own))
+        return read_source("resume_from", str(own))
+
+
+def _read_base(config: Config) -> SourceRun | None:
+    if config.chain.base is None:
+        return None
+    if config.train.num_seeds > 1:
+        raise BadInput(
+            f"train.num_seeds={config.train.num_seeds}: chain.base is one run of one seed; start each seed by itself."
+        )
+    own = _run_dir(config, dataset_name(config.dataset))
+    # All is taken over by the first checkpoint: the other run may be gone by then.
+    return read_source("chain.base", str(own) if CheckpointStore(own).steps() else config.chain.base)
 
 
 def _check_num_seeds(config: Config) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pogo.core.algorithms.inputs import row_arrays
 from pogo.core.data.dataset import Dataset
 from pogo.core.data.transitions import Transitions
 from pogo.core.data.write_hdf5 import check_new_file
@@ -21,6 +22,7 @@ from pogo.core.learner.interface import Learner
 from pogo.core.learner.probe import make_probe
 from pogo.core.online.collector import Collector, naming_failures, visited_at_random
 from pogo.core.problem.state import COLLECTOR_PREFIX, REPLAY_PREFIX, damaged
+from pogo.core.runs.base_run import with_own_chain
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator
 from pogo.core.runs.learners import make_learner_group
@@ -133,8 +135,12 @@ def _restore(
     """Bring fresh learners to their checkpoints, or to what another run has left them."""
     source, first = plans[0].source, learners.learners[0]
     if source is not None and not points:
-        first.restore(warm_started(first.snapshot(), plans[0].spec, source))
-        logger.info("beginning with the actors and critics of %s.", source.run_dir)
+        if plans[0].config.is_online:
+            first.restore(warm_started(first.snapshot(), plans[0].spec, source))
+            logger.info("beginning with the actors and critics of %s.", source.run_dir)
+        else:
+            first.restore(with_own_chain(first.snapshot(), plans[0], source))
+            logger.info("going on from update %d of %s, with a chain of its own.", source.step, source.run_dir)
     for plan, learner, point in zip(plans, learners.learners, points, strict=False):
         learner.restore(point.checkpoint.arrays)
         if collector is not None:
@@ -187,13 +193,15 @@ def _open_evaluator(plan: Plan, opened: ExitStack) -> Evaluator | None:
     )
 
 
-def _probed(plan: Plan) -> np.ndarray:
-    """Observations to describe the policies at; of an online run, those that random actions lead to."""
+def _probed(plan: Plan) -> dict[str, np.ndarray]:
+    """Arrays to describe the policies at; of an online run, observations that random actions lead to."""
+    dataset = plan.dataset
     if not plan.config.is_online:
-        return plan.dataset.transitions.observations
-    assert plan.dataset.environment is not None
-    with naming_failures(plan.dataset.environment):
-        return visited_at_random(plan.dataset.environment, plan.dataset.normalisation, PROBED_STEPS, plan.config.seed)
+        return {name: getattr(dataset.transitions, name) for name in row_arrays(plan.spec)}
+    assert dataset.environment is not None
+    with naming_failures(dataset.environment):
+        visited = visited_at_random(dataset.environment, dataset.normalisation, PROBED_STEPS, plan.config.seed)
+    return {"observations": visited}
 
 
 def _run(

@@ -20,16 +20,21 @@ _TUNED = ("temperature",)  # goes on where both have it
 
 @dataclass(frozen=True)
 class SourceRun:
-    """The newest good checkpoint of the run that `resume_from` names."""
+    """The newest good checkpoint of a run that a new one begins with."""
 
     run_dir: Path
     step: int
     record: RunRecord
-    networks: Mapping[str, np.ndarray]  # parameters by canonical name, without moments
+    arrays: Mapping[str, np.ndarray]
+
+    @property
+    def networks(self) -> dict[str, np.ndarray]:
+        """Parameters by canonical name, without moments."""
+        return {name: array for name, array in self.arrays.items() if is_parameter(name)}
 
 
-def read_source(run_dir: str) -> SourceRun:
-    """The run that `resume_from` names; nothing in its folder changes.
+def read_source(key: str, run_dir: str) -> SourceRun:
+    """The run that the setting `key` names, `resume_from` or `chain.base`; nothing in its folder changes.
 
     Raises:
         BadInput: no such folder, or no good checkpoint in it.
@@ -38,14 +43,13 @@ def read_source(run_dir: str) -> SourceRun:
     store = CheckpointStore(folder)
     if not folder.is_dir() or not store.steps():
         raise BadInput(
-            f"resume_from={run_dir} holds no checkpoints; give a run's own folder, which has checkpoints/. "
+            f"{key}={run_dir} holds no checkpoints; give a run's own folder, which has checkpoints/. "
             "A run that has begun with it goes on without it, its own folder named by run.dir."
         )
     found = store.load_newest(set_aside=False)
     assert found is not None  # there are steps, and none good is an error
-    networks = {name: array for name, array in found.arrays.items() if is_parameter(name)}
-    with reading(f"resume_from={run_dir}: the record of checkpoint {found.step}"):
-        return SourceRun(folder, found.step, RunRecord.from_json(found.records["run"]), networks)
+    with reading(f"{key}={run_dir}: the record of checkpoint {found.step}"):
+        return SourceRun(folder, found.step, RunRecord.from_json(found.records["run"]), found.arrays)
 
 
 def warm_started(fresh: Mapping[str, np.ndarray], spec: TrainSpec, source: SourceRun) -> dict[str, np.ndarray]:

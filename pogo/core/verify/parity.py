@@ -7,6 +7,7 @@ import numpy as np
 
 from pogo.core.algorithms.inputs import batch_arrays, initial_state, update_noise_spec
 from pogo.core.problem.noise import draw_with_numpy
+from pogo.core.problem.probe_critic import PROBE_PREFIX
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.state import is_parameter
 from pogo.core.problem.streams import generator
@@ -57,7 +58,8 @@ def parity_case(spec: TrainSpec, seed: int, num_updates: int = 20) -> ParityCase
     batches = []
     for _ in range(num_updates):
         batch: dict[str, np.ndarray] = {}
-        for name in batch_arrays(spec):
+        for drawn in batch_arrays(spec):
+            name = drawn.removeprefix(PROBE_PREFIX)
             if name == "rewards":
                 values = rng.standard_normal(spec.batch_size)
             elif name == "terminals":
@@ -67,7 +69,7 @@ def parity_case(spec: TrainSpec, seed: int, num_updates: int = 20) -> ParityCase
                 values = np.clip(rng.normal(0.0, 0.6, (spec.batch_size, spec.action_size)), -0.999, 0.999)
             else:
                 values = rng.standard_normal((spec.batch_size, sizes[name]))
-            batch[name] = values.astype(spec.dtype)
+            batch[drawn] = values.astype(spec.dtype)
         batches.append(batch)
     noises = [draw_with_numpy(update_noise_spec(spec), rng, spec.dtype) for _ in range(num_updates)]
     return ParityCase(spec, state, batches, noises)

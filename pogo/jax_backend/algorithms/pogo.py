@@ -12,6 +12,7 @@ from jax.lax import stop_gradient
 from pogo.core.problem.chain import actor_name
 from pogo.core.problem.state import TrainState
 from pogo.jax_backend.actors import Actor
+from pogo.jax_backend.algorithm import SMALLEST_SCALE
 from pogo.jax_backend.gradients import min_over_members
 from pogo.jax_backend.losses import bootstrapped
 from pogo.jax_backend.networks import Params, first_q_value, q_values
@@ -19,8 +20,6 @@ from pogo.jax_backend.optimizers import move_target
 from pogo.jax_backend.td3 import Td3
 
 Arrays = Mapping[str, Array]
-
-SMALLEST_SCALE = 1e-6  # of |Q| where it divides
 
 
 class Algorithm(Td3):
@@ -41,13 +40,15 @@ class Algorithm(Td3):
         next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
         return bootstrapped(batch, next_q, hp.discount)
 
-    def q_term(self, critic: Params, observations: Array, actions: Array) -> Array:
-        """-lambda mean Q_1; lambda is 1, or 1 / mean |Q_1| without gradient where `normalize_q`; scalar."""
-        q = first_q_value(critic, observations, actions)
+    def actor_q(self, critic: Params, observations: Array, actions: Array) -> Array:
+        """Q_1, [B]."""
+        return first_q_value(critic, observations, actions)
+
+    def q_weight(self, q: Array) -> Array | float:
+        """Lambda = 1 / mean |Q_1| where `normalize_q`."""
         if not self.hyperparameters.normalize_q:
-            return -q.mean()
-        weight = stop_gradient(1.0 / jnp.maximum(jnp.abs(q).mean(), SMALLEST_SCALE))
-        return -weight * q.mean()
+            return 1.0
+        return stop_gradient(1.0 / jnp.maximum(jnp.abs(q).mean(), SMALLEST_SCALE))
 
     def actor_loss(self, critic: Params, batch: Arrays, actions: Array) -> Array:
         """-lambda Q_1 + w_0 (pi(s) - a)^2, the latter a mean over batch and action dimensions; scalar."""

@@ -68,9 +68,15 @@ class Algorithm(algorithm.Algorithm[SACN]):
         alpha = jnp.exp(state.networks["temperature"]["log_alpha"])
         observations = batch["observations"]
         if actor.config.is_stochastic:
-            return actor_loss(state.networks["critic"], alpha, actor, observations, noise["energy"])[0]
-        actions = actor.deterministic_actions(observations)
-        return -smallest_q_value(state.networks["critic"], observations, actions).mean()
+            actions, log_probs = actor.clipped_sample_and_log_prob(observations, noise["energy"])
+            q = self.critic_value(state, observations, actions)
+            return self.energy_scale(q) * (alpha * log_probs - q).mean()
+        q = self.critic_value(state, observations, actor.deterministic_actions(observations))
+        return -self.energy_scale(q) * q.mean()
+
+    def critic_value(self, state: TrainState, observations: Array, actions: Array) -> Array:
+        """The smallest of the ensemble's values, [B]."""
+        return smallest_q_value(state.networks["critic"], observations, actions)
 
     def critic_objective(self, critic: Params, batch: Arrays, target: Array) -> tuple[Array, Array]:
         """What the critics minimise; EDAC adds to it."""

@@ -68,10 +68,15 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
                 weights = advantage_weights(critic, batch, baseline, self.hyperparameters)
             return actor_loss(actor, batch, weights, noise.get("energy"))
         actions = actor.action_for_energy(observations, noise.get("energy"))
-        q = min_over_members(q_values(critic, observations, actions))
+        q = self.critic_value(state, observations, actions)
+        scale = self.energy_scale(q)
         if self.spec.chain.energy == "advantage":
-            q = q - min_over_members(q_values(critic, observations, self._baseline_actions(state, observations)))
-        return -q.mean()
+            q = q - self.critic_value(state, observations, self._baseline_actions(state, observations))
+        return -scale * q.mean()
+
+    def critic_value(self, state: TrainState, observations: Tensor, actions: Tensor) -> Tensor:
+        """The smaller of the critics' values, [B]."""
+        return min_over_members(q_values(state.networks["critic"], observations, actions))
 
     def _baseline_actions(self, state: TrainState, observations: Tensor) -> Tensor:
         """What an energy's V(s) is taken at, whichever actor it is of: actor 0's deterministic action."""

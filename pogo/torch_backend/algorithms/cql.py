@@ -164,11 +164,17 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
         else:
             actions = actor.deterministic_actions(observations)
             log_probs = actor.log_prob_actions(observations, actions)
-        value = -min_q([state.networks[name] for name in CRITICS], observations, actions)
+        q = self.critic_value(state, observations, actions)
+        value, scale = -q, self.energy_scale(q)
         if hp.bc_updates > 0:
             is_cloning = steps_taken(state, "actor_0") <= hp.bc_updates
             value = torch.where(is_cloning, cloning_losses(actor, batch, sample), value)
-        return (self.alpha(state) * log_probs + value).mean()
+            scale = torch.where(is_cloning, 1.0, scale)
+        return scale * (self.alpha(state) * log_probs + value).mean()
+
+    def critic_value(self, state: TrainState, observations: Tensor, actions: Tensor) -> Tensor:
+        """The smaller of the critics' values, [B]."""
+        return min_q([state.networks[name] for name in CRITICS], observations, actions)
 
     def alpha(self, state: TrainState) -> Tensor | float:
         """The entropy's weight, without gradient."""

@@ -107,7 +107,15 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
             # An energy is of a sample, a gaussian's too, where actor 0's own loss takes the mean.
             act = actor.action_for_energy if actor.config.is_gaussian else actor.unclipped_action_for_loss
             return actor_loss(actor, critic, observations, act(observations, latents), distilled.detach(), hp)[0]
-        return q_loss(critic, observations, actor.action_for_energy(observations, noise.get("energy")), hp)
+        actions = actor.action_for_energy(observations, noise.get("energy"))
+        if self.spec.chain.normalize_energy:
+            q = self.critic_value(state, observations, actions)
+            return -self.energy_scale(q) * q.mean()
+        return q_loss(critic, observations, actions, hp)
+
+    def critic_value(self, state: TrainState, observations: Tensor, actions: Tensor) -> Tensor:
+        """The mean of the critics' values, [B]."""
+        return q_values(state.networks["critic"], observations, actions, ACTIVATION).mean(dim=0)
 
     def _actor_0_loss(
         self, params: Params, critic: Params, batch: Arrays, distilled: Tensor, noise: Arrays

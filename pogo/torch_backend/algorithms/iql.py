@@ -77,10 +77,15 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
 
             return actor_loss(actor, batch, advantage_weights(advantages, hp), noise.get("energy"))
         actions = actor.action_for_energy(observations, noise.get("energy"))
-        q = min_over_members(q_values(networks["target_critic"], observations, actions))
+        q = self.critic_value(state, observations, actions)
+        scale = self.energy_scale(q)
         if self.spec.chain.energy == "advantage":
             q = q - state_values(networks["value"], observations)
-        return -q.mean()
+        return -scale * q.mean()
+
+    def critic_value(self, state: TrainState, observations: Tensor, actions: Tensor) -> Tensor:
+        """The smaller of the target critics' values, [B]."""
+        return min_over_members(q_values(state.networks["target_critic"], observations, actions))
 
     def _actor_0_loss(self, params: Params, batch: Arrays, weights: Tensor, noise: Arrays) -> tuple[Tensor, None]:
         actor = self.actor(0, params, noise)

@@ -11,6 +11,7 @@ from torch import Tensor
 from pogo.core.problem.chain import actor_name
 from pogo.core.problem.state import TrainState
 from pogo.torch_backend.actors import Actor
+from pogo.torch_backend.algorithm import SMALLEST_SCALE
 from pogo.torch_backend.gradients import min_over_members
 from pogo.torch_backend.losses import bootstrapped
 from pogo.torch_backend.networks import Params, first_q_value, q_values
@@ -18,8 +19,6 @@ from pogo.torch_backend.optimizers import move_target
 from pogo.torch_backend.td3 import Td3
 
 Arrays = Mapping[str, Tensor]
-
-SMALLEST_SCALE = 1e-6  # of |Q| where it divides
 
 
 class Algorithm(Td3):
@@ -40,13 +39,15 @@ class Algorithm(Td3):
         next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
         return bootstrapped(batch, next_q, hp.discount)
 
-    def q_term(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
-        """-lambda mean Q_1; lambda is 1, or 1 / mean |Q_1| without gradient where `normalize_q`; scalar."""
-        q = first_q_value(critic, observations, actions)
+    def actor_q(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
+        """Q_1, [B]."""
+        return first_q_value(critic, observations, actions)
+
+    def q_weight(self, q: Tensor) -> Tensor | float:
+        """Lambda = 1 / mean |Q_1| where `normalize_q`."""
         if not self.hyperparameters.normalize_q:
-            return -q.mean()
-        weight = (1.0 / q.abs().mean().clamp(min=SMALLEST_SCALE)).detach()
-        return -weight * q.mean()
+            return 1.0
+        return (1.0 / q.abs().mean().clamp(min=SMALLEST_SCALE)).detach()
 
     def actor_loss(self, critic: Params, batch: Arrays, actions: Tensor) -> Tensor:
         """-lambda Q_1 + w_0 (pi(s) - a)^2, the latter a mean over batch and action dimensions; scalar."""

@@ -37,12 +37,13 @@ class Algorithm(Td3):
         q = q_values(critic, batch["observations"], batch["actions"])
         return summed_td_errors(q, target), q.amin(dim=0).mean().detach()
 
-    def q_term(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
-        """-lambda mean min Q, lambda = 1 / mean |min Q| without gradient where `normalize_q`; scalar."""
-        q = min_over_members(q_values(critic, observations, actions))
-        if not self.hyperparameters.normalize_q:
-            return -q.mean()
-        return -(1.0 / q.abs().mean()).detach() * q.mean()
+    def actor_q(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
+        """The smaller of the members' values, [B]."""
+        return min_over_members(q_values(critic, observations, actions))
+
+    def q_weight(self, q: Tensor) -> Tensor | float:
+        """Lambda = 1 / mean |min Q| where `normalize_q`."""
+        return (1.0 / q.abs().mean()).detach() if self.hyperparameters.normalize_q else 1.0
 
     def actor_loss(self, critic: Params, batch: Arrays, actions: Tensor) -> Tensor:
         """beta_a * |pi(s) - a|^2, summed over action dimensions, - lambda min Q; scalar. ReBRAC, section 3."""

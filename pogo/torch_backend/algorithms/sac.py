@@ -98,10 +98,16 @@ class Algorithm(algorithm.Algorithm[Hyperparameters]):
         """Give alpha log pi - Q at the actor's sample: SAC's own objective, whichever gradient actor 0 takes."""
         observations, sample = batch["observations"], noise.get("energy")
         if not (self.hyperparameters.use_entropy_bonus and actor.config.has_density):
-            return reparametrized_loss(actor, state.networks["critic"], observations, sample, self.hyperparameters)
+            q = self.critic_value(state, observations, actor.action_for_energy(observations, sample))
+            return -self.energy_scale(q) * q.mean()
         actions, log_probs = actor.clipped_samples_and_draw_log_probs(observations, noise["energy"][:, None, :])
-        q = q_values(state.networks["critic"], observations, actions[:, 0], self.hyperparameters.activation)
-        return (self.alpha(state) * log_probs[:, 0] - actor_value(q, self.hyperparameters)).mean()
+        q = self.critic_value(state, observations, actions[:, 0])
+        return self.energy_scale(q) * (self.alpha(state) * log_probs[:, 0] - q).mean()
+
+    def critic_value(self, state: TrainState, observations: Tensor, actions: Tensor) -> Tensor:
+        """What an actor climbs, [B]: see `actor_value`."""
+        q = q_values(state.networks["critic"], observations, actions, self.hyperparameters.activation)
+        return actor_value(q, self.hyperparameters)
 
     def alpha(self, state: TrainState) -> Tensor | float:
         """The entropy's weight, without gradient."""

@@ -26,12 +26,13 @@ class Algorithm(Td3):
         next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
         return bootstrapped(batch, next_q, self.hyperparameters.discount)
 
-    def q_term(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
-        """-lambda mean Q_1, lambda = alpha / mean |Q_1| without gradient; scalar. TD3+BC, section 5."""
-        # The original uses its first critic here, and the minimum only in the target.
-        q = first_q_value(critic, observations, actions)
-        weight = (self.hyperparameters.alpha / q.abs().mean()).detach()
-        return -weight * q.mean()
+    def actor_q(self, critic: Params, observations: Tensor, actions: Tensor) -> Tensor:
+        """Q_1, [B]: the original uses its first critic here, and the minimum only in the target."""
+        return first_q_value(critic, observations, actions)
+
+    def q_weight(self, q: Tensor) -> Tensor:
+        """Lambda = alpha / mean |Q_1|. TD3+BC, section 5."""
+        return (self.hyperparameters.alpha / q.abs().mean()).detach()
 
     def actor_loss(self, critic: Params, batch: Arrays, actions: Tensor) -> Tensor:
         """-lambda Q_1 + (pi(s) - a)^2, the latter a mean over batch and dimensions; scalar. TD3+BC, section 5."""

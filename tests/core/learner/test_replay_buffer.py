@@ -107,7 +107,7 @@ def test_batches_are_of_the_rows_held_uniformly(backend: str) -> None:
 
 def sample(learner: Any, backend: str, index: int) -> np.ndarray:
     if backend == "torch":
-        return learner._sample_batch()["rewards"].numpy()
+        return learner._sample_batch(learner._stream)["rewards"].numpy()
     import jax
 
     data = learner.replay_buffer.rows, learner.replay_buffer.held

@@ -51,7 +51,7 @@ def test_every_entry_is_taken_or_named_in_one_line(run_dir: Path, tmp_path: Path
         folder = tmp_path / "copy"
         shutil.rmtree(folder, ignore_errors=True)
         CheckpointStore(folder).save(found.step, found.arrays, {**found.records, "run": record})
-        for read in (StoredRun, lambda path: read_source(str(path))):
+        for read in (StoredRun, lambda path: read_source("resume_from", str(path))):
             try:
                 read(folder)
             except BadInput as error:
