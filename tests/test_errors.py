@@ -80,6 +80,34 @@ VALUES = {
     "many weights": ({"chain__w2_weights": "[1,2,3]", "chain__num_actors": 3}, "chain.w2_weights has 3 entries"),
     "weights of one actor": ({"chain__w2_weights": "[1]", "chain__num_actors": 1}, "0 in all"),
     "negative weight": ({"chain__w2_weights": "[1,-2]"}, "chain.w2_weights[1]=-2.0", "finite number >= 0"),
+    "few steps": (
+        {"chain__steps": "[0.1]", "chain__num_actors": 3},
+        "chain.steps has 1 entries for chain.num_actors=3; give one number for all, or one per actor",
+    ),
+    "no step": ({"chain__steps": "[0.1,0]"}, "chain.steps[1]=0.0 is not a step", "such as 0.1"),
+    "steps in percent": ({"chain__steps": 5}, "chain.steps[0]=5.0 is not a step", "at most 2"),
+    "step is nan": ({"chain__steps": "nan"}, "chain.steps[0]=nan is not a step"),
+    "word for steps": ({"chain__steps": "small"}, "chain.steps=small is not a list of numbers or a number."),
+    "words for steps": ({"chain__steps": "[a]"}, "chain.steps=['a'] is not a list of numbers or a number."),
+    "weight 0 that follows": (
+        {"chain__steps": 0.1, "chain__w2_weights": "[0,1]"},
+        "chain.w2_weights[0]=0.0 is where a weight that follows chain.steps begins",
+    ),
+    "weights' rate": ({"chain__weight_learning_rate": 0}, "chain.weight_learning_rate=0.0 is out of range"),
+    "a chain that never begins": (
+        {"chain__begin_at": 100, "train__updates": 100},
+        "chain.begin_at=100 is past the run's 100 updates",
+    ),
+    "frozen from the start": ({"chain__freeze": "true"}, "chain.freeze=true would train no critic", "chain.begin_at=N"),
+    "a loss by |Q|": (
+        {"chain__normalize_energy": "true", "chain__energy": "loss"},
+        "chain.normalize_energy=true divides an energy of Q",
+    ),
+    "no base": ({"chain__base": "nowhere"}, "chain.base=nowhere holds no checkpoints"),
+    "base of seeds": (
+        {"backend": "jax", "chain__base": "nowhere", "train__num_seeds": 2, "run__dir": None},
+        "chain.base is one run of one seed",
+    ),
     "no weight": ({"chain__w2_weights": "[nan,1]"}, "chain.w2_weights[0]=nan"),
     "infinite weight": ({"chain__w2_weights": "[inf,1]"}, "chain.w2_weights[0]=inf"),
     "many actors": (

@@ -310,6 +310,8 @@ CHANGES = {
     "chain.actors: [] -> [{'kind': 'stochastic'}]": {"chain__actors": "[{kind: stochastic}]"},
     "algorithm.cosine_updates: 40 -> 50": {"algorithm__cosine_updates": 50},
     "w2.blur: 0.05 -> 0.1": {"w2__blur": 0.1},
+    "chain.carry: False -> True; chain.steps: [] -> [0.1, 0.1]": {"chain__steps": 0.1},
+    "chain.begin_at: 0 -> 20": {"chain__begin_at": 20},
     "dtype: 'float32' -> 'float64'": {"dtype": "float64"},
     "train.updates: 40 -> 39": {"train__updates": 39},
     "dataset.view: 'd4rl' -> 'full'": {"dataset__view": "full"},

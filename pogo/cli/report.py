@@ -7,15 +7,26 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pogo.cli.common import CommandParser, run_command
 
 if TYPE_CHECKING:
-    from pogo.core.runs.report import Report, Row
+    from pogo.core.runs.report import MeasuredActor, Report, Row
 
+_WORDS = ("dataset", "algorithm", "backend", "w2 weights", "settings")  # columns of every table
+_MEASURES = {  # header by measure, in the order of the columns
+    "from_reference": "step",
+    "from_actor_0": "from actor 0",
+    "q": "Q",
+    "q_independent": "independent Q",
+    "probe_energy": "energy",
+    "data_distance": "from the data",
+    "saturated": "at the side",
+    "std": "std",
+}
 logger = logging.getLogger("pogo")
 
 
@@ -46,6 +57,10 @@ Table the runs in a folder, wherever they lie in it: mean and std over seeds, pe
         help="every evaluation by update (or environment step), of unfinished runs too; by default the last one of "
         "finished runs",
     )  # fmt: skip
+    add(
+        "--chain", action="store_true",
+        help="what each actor is measured by: its step, Q, distances to actor 0 and to the data, spread",
+    )  # fmt: skip
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON instead of a Markdown table")
     form.add_argument("--csv", action="store_true", help="CSV")
@@ -73,11 +88,14 @@ def _report(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(_document(report), indent=2))
     elif options.csv:
-        _write_csv(report)
+        _write_csv(report.measured if options.chain else report.rows, options.chain)
         for note in _notes(report):
             logger.info("%s", note)
     else:
-        table = _markdown(report.rows, options.curve) if report.rows else "No results to show."
+        if options.chain:
+            table = _markdown_of_measures(report.measured) if report.measured else "No measures to show."
+        else:
+            table = _markdown(report.rows, options.curve) if report.rows else "No results to show."
         print("\n\n".join([table, *_notes(report)]))  # a blank line each: Markdown would join them
     return 0
 
@@ -85,6 +103,7 @@ def _report(options: argparse.Namespace) -> int:
 def _document(report: "Report") -> dict[str, Any]:
     return {
         "rows": [row.to_json() for row in report.rows],
+        "measured": [actor.to_json() for actor in report.measured],
         "unfinished": [str(path) for path in report.unfinished],
         "failed_evaluations": [
             {"run": str(failure.run), failure.clock.unit: failure.count, "error": failure.error}
@@ -111,25 +130,22 @@ def _notes(report: "Report") -> list[str]:
     ]
 
 
-def _write_csv(report: "Report") -> None:
-    from pogo.core.runs.report import Row
+def _write_csv(rows: "Sequence[Row] | Sequence[MeasuredActor]", of_measures: bool) -> None:
+    from pogo.core.runs.report import MeasuredActor, Row
 
-    writer = csv.DictWriter(sys.stdout, [field.name for field in dataclasses.fields(Row)], lineterminator="\n")
+    names = [field.name for field in dataclasses.fields(MeasuredActor if of_measures else Row)]
+    measures = list(dict.fromkeys(name for row in rows for name in getattr(row, "measures", {})))
+    columns = [name for name in names if name != "measures"] + measures
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    for row in report.rows:
-        lists = {"w2_weights": _weights(row), "settings": _settings(row), "seeds": " ".join(map(str, row.seeds))}
-        writer.writerow(row.to_json() | lists)
+    for row in rows:
+        texts = {"w2_weights": _numbers(row.w2_weights), "steps": _numbers(row.steps), "settings": _settings(row)}
+        seeds = {"seeds": " ".join(map(str, getattr(row, "seeds", ())))}
+        writer.writerow(row.to_json() | texts | seeds | dict(getattr(row, "measures", {})))
 
 
 def _markdown(rows: "Sequence[Row]", curve: bool) -> str:
-    """A table that reads as it is and that GitHub renders."""
-    columns = {
-        "dataset": [_escaped(row.dataset) for row in rows],
-        "algorithm": [_escaped(row.algorithm) for row in rows],
-        "backend": [_escaped(row.backend) for row in rows],
-        "w2 weights": [_weights(row) for row in rows],
-        "settings": [_escaped(_settings(row)) for row in rows],
-        "actor": [str(row.actor) for row in rows],
+    columns = _labels(rows) | {
         "kind": [_escaped(row.kind) for row in rows],
         "mode": [row.mode for row in rows],
         "updates": [_count(row.updates) for row in rows],
@@ -146,22 +162,50 @@ def _markdown(rows: "Sequence[Row]", curve: bool) -> str:
             del columns[header]
     if curve:
         del columns["behaviour"]
-    numbers = {"actor", "updates", "env steps", "seeds", "return", "std", "score", "score std", "behaviour"}
+    return _table(columns, words={"kind", "mode"})
+
+
+def _markdown_of_measures(actors: "Sequence[MeasuredActor]") -> str:
+    columns = _labels(actors) | {
+        "at": [str(actor.count) for actor in actors],
+        "seeds": [str(actor.num_seeds) for actor in actors],
+    }
+    for name, header in _MEASURES.items():
+        if any(name in actor.measures for actor in actors):
+            columns[header] = [f"{actor.measures[name]:.4g}" if name in actor.measures else "-" for actor in actors]
+    if not any(columns["settings"]):
+        del columns["settings"]
+    return _table(columns)
+
+
+def _labels(rows: "Sequence[Row] | Sequence[MeasuredActor]") -> dict[str, list[str]]:
+    return {
+        "dataset": [_escaped(row.dataset) for row in rows],
+        "algorithm": [_escaped(row.algorithm) for row in rows],
+        "backend": [_escaped(row.backend) for row in rows],
+        "w2 weights": [f"steps {_numbers(row.steps)}" if row.steps else _numbers(row.w2_weights) for row in rows],
+        "settings": [_escaped(_settings(row)) for row in rows],
+        "actor": [str(row.actor) for row in rows],
+    }
+
+
+def _table(columns: Mapping[str, Sequence[str]], words: Collection[str] = ()) -> str:
+    """A Markdown table that reads as it is and that GitHub renders; columns of words are flush left."""
     cells = []
     for header, column in columns.items():
         width = max(map(len, (header, *column)))
-        if header in numbers:
+        if header not in _WORDS and header not in words:
             cells.append([text.rjust(width) for text in (header, "-" * (width - 1) + ":", *column)])
         else:
             cells.append([text.ljust(width) for text in (header, "-" * width, *column)])
     return "\n".join(f"| {' | '.join(line)} |" for line in zip(*cells, strict=True))
 
 
-def _weights(row: "Row") -> str:
-    return f"[{', '.join(f'{weight:g}' for weight in row.w2_weights)}]"
+def _numbers(values: Sequence[float]) -> str:
+    return f"[{', '.join(f'{value:g}' for value in values)}]"
 
 
-def _settings(row: "Row") -> str:
+def _settings(row: "Row | MeasuredActor") -> str:
     """As on the command line."""
     return " ".join(
         f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in row.settings.items()

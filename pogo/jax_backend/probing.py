@@ -29,9 +29,8 @@ def describe(algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arra
         around: `state_distances` [n, k], squared, and `actions` [n, k, A] of each row's neighbours, or nothing.
     """
     found: dict[str, Array] = {}
-    first = algorithm.actor(0, state.networks[actor_name(0)])
-    for index in range(len(algorithm.spec.actors)):
-        name, actor = actor_name(index), algorithm.actor(index, state.networks[actor_name(index)])
+    actors = [algorithm.actor(index, state.networks[actor_name(index)]) for index in range(len(algorithm.spec.actors))]
+    for index, actor in enumerate(actors):
         measures = _spread(actor, batch, noise) | _values(algorithm, state, actor, batch, noise)
         actions = actor.deterministic_actions(batch["observations"])
         measures["saturated"] = (jnp.abs(actions) > SATURATED).astype(actions.dtype).mean()
@@ -39,8 +38,11 @@ def describe(algorithm: Algorithm, state: TrainState, batch: Arrays, noise: Arra
             squared = around["state_distances"] + jnp.square(actions[:, None] - around["actions"]).sum(axis=-1)
             measures["data_distance"] = jnp.sqrt(squared.min(axis=1)).mean()
         if index > 0:
-            measures["from_actor_0"] = _distance(algorithm, actor, first, batch, noise, index)
-        found |= {f"{name}/{measure}": value for measure, value in measures.items()}
+            measures["from_reference"] = _distance(algorithm, actor, actors[index - 1], batch, noise, index)
+            measures["from_actor_0"] = measures["from_reference"]
+        if index > 1:
+            measures["from_actor_0"] = _distance(algorithm, actor, actors[0], batch, noise, index)
+        found |= {f"{actor_name(index)}/{measure}": value for measure, value in measures.items()}
     return found
 
 
@@ -68,11 +70,11 @@ def _values(algorithm: Algorithm, state: TrainState, actor: Actor, batch: Arrays
     return found
 
 
-def _distance(algorithm: Algorithm, actor: Actor, first: Actor, batch: Arrays, noise: Array, index: int) -> Array:
-    """The root of the mean squared W2 distance to actor 0, per action dimension, by common noise."""
+def _distance(algorithm: Algorithm, actor: Actor, other: Actor, batch: Arrays, noise: Array, index: int) -> Array:
+    """The root of the mean squared W2 distance to another actor, per action dimension, by common noise."""
     spec = algorithm.spec
     samples, sample = noise[:, : spec.w2.num_samples], noise[:, 0]
-    takes_one = w2_method(actor.config, first.config) == "l2"
+    takes_one = w2_method(actor.config, other.config) == "l2"
     draws = {"w2": samples, "w2_reference": sample if takes_one else samples, "energy": sample}
-    squared = w2_squared(actor, first, batch["observations"], draws, spec.w2, index).mean()
+    squared = w2_squared(actor, other, batch["observations"], draws, spec.w2, index).mean()
     return jnp.sqrt(jnp.maximum(squared, 0.0) / spec.action_size)

@@ -31,9 +31,8 @@ def describe(
         around: `state_distances` [n, k], squared, and `actions` [n, k, A] of each row's neighbours, or nothing.
     """
     found: dict[str, Tensor] = {}
-    first = algorithm.actor(0, state.networks[actor_name(0)])
-    for index in range(len(algorithm.spec.actors)):
-        name, actor = actor_name(index), algorithm.actor(index, state.networks[actor_name(index)])
+    actors = [algorithm.actor(index, state.networks[actor_name(index)]) for index in range(len(algorithm.spec.actors))]
+    for index, actor in enumerate(actors):
         measures = _spread(actor, batch, noise) | _values(algorithm, state, actor, batch, noise)
         actions = actor.deterministic_actions(batch["observations"])
         measures["saturated"] = (actions.abs() > SATURATED).to(actions.dtype).mean()
@@ -41,8 +40,11 @@ def describe(
             squared = around["state_distances"] + torch.square(actions[:, None] - around["actions"]).sum(dim=-1)
             measures["data_distance"] = squared.amin(dim=1).sqrt().mean()
         if index > 0:
-            measures["from_actor_0"] = _distance(algorithm, actor, first, batch, noise, index)
-        found |= {f"{name}/{measure}": value for measure, value in measures.items()}
+            measures["from_reference"] = _distance(algorithm, actor, actors[index - 1], batch, noise, index)
+            measures["from_actor_0"] = measures["from_reference"]
+        if index > 1:
+            measures["from_actor_0"] = _distance(algorithm, actor, actors[0], batch, noise, index)
+        found |= {f"{actor_name(index)}/{measure}": value for measure, value in measures.items()}
     return found
 
 
@@ -70,11 +72,11 @@ def _values(algorithm: Algorithm, state: TrainState, actor: Actor, batch: Arrays
     return found
 
 
-def _distance(algorithm: Algorithm, actor: Actor, first: Actor, batch: Arrays, noise: Tensor, index: int) -> Tensor:
-    """The root of the mean squared W2 distance to actor 0, per action dimension, by common noise."""
+def _distance(algorithm: Algorithm, actor: Actor, other: Actor, batch: Arrays, noise: Tensor, index: int) -> Tensor:
+    """The root of the mean squared W2 distance to another actor, per action dimension, by common noise."""
     spec = algorithm.spec
     samples, sample = noise[:, : spec.w2.num_samples], noise[:, 0]
-    takes_one = w2_method(actor.config, first.config) == "l2"
+    takes_one = w2_method(actor.config, other.config) == "l2"
     draws = {"w2": samples, "w2_reference": sample if takes_one else samples, "energy": sample}
-    squared = w2_squared(actor, first, batch["observations"], draws, spec.w2, index).mean()
+    squared = w2_squared(actor, other, batch["observations"], draws, spec.w2, index).mean()
     return torch.sqrt(squared.clamp(min=0.0) / spec.action_size)

@@ -57,7 +57,7 @@ def test_weights_stay_within_their_bounds(framework):
 
 
 def test_a_carried_actor_moves_as_its_reference(framework):
-    """Actors that learn nothing themselves: those that are carried are where actor 0 is, the others where they began."""
+    """Actors that learn nothing themselves: carried ones are where actor 0 is, the others where they began."""
     for carry, reference in ((True, "actor_0"), (False, "start")):
         learner = learners.make(framework, learners.problem("iql", "float32", carry=carry, learning_rate=1e-30))
         start = learner.snapshot()

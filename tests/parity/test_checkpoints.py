@@ -66,9 +66,8 @@ def test_both_backends_describe_a_state_alike(chain):
         assert {name for name in found[0] if name.endswith(f"/{measure}")} == {
             f"actor_{index}/{measure}" for index in range(3)
         }
-    assert {name for name in found[0] if name.endswith("from_actor_0")} == {
-        f"actor_{index}/from_actor_0" for index in (1, 2)
-    }
+    for measure in ("from_reference", "from_actor_0"):
+        assert {name for name in found[0] if name.endswith(measure)} == {f"actor_{index}/{measure}" for index in (1, 2)}
     kinds = [actor.kind for actor in spec.actors]
     assert {name for name in found[0] if name.endswith("std")} == {
         f"actor_{index}/std" for index, kind in enumerate(kinds) if kind != "deterministic"

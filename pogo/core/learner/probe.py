@@ -82,8 +82,9 @@ def _neighbours(
         here = observations[chunk] / scale
         found = np.square(here).sum(axis=1)[:, None] - 2 * here @ states.T + squares
         found[chunk[:, None] == searched] = np.inf  # a row is no neighbour of itself
-        nearest[start : start + _CHUNK] = at = np.argpartition(found, count - 1, axis=1)[:, :count]
+        at = np.argpartition(found, count - 1, axis=1)[:, :count]
+        nearest[start : start + _CHUNK] = at
         distances[start : start + _CHUNK] = np.maximum(np.take_along_axis(found, at, axis=1), 0.0)
-    around = actions[searched[nearest]]
+    around = np.take(actions, searched[nearest], axis=0)
     own = distances + np.square(actions[rows][:, None] - around).sum(axis=-1)
     return Neighbours(distances.astype(np.float32), around.copy(), float(np.sqrt(own.min(axis=1)).mean()))

@@ -137,6 +137,19 @@ class RunConsole:
         with self._while_it_lasts():
             self._print(_table(title, rows, behaviour, plus_minus))
 
+    def chain_table(
+        self, rows: Iterable[ActorEvaluation], steps: Sequence[float] = (), data_distance: float | None = None
+    ) -> None:
+        """Show what each actor is measured by, a row per actor.
+
+        Args:
+            rows: the actors, with their measures.
+            steps: that actors 1, 2, ... were asked to make; none: their weights are given.
+            data_distance: mean distance of the data's own actions to another row's.
+        """
+        with self._while_it_lasts():
+            self._print(_chain_table(rows, steps, data_distance))
+
     def curves(self, title: str, curves: Mapping[str, Sequence[float]]) -> None:
         """Draw lines of numbers by name, one above the other on one scale, each with its first and last number."""
         levels = _BARS if self._is_utf else _PLAIN_BARS
@@ -211,6 +224,40 @@ def _table(
         cells = [cell for mode, returns in modes for cell in _cells(returns, mode in row.failed, plus_minus)]
         table.add_row(str(row.index), Text(row.kind), *cells)
     return table
+
+
+_MEASURES = {  # header by measure
+    "from_actor_0": "from actor 0",
+    "q": "Q",
+    "q_independent": "independent Q",
+    "data_distance": "from the data",
+    "saturated": "at the side",
+}
+
+
+def _chain_table(rows: Iterable[ActorEvaluation], steps: Sequence[float], data_distance: float | None) -> Table:
+    rows = list(rows)
+    table = Table(title="what the chain did: distances in units of the action box, at the log's states")
+    table.title_justify = "left"
+    shown = [measure for measure in _MEASURES if any(measure in row.measures for row in rows)]
+    for header in ("actor", "step made" + (" (asked)" if steps else ""), *(_MEASURES[measure] for measure in shown)):
+        table.add_column(header, justify="right", no_wrap=True)
+    if data_distance is not None:
+        own = [f"{data_distance:.3f}" if measure == "data_distance" else "-" for measure in shown]
+        table.add_row("data", "-", *own)
+    for row in rows:
+        step = row.measures.get("from_reference")
+        made = "-" if step is None else f"{step:.3f}" + (f" ({steps[row.index - 1]:g})" if steps else "")
+        table.add_row(str(row.index), made, *(_measure(row.measures.get(measure), measure) for measure in shown))
+    return table
+
+
+def _measure(value: float | None, measure: str) -> str:
+    if value is None:
+        return "-"
+    if measure == "saturated":
+        return f"{value:.0%}"
+    return f"{value:.1f}" if measure in ("q", "q_independent") else f"{value:.3f}"
 
 
 def _cells(returns: ModeResult | None, has_failed: bool, plus_minus: str) -> tuple[str, str]:

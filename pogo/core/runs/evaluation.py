@@ -55,9 +55,10 @@ class ActorEvaluation:
     deterministic: ModeResult | None
     stochastic: ModeResult | None
     failed: Mapping[Mode, Fault] = field(default_factory=dict)  # who, where and why, whole sentences
+    measures: Mapping[str, float] = field(default_factory=dict)  # see `Learner.describe`, by what each is called there
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; `failed` only where a mode did."""
+        """Plain JSON values, without the measures; `failed` only where a mode did."""
         failed = {mode: fault.message for mode, fault in self.failed.items()}
         return {
             "index": self.index,

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -41,6 +41,7 @@ class Row:
     algorithm: str
     backend: str
     w2_weights: tuple[float, ...]
+    steps: tuple[float, ...]
     settings: Values
     actor: int
     kind: str
@@ -57,7 +58,28 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**dataclasses.asdict(self), "w2_weights": list(self.w2_weights), "seeds": list(self.seeds)}
+        lists = {name: list(getattr(self, name)) for name in ("w2_weights", "steps", "seeds")}
+        return {**dataclasses.asdict(self), **lists}
+
+
+@dataclass(frozen=True)
+class MeasuredActor:
+    """What one actor is measured by after so many updates, or environment steps: means over seeds."""
+
+    dataset: str
+    algorithm: str
+    backend: str
+    w2_weights: tuple[float, ...]
+    steps: tuple[float, ...]
+    settings: Values
+    actor: int
+    count: int
+    num_seeds: int
+    measures: Mapping[str, float]  # those that every seed has
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**dataclasses.asdict(self), "w2_weights": list(self.w2_weights), "steps": list(self.steps)}
 
 
 @dataclass(frozen=True)
@@ -75,6 +97,7 @@ class Report:
     """The rows, and the runs that are not in them or not whole."""
 
     rows: Sequence[Row]
+    measured: Sequence[MeasuredActor]
     unfinished: Sequence[Path]  # no summary.json, or one from before the run was extended
     failures: Sequence[Failure]
     unevaluated: Sequence[Path]  # finished, and never evaluated
@@ -96,6 +119,7 @@ def make_report(folder: Path, modes: Iterable[Mode] = MODES, *, curve: bool = Fa
     kept = [run for group in groups for run in group.runs]
     return Report(
         rows=[row for group in groups for row in _rows(group, set(modes))],
+        measured=[actor for group in groups for actor in _measured(group)],
         unfinished=[run.path for run in runs if not run.is_finished],
         failures=[
             Failure(run.path, run.clock, evaluation.count, evaluation.error)
@@ -187,6 +211,20 @@ def _rows(group: Group, modes: set[Mode]) -> list[Row]:
             )
         )
     return rows
+
+
+def _measured(group: Group) -> list[MeasuredActor]:
+    found: dict[tuple[int, int], list[Mapping[str, float]]] = defaultdict(list)
+    for run in group.runs:
+        for evaluation in run.evaluations:
+            for actor, measures in evaluation.measures.items():
+                found[actor, evaluation.count].append(measures)
+    actors = []
+    for (actor, count), of_seeds in sorted(found.items()):
+        names = [name for name in of_seeds[0] if all(name in each for each in of_seeds)]
+        means = {name: fmean(each[name] for each in of_seeds) for name in names}
+        actors.append(MeasuredActor(*group.labels, group.settings, actor, count, len(of_seeds), means))
+    return actors
 
 
 def _std(values: Sequence[float]) -> float | None:

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -37,9 +37,11 @@ class Labels(NamedTuple):
     algorithm: str
     backend: str
     w2_weights: tuple[float, ...]
+    steps: tuple[float, ...]
 
     def __str__(self) -> str:
-        return f"{self.dataset} {self.algorithm} {self.backend} {list(self.w2_weights)}"
+        chain = f"steps {list(self.steps)}" if self.steps else str(list(self.w2_weights))
+        return f"{self.dataset} {self.algorithm} {self.backend} {chain}"
 
 
 class ActorMode(NamedTuple):
@@ -65,6 +67,7 @@ class Evaluation:
     count: int  # of updates or environment steps, as the run's clock says
     results: Mapping[ActorMode, Result]
     error: str | None = None
+    measures: Mapping[int, Mapping[str, float]] = field(default_factory=dict)  # by actor; see `Learner.describe`
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,7 @@ def _labels(config: _Document) -> Labels:
         algorithm=config.get(str, "algorithm", "name"),
         backend=config.get(str, "backend", "name"),
         w2_weights=tuple(config.items(float, "chain", "w2_weights")),
+        steps=tuple(config.items(float, "chain", "steps")) if "steps" in config.get(dict, "chain") else (),
     )
 
 
@@ -267,7 +271,18 @@ def _evaluation(document: _Document, count: int, failure: str) -> Evaluation:
                 results[ActorMode(index, kind, mode)] = Result(
                     actor.get(float, mode, "return_mean"), actor.get_or_none(float, mode, "normalized_score")
                 )
-    return Evaluation(count, results, "; ".join(errors) or None)
+    return Evaluation(count, results, "; ".join(errors) or None, _measures(document))
+
+
+def _measures(document: _Document) -> dict[int, dict[str, float]]:
+    """What the actors were measured by; nothing, of a pogo that did not."""
+    if "measures" not in document.content:
+        return {}
+    found = {}
+    for actor in document.get(dict, "measures"):
+        names = document.get(dict, "measures", actor)
+        found[int(actor)] = {name: document.get(float, "measures", actor, name) for name in names}
+    return found
 
 
 def _in_one_line(message: str) -> str:

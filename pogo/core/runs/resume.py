@@ -93,8 +93,9 @@ def _comparable(config: Values) -> dict[str, Any]:
             flat |= {f"{section}.{key}": entry for key, entry in value.items()}
         else:
             flat[section] = value
-    if flat.get("resume_from") is not None:  # one folder, however it is spelled
-        flat["resume_from"] = str(Path(flat["resume_from"]).expanduser().absolute())
+    for key in ("resume_from", "chain.base"):
+        if flat.get(key) is not None:  # one folder, however it is spelled
+            flat[key] = str(Path(flat[key]).expanduser().absolute())
     return {key: value for key, value in flat.items() if meaning(key).on_resume == "fixed"}
 
 

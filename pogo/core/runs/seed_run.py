@@ -19,7 +19,8 @@ from pogo.core.learner.metrics import check_parameters
 from pogo.core.learner.probe import Probe
 from pogo.core.online.collector import Collector
 from pogo.core.runs.console import RunConsole
-from pogo.core.runs.evaluation import Evaluator, failures, failures_in_words
+from pogo.core.runs.diagnosis import measures_by_actor, setbacks
+from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, failures, failures_in_words
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint
@@ -138,7 +139,7 @@ class SeedRun:
         self._failure, rows = None, []
         with self._log.own_messages():
             try:
-                rows = self._evaluator.evaluate(self._act, self.seed, position)
+                rows = self._measured(self._evaluator.evaluate(self._act, self.seed, position))
             except _Stopped:
                 return
             except Exception as error:  # noqa: BLE001 - whatever broke, it is no score, and training goes on
@@ -146,7 +147,10 @@ class SeedRun:
                 self._evaluation = {"failed": f"{type(error).__name__}: {error}"}
                 self._failure = in_one_line(error)
             else:
-                evaluation: dict[str, Any] = {"actors": [row.to_json() for row in rows]}
+                evaluation: dict[str, Any] = {
+                    "actors": [row.to_json() for row in rows],
+                    "measures": {str(row.index): dict(row.measures) for row in rows},
+                }
                 traces: set[str] = set()
                 for fault in failures(rows):
                     logger.error("evaluation at %s: %s", where, fault.message)
@@ -158,10 +162,25 @@ class SeedRun:
                     evaluation["failed"] = self._failure
                 self._evaluation = evaluation
                 console.evaluation_table(self._title(where, among_others), rows, self._behaviour())
+                self._show_chain(console, rows)
         self.owes_evaluation = self._failure is not None and position == self.plan.config.length
         self._log.evaluation(position, self._evaluation)
         self._show_clip()
         self._tell(self._listener.on_evaluation, actors=rows)
+
+    def _measured(self, rows: Sequence[ActorEvaluation]) -> list[ActorEvaluation]:
+        """The rows with what the log says of their actors, now."""
+        measures = measures_by_actor(self.learner.describe(self._probe))
+        return [dataclasses.replace(row, measures=measures[row.index]) for row in rows]
+
+    def _show_chain(self, console: RunConsole, rows: Sequence[ActorEvaluation]) -> None:
+        """At the last evaluation what each actor has done; at any, which are far below actor 0 and why."""
+        chain, reference = self.plan.spec.chain, self.plan.dataset.reference_returns
+        neighbours = self._probe.neighbours
+        if self.position == self.plan.config.length and len(rows) > 1:
+            console.chain_table(rows, chain.steps, None if neighbours is None else neighbours.own_distance)
+        for setback in setbacks(rows, chain, None if reference is None else reference[0]):
+            logger.warning("%s", setback)
 
     def show_course(self, console: RunConsole) -> None:
         """At the run's end: how each actor's return went, what the chain has gained, and what to do next."""
@@ -283,6 +302,7 @@ class SeedRun:
             **self.learner.machine,
             "w2_weights": list(self.plan.spec.chain.w2_weights),
             "actors": actors,
+            "measures": evaluation.get("measures", {}),
             "behaviour": dataclasses.asdict(dataset.behaviour),
             "versions": dict(self._record.versions),
         }

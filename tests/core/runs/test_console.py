@@ -1,5 +1,6 @@
 """What a run shows, on a terminal and elsewhere."""
 
+import dataclasses
 import io
 import re
 
@@ -63,6 +64,20 @@ ROWS = [
 def table_cells(text: str) -> list[list[str]]:
     rows = [re.split("[│┃|]", line)[1:-1] for line in text.splitlines() if re.search(r"[│|]", line)]
     return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_the_chains_table_has_what_is_measured() -> None:
+    stream = io.StringIO()
+    measures = {"q": 12.34, "data_distance": 0.4567, "saturated": 0.25}
+    rows = [dataclasses.replace(ROWS[0], measures=measures)]
+    rows.append(dataclasses.replace(ROWS[1], measures={**measures, "from_reference": 0.0991, "from_actor_0": 0.1}))
+    RunConsole(10, stream=stream).chain_table(rows, (0.1,), 0.4)
+    assert "step made (asked)" in stream.getvalue()
+    assert table_cells(stream.getvalue())[-3:] == [
+        ["data", "-", "-", "-", "0.400", "-"],
+        ["0", "-", "-", "12.3", "0.457", "25%"],
+        ["1", "0.099 (0.1)", "0.100", "12.3", "0.457", "25%"],
+    ]
 
 
 def test_the_table_has_a_row_per_actor() -> None:

@@ -127,6 +127,7 @@ def test_mean_and_spread_over_seeds(tmp_path: Path) -> None:
         algorithm="iql",
         backend="torch",
         w2_weights=(10.0,),
+        steps=(),
         settings={},
         actor=0,
         kind="gaussian",
@@ -454,6 +455,7 @@ def test_json(tmp_path: Path) -> None:
                 "algorithm": "iql",
                 "backend": "torch",
                 "w2_weights": [10.0],
+                "steps": [],
                 "settings": {},
                 "actor": 0,
                 "kind": "deterministic",
@@ -469,10 +471,48 @@ def test_json(tmp_path: Path) -> None:
                 "behaviour_return_mean": -800.0,
             }
         ],
+        "measured": [],
         "unfinished": [f"{tmp_path}/d"],
         "failed_evaluations": [{"run": f"{tmp_path}/c", "update": 3000, "error": "GymError: no display"}],
         "not_evaluated": [],
     }
+
+
+def measured(*of_actors: dict[str, float]) -> dict[str, dict[str, float]]:
+    return {str(index): measures for index, measures in enumerate(of_actors)}
+
+
+def test_measures_of_actors_are_means_over_the_seeds_that_all_have_them(tmp_path: Path) -> None:
+    steps = {"chain__steps": [0.1], "chain__w2_weights": [10.0]}
+    first = measured({"q": 1.0}, {"q": 2.0, "from_reference": 0.08, "std": 0.5})
+    second = measured({"q": 2.0}, {"q": 4.0, "from_reference": 0.12})
+    for seed, measures in enumerate((first, second)):
+        write_run(tmp_path / str(seed), config(seed, **steps), PLAIN, PLAIN, measures=measures)
+    lines = report(tmp_path, "--chain").output.splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[4:-1]] for line in lines if line.startswith("|")]
+    assert cells == [
+        ["w2 weights", "actor", "at", "seeds", "step", "Q"],
+        [cells[1][0], *cells[1][1:]],
+        ["steps [0.1]", "0", "3000", "2", "-", "1.5"],
+        ["steps [0.1]", "1", "3000", "2", "0.1", "3"],
+    ]
+    rows = list(csv.DictReader(io.StringIO(report(tmp_path, "--chain", "--csv").output)))
+    assert [(row["steps"], row["actor"], row["q"], row["from_reference"]) for row in rows] == [
+        ("[0.1]", "0", "1.5", ""),
+        ("[0.1]", "1", "3.0", "0.1"),
+    ]
+    assert [each["measures"] for each in json.loads(report(tmp_path, "--json").output)["measured"]] == [
+        {"q": 1.5},
+        {"q": 3.0, "from_reference": pytest.approx(0.1)},
+    ]
+
+
+def test_chains_of_other_steps_are_other_groups(tmp_path: Path) -> None:
+    for name, sizes in (("a", [0.1]), ("b", [0.2]), ("c", [])):
+        write_run(tmp_path / name, config(0, chain__steps=sizes), one_actor(1.0))
+    write_run(tmp_path / "d", config(1), one_actor(3.0))  # of a pogo that had no steps: as c
+    weights = [(row["w2 weights"], row["seeds"]) for row in table(tmp_path)[0]]
+    assert sorted(weights) == [("[10]", "2"), ("steps [0.1]", "1"), ("steps [0.2]", "1")]
 
 
 def test_csv(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
