@@ -177,22 +177,42 @@ def test_every_key_that_scripts_use_is_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "folder"),
     [
-        ([], "pendulum-medium-replay/iql_torch/w2_10_10/seed_0"),
-        (["seed=7", "chain.w2_weights=[0.5,2]"], "pendulum-medium-replay/iql_torch/w2_0.5_2/seed_7"),
-        (["chain.num_actors=1"], "pendulum-medium-replay/iql_torch/w2_none/seed_0"),
-        ([f"dataset.path={PENDULUM}", "dataset.name=mine"], "mine/iql_torch/w2_10_10/seed_0"),
+        ([], "pendulum-medium-replay/iql_torch/w2_10_10/{small}/seed_0"),
+        (["seed=7", "chain.w2_weights=[0.5,2]"], "pendulum-medium-replay/iql_torch/w2_0.5_2/{small}/seed_7"),
+        (["chain.num_actors=1"], "pendulum-medium-replay/iql_torch/w2_none/{small}/seed_0"),
+        (["chain.steps=0.1"], "pendulum-medium-replay/iql_torch/steps_0.1_0.1/{small}/seed_0"),
+        ([f"dataset.path={PENDULUM}", "dataset.name=mine"], "mine/iql_torch/w2_10_10/{small}/seed_0"),
+        (["algorithm.expectile=0.9", "algorithm.beta=3"],
+         "pendulum-medium-replay/iql_torch/w2_10_10/algorithm.expectile=0.9,{small}/seed_0"),
+        (["run.variant=mine"], "pendulum-medium-replay/iql_torch/w2_10_10/mine/seed_0"),
     ],
-)
+)  # fmt: skip
 def test_the_default_folder_tells_runs_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], folder: str
 ) -> None:
+    """What the command line changes from the defaults, and no other part of the path says, is a folder of its own."""
     pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     small: dict[str, Any] = {"run__dir": None, "train__updates": 1, "eval__episodes": 0}
     options = [option for option in arguments(tmp_path, **small) if not option.startswith("run.dir=")]
     train(*options, *given).assert_code(0)
+    folder = folder.format(small="algorithm.hidden_sizes=32_32,train.batch_size=32")
     assert (tmp_path / "runs" / folder / "summary.json").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}, "Hydra left something"
+
+
+def test_a_run_of_a_pogo_without_such_folders_goes_on_where_it_is(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    options = [f"run.root={tmp_path}", *arguments(tmp_path, run__dir=None, train__updates=1, eval__episodes=0)]
+    train(*options).assert_code(0)
+    plain = tmp_path / "pendulum-medium-replay" / "iql_torch" / "w2_10_10"
+    (variant,) = plain.iterdir()
+    (variant / "seed_0").rename(plain / "seed_0")
+    variant.rmdir()
+    train(*options).assert_code(0)
+    assert [path.name for path in plain.iterdir()] == ["seed_0"]
+    train(*options, "algorithm.beta=5").assert_code(0)  # that folder is another run's
+    assert len(list(plain.glob("algorithm.beta=5.0,*/seed_0"))) == 1
 
 
 def test_a_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

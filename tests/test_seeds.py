@@ -53,7 +53,8 @@ def arguments(root: Path, count: int = len(SEEDS), **changes: Any) -> list[str]:
 
 
 def run_dir(root: Path, seed: int) -> Path:
-    return root / "pendulum-medium-replay" / "iql_jax" / "w2_10_10" / f"seed_{seed}"
+    variant = "algorithm.hidden_sizes=32_32,train.batch_size=32"
+    return root / "pendulum-medium-replay" / "iql_jax" / "w2_10_10" / variant / f"seed_{seed}"
 
 
 def log_of(root: Path, seed: int) -> str:

@@ -38,6 +38,9 @@ def test_every_combination_is_a_run_of_its_own():
         (["chain.w2_weights=[5,5],[50,50]", "chain.last_w2_weight=1,10"],
          ["w2_5_1/seed_0", "w2_5_10/seed_0", "w2_50_1/seed_0", "w2_50_10/seed_0"]),
         (["algorithm.expectile=0.7,0.9"], ["algorithm.expectile=0.7/seed_0", "algorithm.expectile=0.9/seed_0"]),
+        (["algorithm.expectile=0.7,0.9", "algorithm.beta=5"],
+         ["expectile=0.7,algorithm.beta=5.0/seed_0", "expectile=0.9,algorithm.beta=5.0/seed_0"]),
+        (["seed=0,1", "algorithm.beta=5"], ["algorithm.beta=5.0/seed_0", "algorithm.beta=5.0/seed_1"]),
         (["chain.energy=value,advantage", "seed=4"], ["chain.energy=value/seed_4", "chain.energy=advantage/seed_4"]),
     ],
     ids=str,
@@ -132,7 +135,7 @@ def test_a_failed_run_does_not_stop_the_others(tmp_path, jobs):
     """The last seed's folder is a file: its run alone fails, and what is finished is not run again."""
     pytest.importorskip("torch")
     given = ("-m", *jobs, "backend=torch", "algorithm=iql", "seed=0,1,2", f"run.root={tmp_path}", *SMALL)
-    blocked = tmp_path / "pendulum-medium-replay/iql_torch/w2_10_10/seed_1"
+    blocked = tmp_path / "pendulum-medium-replay/iql_torch/w2_10_10/train.batch_size=8/seed_1"
     blocked.parent.mkdir(parents=True)
     blocked.write_text("")
     outcome = run_command(*given)
@@ -150,7 +153,7 @@ def test_a_signal_reaches_the_run_and_starts_no_other(tmp_path):
     pytest.importorskip("torch")
     given = ("-m", "backend=torch", "algorithm=iql", "seed=0,1", f"run.root={tmp_path}", *SMALL[1:])
     process = start(*given, "train.updates=1000000")
-    folder = tmp_path / "pendulum-medium-replay/iql_torch/w2_10_10"
+    folder = tmp_path / "pendulum-medium-replay/iql_torch/w2_10_10/train.batch_size=8"
     wait_for(lambda: (folder / "seed_0" / "train.jsonl").is_file(), process)
     outcome = stop(process, signal.SIGTERM)
     assert outcome.code == 143, outcome.output

@@ -24,6 +24,7 @@ from pogo.jax_backend.networks import Params, mlp
 
 _HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 _TANH_EPSILON = 1e-6  # inside the log of SAC-N's and EDAC's tanh correction
+LIMITS = 1e-3, 1e3  # of 1 / std^2 where it multiplies a gradient
 _ATANH_LIMIT = 1.0 - 1e-6  # actions are cut here before atanh: a saturated float32 action has no finite one
 
 
@@ -358,6 +359,35 @@ ACTOR_CLASSES: dict[str, type[Actor]] = {
 def make_actor(config: ActorConfig, params: Params, dropout_masks: Sequence[Array] = ()) -> Actor:
     """The actor of `config.kind` on `params`."""
     return ACTOR_CLASSES[config.kind](config, params, dropout_masks)
+
+
+@dataclass(frozen=True)
+class _NaturalGaussianMLP(GaussianMLP):
+    """A Normal whose gradients, at its mean and its log_std in each state, are those of a geometry.
+
+    Each is multiplied by the inverse of the metric: for W2 diag(1, std^2), for Fisher-Rao diag(1 / std^2, 2). Minima
+    among Normals stay where they are. POGO, supplement, equations 14 to 19.
+    """
+
+    geometry: str = "w2"
+
+    def mean_std(self, observations: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation (not variance), [B, A] each."""
+        mean, std = super().mean_std(observations)
+        if self.geometry == "w2":
+            return mean, _scaled_gradient(std, jnp.clip(1.0 / jnp.square(std), *LIMITS))
+        return _scaled_gradient(mean, jnp.square(std)), _scaled_gradient(std, 0.5)
+
+
+def with_natural_gradient(actor: Actor, geometry: str) -> Actor:
+    """A gaussian actor whose gradients are natural ones; for the loss that moves it."""
+    return _NaturalGaussianMLP(actor.config, actor.params, actor.dropout_masks, geometry=geometry)
+
+
+def _scaled_gradient(value: Array, factor: Array | float) -> Array:
+    """The value as it is, with its gradient multiplied by a factor that has none."""
+    constant = stop_gradient(value)
+    return constant + (value - constant) * stop_gradient(jnp.asarray(factor, value.dtype))
 
 
 def _required(noise: Array | None, kind: str) -> Array:

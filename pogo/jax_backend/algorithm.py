@@ -12,7 +12,7 @@ from pogo.core.algorithms.base import AlgorithmInterface
 from pogo.core.problem.chain import Moves, moves
 from pogo.core.problem.spec import HP, TrainSpec
 from pogo.core.problem.state import TrainState
-from pogo.jax_backend.actors import Actor, make_actor
+from pogo.jax_backend.actors import Actor, make_actor, with_natural_gradient
 from pogo.jax_backend.networks import Params
 
 SMALLEST_SCALE = 1e-6  # of |Q| where it divides
@@ -37,6 +37,12 @@ class Algorithm(AlgorithmInterface[Array, Actor, HP]):
     def moves(self, update: int) -> Moves:
         """What update number `update`, from 0, moves."""
         return moves(self.spec.chain, update, bool(self.shared.actors_due(update, self.hyperparameters)))
+
+    def moving_actor(self, index: int, params: Params, noise: Mapping[str, Array] | None = None) -> Actor:
+        """`actor`, for the loss that moves it: its gradients are natural ones where `chain.natural_gradient`."""
+        actor = self.actor(index, params, noise)
+        chain = self.spec.chain
+        return with_natural_gradient(actor, chain.geometry) if chain.natural_gradient else actor
 
     def after_chain(self, state: TrainState) -> TrainState:
         """What the original does once all actors have moved; nothing, in most."""

@@ -13,6 +13,8 @@ from pogo.core.problem.w2 import MAX_PERMUTED_SAMPLES, LibrarySettings, Solver, 
 from pogo.jax_backend.libraries import library_divergence, plain_divergence
 from pogo.jax_backend.sinkhorn import best_assignment, fused_divergence
 
+NEAR = 0.01  # a divergence D below which the squared distance is a series, right to 2e-10
+
 
 def gaussian_w2_squared(mean: Array, std: Array, ref_mean: Array, ref_std: Array) -> Array:
     """Closed-form squared W2 distance between Gaussians with diagonal covariances, state by state.
@@ -34,6 +36,37 @@ def gaussian_w2_squared(mean: Array, std: Array, ref_mean: Array, ref_std: Array
     _check_one_shape("gaussian_w2_squared", "[B, A]", 2, mean=mean, std=std, ref_mean=ref_mean, ref_std=ref_std)
     ref_mean, ref_std = stop_gradient((ref_mean, ref_std))
     return jnp.square(mean - ref_mean).sum(axis=-1) + jnp.square(std - ref_std).sum(axis=-1)
+
+
+def gaussian_fisher_rao_squared(mean: Array, std: Array, ref_mean: Array, ref_std: Array) -> Array:
+    """Squared Fisher-Rao distance between Gaussians with diagonal covariances, among all densities, state by state.
+
+    d = 2 arccos exp(-D), D = sum of (mean - ref_mean)^2 / (4 v) + log(v / (2 std ref_std)) / 2, v = std^2 + ref_std^2:
+    twice the angle between the roots of the densities, at most pi. POGO, supplement, equations 11 to 13.
+
+    Args:
+        mean: current actor's means, [B, A], in action units.
+        std: its standard deviations (not variances), [B, A], > 0.
+        ref_mean: reference actor's means, [B, A]; no gradient flows into it.
+        ref_std: its standard deviations, [B, A]; no gradient flows into it.
+
+    Returns:
+        [B], in radians squared: no root taken, not averaged over the batch.
+
+    Raises:
+        BadInput: the four shapes are not one [B, A].
+    """
+    _check_one_shape("gaussian_fisher_rao_squared", "[B, A]", 2, mean=mean, std=std, ref_mean=ref_mean, ref_std=ref_std)
+    ref_mean, ref_std = stop_gradient((ref_mean, ref_std))
+    variance = jnp.square(std) + jnp.square(ref_std)
+    terms = jnp.square(mean - ref_mean) / (4.0 * variance) + 0.5 * jnp.log(variance / (2.0 * std * ref_std))
+    divergence = terms.sum(axis=-1)
+    # Where the two are close the arc cosine's slope is infinite, and 0 times it no number: its square has a series.
+    is_near = divergence < NEAR
+    far = jnp.where(is_near, 1.0, divergence)
+    near = jnp.where(is_near, divergence, 0.0)
+    series = near * (8.0 + near * (-8.0 / 3.0 + near * (16.0 / 45.0)))
+    return jnp.where(is_near, series, jnp.square(2.0 * jnp.arccos(jnp.exp(-far))))
 
 
 def l2_squared(actions: Array, ref_actions: Array) -> Array:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jax import Array
 
+from pogo.core.algorithms.actor_critic import SmoothingHyperparameters
 from pogo.core.problem.state import TrainState
 from pogo.jax_backend import algorithm
 from pogo.jax_backend.actors import Actor
@@ -18,6 +19,13 @@ from pogo.jax_backend.networks import Params
 from pogo.jax_backend.optimizers import minimise, move_target
 
 Arrays = Mapping[str, Array]
+
+
+def smoothed_actions(target_actor: Actor, batch: Arrays, noise: Arrays, hp: SmoothingHyperparameters) -> Array:
+    """The target actor's next actions with clipped noise on them, [B, A]. TD3, section 5.3."""
+    smoothing = jnp.clip(noise["target_policy"] * hp.policy_noise, -hp.noise_clip, hp.noise_clip)
+    next_actions = target_actor.action_for_loss(batch["next_observations"], noise.get("target_action"))
+    return jnp.clip(next_actions + smoothing, -1.0, 1.0)
 
 
 class Td3(algorithm.Algorithm):
@@ -61,13 +69,6 @@ class Td3(algorithm.Algorithm):
         """What the actor's loss makes of Q at its actions, a scalar."""
         q = self.actor_q(critic, observations, actions)
         return -self.q_weight(q) * q.mean()
-
-    def smoothed_actions(self, target_actor: Actor, batch: Arrays, noise: Arrays) -> Array:
-        """The target actor's next actions with clipped noise on them, [B, A]. TD3, section 5.3."""
-        hp = self.hyperparameters
-        smoothing = jnp.clip(noise["target_policy"] * hp.policy_noise, -hp.noise_clip, hp.noise_clip)
-        next_actions = target_actor.action_for_loss(batch["next_observations"], noise.get("target_action"))
-        return jnp.clip(next_actions + smoothing, -1.0, 1.0)
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Array]]:
         """Critics; then, when it is due, actor 0 and the targets."""

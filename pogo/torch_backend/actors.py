@@ -21,6 +21,7 @@ from pogo.torch_backend.networks import Params, mlp
 
 _HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 _TANH_EPSILON = 1e-6  # inside the log of SAC-N's and EDAC's tanh correction
+LIMITS = 1e-3, 1e3  # of 1 / std^2 where it multiplies a gradient
 _ATANH_LIMIT = 1.0 - 1e-6  # actions are cut here before atanh: a saturated float32 action has no finite one
 
 
@@ -346,6 +347,36 @@ ACTOR_CLASSES: dict[str, type[Actor]] = {
 def make_actor(config: ActorConfig, params: Params, dropout_masks: Sequence[Tensor] = ()) -> Actor:
     """The actor of `config.kind` on `params`."""
     return ACTOR_CLASSES[config.kind](config, params, dropout_masks)
+
+
+class _NaturalGaussianMLP(GaussianMLP):
+    """A Normal whose gradients, at its mean and its log_std in each state, are those of a geometry.
+
+    Each is multiplied by the inverse of the metric: for W2 diag(1, std^2), for Fisher-Rao diag(1 / std^2, 2). Minima
+    among Normals stay where they are. POGO, supplement, equations 14 to 19.
+    """
+
+    def __init__(self, config: ActorConfig, params: Params, dropout_masks: Sequence[Tensor], geometry: str) -> None:
+        super().__init__(config, params, dropout_masks)
+        self.geometry = geometry
+
+    def mean_std(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (not variance), [B, A] each."""
+        mean, std = super().mean_std(observations)
+        if self.geometry == "w2":
+            return mean, _scaled_gradient(std, (1.0 / torch.square(std)).clamp(*LIMITS))
+        return _scaled_gradient(mean, torch.square(std)), _scaled_gradient(std, 0.5)
+
+
+def with_natural_gradient(actor: Actor, geometry: str) -> Actor:
+    """A gaussian actor whose gradients are natural ones; for the loss that moves it."""
+    return _NaturalGaussianMLP(actor.config, actor.params, actor.dropout_masks, geometry=geometry)
+
+
+def _scaled_gradient(value: Tensor, factor: Tensor | float) -> Tensor:
+    """The value as it is, with its gradient multiplied by a factor that has none."""
+    constant = value.detach()
+    return constant + (value - constant) * (factor.detach() if isinstance(factor, Tensor) else factor)
 
 
 def _required(noise: Tensor | None, kind: str) -> Tensor:

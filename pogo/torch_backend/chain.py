@@ -23,6 +23,7 @@ from pogo.core.problem.w2 import W2Config, w2_method
 from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.algorithm import Algorithm
 from pogo.torch_backend.distances import (
+    gaussian_fisher_rao_squared,
     gaussian_w2_squared,
     l2_squared,
     point_to_gaussian_w2_squared,
@@ -63,6 +64,20 @@ def w2_squared(
         return _exact_point_w2_squared(actor, reference, observations, noise)
     ref_actions = _without_gradient(reference.action_for_loss, observations, noise.get("w2_reference"))
     return l2_squared(actor.action_for_loss(observations, noise.get("energy")), ref_actions)
+
+
+def squared_distance(
+    actor: Actor, reference: Actor, observations: Tensor, noise: Arrays, spec: TrainSpec, index: int = 1
+) -> Tensor:
+    """The squared distance of `actor` to `reference` in each state, [B], in the geometry of the chain.
+
+    Arguments are those of `w2_squared`; no gradient flows into the reference.
+    """
+    if spec.chain.geometry == "fisher_rao":
+        return gaussian_fisher_rao_squared(
+            *actor.mean_std(observations), *_without_gradient(reference.mean_std, observations)
+        )
+    return w2_squared(actor, reference, observations, noise, spec.w2, index)
 
 
 def chain_step(
@@ -174,10 +189,10 @@ def _objective(
     params: Params, algorithm: Algorithm, index: int, state: TrainState, batch: Arrays, noise: Arrays
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     spec = algorithm.spec
-    actor = algorithm.actor(index, params)
+    actor = algorithm.moving_actor(index, params)
     reference = algorithm.actor(index - 1, state.networks[actor_name(index - 1)])
     energy = algorithm.energy(state, actor, batch, noise)
-    distance = w2_squared(actor, reference, batch["observations"], noise, spec.w2, index).mean()
+    distance = squared_distance(actor, reference, batch["observations"], noise, spec, index).mean()
     weight = w2_weight(state, spec.chain, index)
     return energy + weight * distance, (energy.detach(), distance.detach())
 

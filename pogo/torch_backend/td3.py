@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from pogo.core.algorithms.actor_critic import SmoothingHyperparameters
 from pogo.core.problem.state import TrainState
 from pogo.torch_backend import algorithm
 from pogo.torch_backend.actors import Actor
@@ -17,6 +18,13 @@ from pogo.torch_backend.networks import Params
 from pogo.torch_backend.optimizers import minimise, move_target
 
 Arrays = Mapping[str, Tensor]
+
+
+def smoothed_actions(target_actor: Actor, batch: Arrays, noise: Arrays, hp: SmoothingHyperparameters) -> Tensor:
+    """The target actor's next actions with clipped noise on them, [B, A]. TD3, section 5.3."""
+    smoothing = (noise["target_policy"] * hp.policy_noise).clamp(-hp.noise_clip, hp.noise_clip)
+    next_actions = target_actor.action_for_loss(batch["next_observations"], noise.get("target_action"))
+    return (next_actions + smoothing).clamp(-1.0, 1.0)
 
 
 class Td3(algorithm.Algorithm):
@@ -60,13 +68,6 @@ class Td3(algorithm.Algorithm):
         """What the actor's loss makes of Q at its actions, a scalar."""
         q = self.actor_q(critic, observations, actions)
         return -self.q_weight(q) * q.mean()
-
-    def smoothed_actions(self, target_actor: Actor, batch: Arrays, noise: Arrays) -> Tensor:
-        """The target actor's next actions with clipped noise on them, [B, A]. TD3, section 5.3."""
-        hp = self.hyperparameters
-        smoothing = (noise["target_policy"] * hp.policy_noise).clamp(-hp.noise_clip, hp.noise_clip)
-        next_actions = target_actor.action_for_loss(batch["next_observations"], noise.get("target_action"))
-        return (next_actions + smoothing).clamp(-1.0, 1.0)
 
     def update(self, state: TrainState, batch: Arrays, noise: Arrays) -> tuple[TrainState, dict[str, Tensor]]:
         """Critics; then, when it is due, actor 0 and the targets."""

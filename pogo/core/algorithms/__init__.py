@@ -13,7 +13,8 @@ from pogo.core.algorithms.base import AlgorithmDefinition, AnyDefinition
 from pogo.core.errors import BadInput, check_name
 from pogo.core.registry import check_backend, load_backend
 
-ALGORITHMS = ("iql", "td3_bc", "cql", "awac", "sac_n", "edac", "rebrac", "fql", "pogo", "sac")  # pogo's own
+# pogo's own
+ALGORITHMS = ("iql", "td3_bc", "cql", "awac", "sac_n", "edac", "rebrac", "fql", "pogo", "pogo_gaussian", "sac")
 GROUP = "pogo.algorithms"
 
 

@@ -51,6 +51,20 @@ class DelayedHyperparameters(ActorCriticHyperparameters, Protocol):
         ...
 
 
+class SmoothingHyperparameters(Protocol):
+    """Hyperparameters of target smoothing."""
+
+    @property
+    def policy_noise(self) -> float:
+        """Its standard deviation, in units of the action box."""
+        ...
+
+    @property
+    def noise_clip(self) -> float:
+        """Where it is cut."""
+        ...
+
+
 AC = TypeVar("AC", bound=ActorCriticHyperparameters)
 TD3 = TypeVar("TD3", bound=DelayedHyperparameters)
 

@@ -53,6 +53,11 @@ def register_published(algorithm: str) -> None:
         )
 
 
+def default_of(algorithm: str, dataset: str, key: str) -> Any:
+    """What a setting is where only algorithm and dataset are chosen: as published for the two, or by default."""
+    return published_settings(algorithm).get(dataset, {}).get(key, _default(algorithm, key))
+
+
 def _default(algorithm: str, key: str) -> Any:
     definition = load_algorithm(algorithm)
     published = {"train.updates": definition.published_updates, "train.batch_size": definition.published_batch_size}

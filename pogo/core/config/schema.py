@@ -190,6 +190,20 @@ class Config:
                 f"use {' or '.join(sorted(definition.energies))}."
             )
         definition.check_actors(self.actors, self.algorithm.hyperparameters)
+        needs = [
+            key
+            for key, is_set in (
+                ("chain.geometry=fisher_rao", self.chain.geometry == "fisher_rao"),
+                ("chain.natural_gradient=true", self.chain.natural_gradient),
+            )
+            if is_set
+        ]
+        for index, actor in enumerate(self.actors):
+            if needs and not actor.is_gaussian:
+                raise BadInput(
+                    f"{needs[0]} is between Normals, and actor {index} is {actor.kind}; use "
+                    "chain.actors=[{kind: gaussian}], or drop it."
+                )
         if self.probe.critic and not hasattr(self.algorithm.hyperparameters, "discount"):
             raise BadInput(f"probe.critic=true: algorithm={self.algorithm.name} has no discount to value actor 0 by.")
 

@@ -76,7 +76,7 @@ def _neighbours(
     states = observations[searched] / scale
     squares = np.square(states).sum(axis=1)
     count = min(NEIGHBOURS, len(searched) - 1)
-    distances, nearest = (np.empty((len(rows), count), dtype) for dtype in (np.float64, np.int64))
+    distances, nearest = np.empty((len(rows), count)), np.empty((len(rows), count), dtype=np.int64)
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]
         here = observations[chunk] / scale
@@ -85,6 +85,6 @@ def _neighbours(
         at = np.argpartition(found, count - 1, axis=1)[:, :count]
         nearest[start : start + _CHUNK] = at
         distances[start : start + _CHUNK] = np.maximum(np.take_along_axis(found, at, axis=1), 0.0)
-    around = np.take(actions, searched[nearest], axis=0)
+    around = actions[searched[nearest]]
     own = distances + np.square(actions[rows][:, None] - around).sum(axis=-1)
     return Neighbours(distances.astype(np.float32), around.copy(), float(np.sqrt(own.min(axis=1)).mean()))

@@ -17,6 +17,7 @@ from pogo.core.setting import setting
 
 Energy = Literal["value", "loss", "advantage"]
 ChainInit = Literal["copy", "independent"]
+Geometry = Literal["w2", "fisher_rao"]
 DEFAULT_W2_WEIGHT = 10.0
 DEFAULT_NUM_ACTORS = 3
 LONGEST_STEP = 2.0  # from one side of the action box to the other
@@ -60,6 +61,9 @@ class ChainConfig:
     base: str | None = setting(None, identity=False, path=True)
     actors: tuple[dict[str, Any], ...] = ()  # kind and options as they are given, from actor 0; the last repeats
     energy: str = "value"
+    geometry: str = "w2"  # of the distance that holds an actor to its reference; fisher_rao: of Normals alone
+    # A Normal's gradients are those of the geometry: the inverse of its metric times the network's outputs' own.
+    natural_gradient: bool = False
     # Actors 1+ start as actor 0 where their networks match, or draw their own; the algorithm's choice.
     init: str = setting("copy", inferred=True)
     learning_rate: float | None = None  # of actors 1+; none: actor 0's base rate
@@ -92,6 +96,7 @@ class ChainConfig:
             raise BadInput(f"chain.learning_rate={self.learning_rate}: use a positive number, or null for actor 0's.")
         check_name("chain.energy", self.energy, get_args(Energy))
         check_name("chain.init", self.init, get_args(ChainInit))
+        check_name("chain.geometry", self.geometry, get_args(Geometry))
 
     def _check_steps(self) -> None:
         rate = self.weight_learning_rate

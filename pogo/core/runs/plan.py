@@ -1,6 +1,7 @@
 """From a composed config to checked plans: every mistake is found here, before any work."""
 
 import importlib.util
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 from pogo.core.algorithms import load_algorithm
 from pogo.core.config.provenance import DEFAULT
 from pogo.core.config.resolution import resolve
-from pogo.core.config.schema import LARGEST_SEED, SOURCES, Config
+from pogo.core.config.schema import LARGEST_SEED, SOURCES, Config, value_at
+from pogo.core.config.variant import inferred_variant
 from pogo.core.data.config import ONLINE, check_config, dataset_name
 from pogo.core.data.dataset import Dataset
 from pogo.core.data.environment import NO_ENVIRONMENT
@@ -20,6 +22,7 @@ from pogo.core.environments.recorded import RecordedEnvironment
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import CheckpointStore
+from pogo.core.files.summary import CONFIG
 from pogo.core.online.empty_dataset import environment_name, online_dataset
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.registry import LIBRARY_SOLVERS, SEED_GROUPS, check_backend
@@ -179,6 +182,7 @@ def check_settings(asked: Values, to_run: bool = True) -> Settings:
         raise BadInput(f"dataset={ONLINE} collects its own data; name where: env=ID, such as env=Pendulum-v1.")
     name = environment_name(env) if config.is_online else dataset_name(config.dataset)
     seeds = range(config.seed, config.seed + config.train.num_seeds)
+    config = _with_variant(config, asked, name)
     run_dirs = {seed: _run_dir(replace(config, seed=seed), name) for seed in seeds}
     for run_dir in run_dirs.values():
         _check_path(run_dir)
@@ -207,6 +211,27 @@ def _run_dir(config: Config, dataset: str) -> Path:
     if config.run.variant is not None:
         names.append(config.run.variant)
     return Path(config.run.root, dataset, *names, f"seed_{config.seed}").expanduser()
+
+
+def _with_variant(config: Config, asked: Values, dataset: str) -> Config:
+    """The config with what its path would not tell as `run.variant`, where neither that nor `run.dir` is given."""
+    variant = inferred_variant(asked)
+    if variant is None or config.run.dir is not None or config.run.variant is not None:
+        return config
+    if _holds(_run_dir(config, dataset), config, variant):  # begun by a pogo that named no variant by itself
+        return config
+    return replace(config, run=replace(config.run, variant=variant))
+
+
+def _holds(run_dir: Path, config: Config, variant: str) -> bool:
+    """Whether a folder's run has the settings that a variant names."""
+    try:
+        recorded = json.loads((run_dir / CONFIG).read_bytes())
+        ours = config.to_json()
+        keys = [part.partition("=")[0] for part in variant.split(",") if "=" in part]
+        return all(value_at(recorded, key) == value_at(ours, key) for key in keys)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
 
 
 def _check_path(run_dir: Path) -> None:

@@ -56,7 +56,7 @@ def check_unchanged(plan: Plan, recorded: RunRecord) -> None:
         raise BadInput(
             f"{plan.run_dir} was begun with another config ({'; '.join(changes)}); a larger "
             f"{plan.length_key} and where and how it runs (backend, device, threads, logger), and how often "
-            "it is logged, evaluated and saved may change: restore these, or use another run.dir."
+            "it is logged, evaluated and saved may change: restore these, or name another folder by run.variant=NAME."
         )
 
 

@@ -3,7 +3,6 @@
 import itertools
 import logging
 import math
-import re
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from pogo.core.config.compose import compose_config, experiment_sweep, parse_ove
 from pogo.core.config.online import is_online
 from pogo.core.config.schema import Config, meaning
 from pogo.core.config.search_path import OWN_KEYS, search_path
+from pogo.core.config.variant import inferred_variant
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
 from pogo.core.runs.plan import check_settings
 from pogo.core.system.machine import available_cpus
@@ -197,13 +197,15 @@ def _is_named_by_folder(key: str, values: Sequence[str]) -> bool:
 
 def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
     by_key = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
-    if "env" in unnamed and is_online(compose_config(arguments, in_sweep=True)):
-        unnamed = [key for key in unnamed if key != "env"]  # an online run is filed under it
-    if unnamed and not ({"run.dir", "run.variant"} & by_key.keys()):
-        variant = ",".join(f"{key}={_as_name(by_key[key])}" for key in unnamed)
-        arguments.append(f"run.variant='{variant}'")
     try:
-        settings = check_settings(compose_config(arguments, in_sweep=True))
+        asked = compose_config(arguments, in_sweep=True)
+        if "env" in unnamed and is_online(asked):
+            unnamed = [key for key in unnamed if key != "env"]  # an online run is filed under it
+        if unnamed and not ({"run.dir", "run.variant"} & by_key.keys()):
+            variant = inferred_variant(asked, always={key: by_key[key] for key in unnamed})
+            asked["run"]["variant"] = variant
+            arguments.append(f"run.variant='{variant}'")
+        settings = check_settings(asked)
     except BadInput as error:
         is_named = not label or str(error).startswith(label)
         raise BadInput(str(error) if is_named else f"{label}: {error}") from error
@@ -225,11 +227,6 @@ def _mend_of_shared(first: Cell, second: Cell, variant_given: bool) -> str:
     if variant_given:
         return "drop run.variant, and each run gets a folder named by what differs"
     return "the folder's name does not tell them apart: start each by itself, with a run.variant=NAME of its own"
-
-
-def _as_name(value: str) -> str:
-    """A value as part of a folder's name."""
-    return re.sub(r"[^\w.+=-]+", "_", value).strip("_") or "empty"
 
 
 def _literal(value: Any) -> str:

@@ -17,7 +17,7 @@ from pogo.jax_backend.gradients import min_over_members
 from pogo.jax_backend.losses import bootstrapped
 from pogo.jax_backend.networks import Params, first_q_value, q_values
 from pogo.jax_backend.optimizers import move_target
-from pogo.jax_backend.td3 import Td3
+from pogo.jax_backend.td3 import Td3, smoothed_actions
 
 Arrays = Mapping[str, Array]
 
@@ -34,7 +34,7 @@ class Algorithm(Td3):
         """Clipped double-Q target at a sample of that actor, smoothed where `noise_shaping`, [B]."""
         hp = self.hyperparameters
         if hp.noise_shaping:
-            next_actions = self.smoothed_actions(target_actor, batch, noise)
+            next_actions = smoothed_actions(target_actor, batch, noise, self.hyperparameters)
         else:
             next_actions = target_actor.action_for_loss(batch["next_observations"], noise.get("target_action"))
         next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))

@@ -13,7 +13,7 @@ from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
 from pogo.jax_backend.losses import bootstrapped, summed_td_errors
 from pogo.jax_backend.networks import Params, q_values
-from pogo.jax_backend.td3 import Td3
+from pogo.jax_backend.td3 import Td3, smoothed_actions
 
 Arrays = Mapping[str, Array]
 
@@ -26,7 +26,7 @@ class Algorithm(Td3):
 
     def td_target(self, target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays) -> Array:
         """Double-Q target at a smoothed action, less a penalty for leaving the data, [B]. ReBRAC, section 3."""
-        next_actions = self.smoothed_actions(target_actor, batch, noise)
+        next_actions = smoothed_actions(target_actor, batch, noise, self.hyperparameters)
         penalty = jnp.square(next_actions - batch["next_actions"]).sum(axis=-1)
         next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
         # The penalty is part of the bootstrap: discounted, and gone at a true end.

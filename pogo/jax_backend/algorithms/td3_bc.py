@@ -13,7 +13,7 @@ from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.gradients import min_over_members
 from pogo.jax_backend.losses import bootstrapped
 from pogo.jax_backend.networks import Params, first_q_value, q_values
-from pogo.jax_backend.td3 import Td3
+from pogo.jax_backend.td3 import Td3, smoothed_actions
 
 Arrays = Mapping[str, Array]
 
@@ -23,7 +23,7 @@ class Algorithm(Td3):
 
     def td_target(self, target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays) -> Array:
         """Clipped double-Q target with target smoothing, [B]. TD3, arXiv:1802.09477, sections 4.2 and 5.3."""
-        next_actions = self.smoothed_actions(target_actor, batch, noise)
+        next_actions = smoothed_actions(target_actor, batch, noise, self.hyperparameters)
         next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
         return bootstrapped(batch, next_q, self.hyperparameters.discount)
 

@@ -12,7 +12,7 @@ from pogo.torch_backend.actors import Actor
 from pogo.torch_backend.gradients import min_over_members
 from pogo.torch_backend.losses import bootstrapped, summed_td_errors
 from pogo.torch_backend.networks import Params, q_values
-from pogo.torch_backend.td3 import Td3
+from pogo.torch_backend.td3 import Td3, smoothed_actions
 
 Arrays = Mapping[str, Tensor]
 
@@ -25,7 +25,7 @@ class Algorithm(Td3):
 
     def td_target(self, target_actor: Actor, target_critic: Params, batch: Arrays, noise: Arrays) -> Tensor:
         """Double-Q target at a smoothed action, less a penalty for leaving the data, [B]. ReBRAC, section 3."""
-        next_actions = self.smoothed_actions(target_actor, batch, noise)
+        next_actions = smoothed_actions(target_actor, batch, noise, self.hyperparameters)
         penalty = torch.square(next_actions - batch["next_actions"]).sum(dim=-1)
         next_q = min_over_members(q_values(target_critic, batch["next_observations"], next_actions))
         # The penalty is part of the bootstrap: discounted, and gone at a true end.

@@ -12,6 +12,10 @@ class Hyperparameters:
     curvature: float = 1.0  # h
     centre: float = 0.4  # c, in every action dimension
     learning_rate: float = 1e-3
+    # With these, Q = g'x + x'Hx / 2, x = a - centre, in expectation, plus entropy_weight times the entropy.
+    gradient: tuple[float, ...] = ()
+    hessian: tuple[float, ...] = ()  # row by row
+    entropy_weight: float = 0.0
 
 
 class Quadratic(AlgorithmDefinition[Hyperparameters]):
