@@ -376,7 +376,9 @@ def with_natural_gradient(actor: Actor, geometry: str) -> Actor:
 def _scaled_gradient(value: Tensor, factor: Tensor | float) -> Tensor:
     """The value as it is, with its gradient multiplied by a factor that has none."""
     constant = value.detach()
-    return constant + (value - constant) * (factor.detach() if isinstance(factor, Tensor) else factor)
+    with torch.no_grad():
+        weight = torch.as_tensor(factor, dtype=value.dtype)
+    return constant + (value - constant) * weight.detach()
 
 
 def _required(noise: Tensor | None, kind: str) -> Tensor:

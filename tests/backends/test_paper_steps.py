@@ -47,11 +47,11 @@ CASES = [(name, backend) for name in ANSWERS for backend in BACKENDS]
 def test_each_step_is_the_papers(framework, case, natural_gradient):
     geometry, hessian, tau, steps = ANSWERS[case]
     hp = Hyperparameters(
-        centre=MEAN,
+        centre=MEAN,  # type: ignore[arg-type] - one number or one for each dimension
         gradient=GRADIENT,
         hessian=hessian,
         entropy_weight=0.05,
-        learning_rate=2e-3,  # type: ignore[arg-type]
+        learning_rate=2e-3,
     )
     actor = ActorConfig("gaussian", (), tanh_mean=False)
     weights = (1 / (2 * tau),) * len(steps)

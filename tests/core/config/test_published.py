@@ -25,6 +25,7 @@ DIGESTS = {
     "fql": "bfe822f07d26fa65",
     "iql": "e4d34500828e6e7b",
     "pogo": "7093c7104bf10ee2",
+    "pogo_gaussian": "a47a5d67e585e0f1",
     "rebrac": "4160feb5daf95e1e",
     "sac_n": "a7cd169e8bdba83c",
     "td3_bc": "88dc7a0085ec39d8",
@@ -74,6 +75,6 @@ def test_what_is_the_default_sets_nothing(algorithm: str) -> None:
 
 
 def test_the_choices_are_the_pairs_that_differ_from_the_defaults() -> None:
-    assert len(published_choices()) == 99
+    assert len(published_choices()) == 114
     assert published_choices()["sac_n_walker2d-medium-v2"] == "sac_n"
     assert "sac_n_halfcheetah-medium-v2" not in published_choices()
