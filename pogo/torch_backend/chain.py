@@ -107,17 +107,16 @@ def move_chain(
 ) -> tuple[TrainState, dict[str, Tensor]]:
     """One step of each of the actors 1, 2, ..., in order; `actor_0` is as it was before this update."""
     chain = algorithm.spec.chain
-    learning_rate = chain.learning_rate or algorithm.learning_rates[actor_name(0)]
     metrics: dict[str, Tensor] = {}
     reference_before = actor_0
     for index in range(1, chain.num_actors):
-        name = actor_name(index)
+        name, rate = actor_name(index), chain.rate_of(index, algorithm.learning_rates[actor_name(0)])
         if chain.carry:
             before = _as_it_is(state.networks[name])
             state = carry_along(state, algorithm.spec, index, reference_before)
             reference_before = before
         state, found, (energy, distance) = minimise(
-            _objective, state, name, learning_rate, algorithm, index, state, batch, actor_noise(noise, index)
+            _objective, state, name, rate, algorithm, index, state, batch, actor_noise(noise, index)
         )
         step = torch.sqrt(distance.clamp(min=0.0) / algorithm.spec.action_size)
         metrics |= found | {f"{name}/energy": energy, f"{name}/w2_squared": distance, f"{name}/step": step}

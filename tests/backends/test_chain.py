@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pogo_quadratic.definition import Hyperparameters
 
-from pogo.core.problem.chain import LARGEST_WEIGHT, SMALLEST_WEIGHT
+from pogo.core.problem.chain import LARGEST_WEIGHT, SMALLEST_WEIGHT, ChainConfig
 from pogo.core.problem.parameters import LayerInitialisers, actor_parameters
 from pogo.core.problem.w2 import W2Config
 from tests.helpers import learners
@@ -42,6 +42,18 @@ def test_a_stated_step_is_the_constrained_minimum(framework):
         assert step == pytest.approx(1.0, abs=0.01), f"actor {index}"
         assert weight == pytest.approx(1.0, abs=0.05), f"actor {index}"
         assert off < 0.03, f"actor {index}: off by {off:.2%} of its step"
+
+
+def test_a_short_step_is_held_too(framework):
+    """No shorter than Adam's own movement: the rate follows the step, where it is not given."""
+    chain = ChainConfig(num_actors=3, w2_weights=(10.0, 10.0), steps=(0.015, 0.3), carry=True)
+    assert [chain.rate_of(index, 1e-3) for index in (1, 2)] == pytest.approx([1e-4, 1e-3])
+    assert dataclasses.replace(chain, learning_rate=2e-3).rate_of(1, 1e-3) == 2e-3
+    assert dataclasses.replace(chain, steps=()).rate_of(1, 1e-3) == 1e-3
+    spec = dataclasses.replace(learners.problem("td3_bc", "float32"), chain=chain)
+    learner = learners.make(framework, spec)
+    learner.train(2000)
+    assert learner.train(1000)["actor_1/step"] == pytest.approx(0.015, rel=0.1)
 
 
 def test_weights_stay_within_their_bounds(framework):

@@ -21,6 +21,7 @@ Geometry = Literal["w2", "fisher_rao"]
 DEFAULT_W2_WEIGHT = 10.0
 DEFAULT_NUM_ACTORS = 3
 LONGEST_STEP = 2.0  # from one side of the action box to the other
+FULL_RATE_STEP = 0.15  # an actor asked for less learns more slowly, in proportion
 SMALLEST_STEP = 1e-6  # that a step just made counts as
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-6, 1e8  # of those that follow `steps`
 LARGEST_NUM_ACTORS = 256
@@ -66,7 +67,7 @@ class ChainConfig:
     natural_gradient: bool = False
     # Actors 1+ start as actor 0 where their networks match, or draw their own; the algorithm's choice.
     init: str = setting("copy", inferred=True)
-    learning_rate: float | None = None  # of actors 1+; none: actor 0's base rate
+    learning_rate: float | None = None  # of actors 1+; none: actor 0's base rate, less for short `steps`
     actor_0_data_weight: float = 0.0  # of |pi_0 - a|^2, summed over action dimensions, in actor 0's loss
 
     def __post_init__(self) -> None:
@@ -97,6 +98,16 @@ class ChainConfig:
         check_name("chain.energy", self.energy, get_args(Energy))
         check_name("chain.init", self.init, get_args(ChainInit))
         check_name("chain.geometry", self.geometry, get_args(Geometry))
+
+    def rate_of(self, index: int, actor_0_rate: float) -> float:
+        """Adam's rate for a later actor: as it is given, or actor 0's, less for a step below FULL_RATE_STEP.
+
+        Where an actor is held close its gradient is nearly 0, and Adam moves it about at random by what its rate is
+        worth: that has to be little beside the step.
+        """
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return actor_0_rate * (min(1.0, self.steps[index - 1] / FULL_RATE_STEP) if self.steps else 1.0)
 
     def _check_steps(self) -> None:
         rate = self.weight_learning_rate

@@ -92,7 +92,9 @@ def make_plans(asked: Values) -> list[Plan]:
         BadInput: anything that cannot be done, in one line.
     """
     settings = check_settings(asked)
-    config, source = settings.config, settings.source
+    config = settings.config
+    # A sweep's runs may be each other's base: it is looked for when a run starts.
+    source = settings.source or _read_base(config, next(iter(settings.run_dirs.values())))
     dataset = _load(settings)
     if config.eval.episodes and dataset.environment is None and config.env != NO_ENVIRONMENT:
         missing = f"dataset {settings.dataset_name} names no environment; give one with env=ID."
@@ -247,9 +249,7 @@ def _check_path(run_dir: Path) -> None:
 
 
 def _read_source(config: Config) -> SourceRun | None:
-    """The run that `resume_from` or `chain.base` names; where it is gone, this run itself, once it has begun."""
-    if not config.is_online:
-        return _read_base(config)
+    """The run that `resume_from` names; where it is gone, this run itself, once it has begun: all is taken over."""
     if config.resume_from is None:
         return None
     try:
@@ -263,16 +263,15 @@ def _read_source(config: Config) -> SourceRun | None:
         return read_source("resume_from", str(own))
 
 
-def _read_base(config: Config) -> SourceRun | None:
+def _read_base(config: Config, run_dir: Path) -> SourceRun | None:
+    """The run that `chain.base` names; once this one has begun, itself: it took all over, and the other may be gone."""
     if config.chain.base is None:
         return None
     if config.train.num_seeds > 1:
         raise BadInput(
             f"train.num_seeds={config.train.num_seeds}: chain.base is one run of one seed; start each seed by itself."
         )
-    own = _run_dir(config, dataset_name(config.dataset))
-    # All is taken over by the first checkpoint: the other run may be gone by then.
-    return read_source("chain.base", str(own) if CheckpointStore(own).steps() else config.chain.base)
+    return read_source("chain.base", str(run_dir) if CheckpointStore(run_dir).steps() else config.chain.base)
 
 
 def _check_num_seeds(config: Config) -> None:
