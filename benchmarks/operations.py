@@ -166,6 +166,25 @@ def _td3(networks: Networks) -> list[Pass]:
     ]
 
 
+def _pogo_gaussian(networks: Networks) -> list[Pass]:
+    spec = networks.spec
+    behaviour = load_algorithm(spec.algorithm).default_actor(spec.hyperparameters)
+    by_samples = w2_method(spec.actors[0], behaviour) == "sinkhorn" and networks.reads_latents(0)
+    return [
+        networks.forward("target_actor"),
+        networks.forward("target_critic"),
+        networks.train("critic"),
+        networks.train("behaviour"),
+        *when_due(
+            [
+                networks.train("actor_0", 1 + (spec.w2.num_samples if by_samples else 0)),
+                networks.forward("behaviour"),
+                *networks.judge(),
+            ]
+        ),
+    ]
+
+
 def _awac(networks: Networks) -> list[Pass]:
     return [
         networks.forward("actor_0"),  # at s'
@@ -295,6 +314,7 @@ _JUDGES: dict[str, list[tuple[str, int | Literal["all", "smallest"]]]] = {
     "rebrac": [("critic", "all")],
     "fql": [("critic", "all")],
     "pogo": [("critic", 1)],
+    "pogo_gaussian": [("critic", "all")],
     "sac": [("critic", "all")],
 }
 
@@ -308,5 +328,6 @@ _ALGORITHMS: dict[str, Callable[[Networks], list[Pass]]] = {
     "rebrac": _td3,
     "fql": _fql,
     "pogo": _td3,
+    "pogo_gaussian": _pogo_gaussian,
     "sac": _sac,
 }

@@ -44,6 +44,7 @@ from tests.helpers.slow import quick
 from tests.helpers.stopping import at_update, signalled
 
 UPDATES, SEEDS = 40, (0, 1)
+VARIANT = "algorithm.hidden_sizes=32_32,train.batch_size=32"  # what makes them small
 INTERVALS = {"log__every": 7, "eval__every": 20, "checkpoint__every": 5, "eval__episodes": 1}
 
 
@@ -53,8 +54,7 @@ def arguments(root: Path, count: int = len(SEEDS), **changes: Any) -> list[str]:
 
 
 def run_dir(root: Path, seed: int) -> Path:
-    variant = "algorithm.hidden_sizes=32_32,train.batch_size=32"
-    return root / "pendulum-medium-replay" / "iql_jax" / "w2_10_10" / variant / f"seed_{seed}"
+    return root / "pendulum-medium-replay" / "iql_jax" / "w2_10_10" / VARIANT / f"seed_{seed}"
 
 
 def log_of(root: Path, seed: int) -> str:
@@ -401,7 +401,7 @@ def refused(root: Path, *fragments: str, more: tuple[str, ...] = (), **changes: 
 def test_folders_that_do_not_fit_together_are_refused(copy: Path) -> None:
     refused(copy, "seed_0, ", "seed_1 hold a run, ", "seed_2 none", "pogo-train -m seed=2 ", train__num_seeds=3)
     refused(copy, "resume=never", resume="never")
-    refused(copy, "algorithm.beta: 3.0 -> 4.0", algorithm__beta=4)
+    refused(copy, "algorithm.beta: 3.0 -> 4.0", algorithm__beta=4, run__variant=f"'{VARIANT}'")
     for step in (30, 35):
         shutil.rmtree(run_dir(copy, 0) / "checkpoints" / f"{step:09d}")
     shutil.rmtree(run_dir(copy, 1) / "checkpoints" / f"{UPDATES:09d}")

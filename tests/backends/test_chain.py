@@ -44,6 +44,7 @@ def test_a_stated_step_is_the_constrained_minimum(framework):
         assert off < 0.03, f"actor {index}: off by {off:.2%} of its step"
 
 
+@pytest.mark.parametrize("framework", quick(BACKENDS, ("jax",)), indirect=True)
 def test_a_short_step_is_held_too(framework):
     """No shorter than Adam's own movement: the rate follows the step, where it is not given."""
     chain = ChainConfig(num_actors=3, w2_weights=(10.0, 10.0), steps=(0.015, 0.3), carry=True)

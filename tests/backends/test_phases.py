@@ -7,9 +7,10 @@ import pytest
 
 from tests.helpers.learners import make, without_later_actors
 from tests.helpers.problems import problem
+from tests.helpers.slow import quick
 
 
-@pytest.mark.parametrize("algorithm", ["iql", "td3_bc", "pogo"])
+@pytest.mark.parametrize("algorithm", quick(["iql", "td3_bc", "pogo"], ["td3_bc"]))
 def test_later_actors_are_actor_0_until_the_chain_begins(framework, algorithm):
     learner = make(framework, problem(algorithm, "float32", begin_at=6, init="copy"))
     learner.train(5)

@@ -210,8 +210,8 @@ BUGS = (
     Bug(
         "one actor more than the weights weigh",
         f"{CONFIG}/resolution.py",
-        "else len(weights) + 1",
-        "else len(weights) + 2",
+        "len(draft[key]) + 1",
+        "len(draft[key]) + 2",
         "core/config/test_search_path.py",
     ),
     Bug(
@@ -316,17 +316,17 @@ BUGS = (
     # What both backends start from.
     Bug(
         "later actors draw their own start",
-        "core/algorithms/inputs.py",
-        'spec.chain.init == "copy"',
-        'spec.chain.init == "other"',
+        "core/problem/spec.py",
+        'self.chain.init == "copy"',
+        'self.chain.init == "other"',
         "backends/test_chain.py core",
     ),
     Bug(
         "metrics of actors count every update",
-        "core/learner/metrics.py",
-        "num_actor_updates if name.startswith(ACTOR_PREFIX)",
-        "num_updates if name.startswith(ACTOR_PREFIX)",
-        "core/learner",
+        "core/problem/chain.py",
+        "return Moves(base, base and due,",
+        "return Moves(base, base,",
+        "backends/test_phases.py core/learner",
     ),
     Bug(
         "a parameter that is not finite is saved",
@@ -419,5 +419,55 @@ BUGS = (
         "int(starts[episode])",
         "int(starts[0])",
         "test_video.py",
+    ),
+    # Chains of stated steps, late and frozen ones.
+    Bug(
+        "a window's mean counts updates before the chain began",
+        "core/problem/chain.py",
+        "self.actor_0 if metric.startswith(f\"{actor_name(0)}/\") else self.chain",
+        "self.actor_0",
+        "core/learner/test_metrics.py",
+    ),
+    Bug(
+        "a frozen chain waits for the actors' turn",
+        "core/problem/chain.py",
+        "begun and (due or chain.freeze) and chain.num_actors > 1",
+        "begun and due and chain.num_actors > 1",
+        "backends/test_phases.py",
+    ),
+    Bug(
+        "a chain on another run keeps that run's chain",
+        f"{RUNS}/base_run.py",
+        "name.replace(network_of(name), actor_name(0), 1)",
+        "name",
+        "test_base_run.py",
+    ),
+    Bug(
+        "a base of other hyperparameters is taken",
+        f"{RUNS}/base_run.py",
+        "if there[key] != value and key != follows_length",
+        "if False",
+        "test_base_run.py",
+    ),
+    Bug(
+        "a row is its own neighbour",
+        "core/learner/probe.py",
+        "= np.inf  # a row",
+        "= 0.0  # a row",
+        "core/learner/test_probe.py",
+    ),
+    Bug(
+        "an actor is far below by its episodes' spread, not by their differences'",
+        f"{RUNS}/diagnosis.py",
+        "float(differences.std(ddof=1))",
+        "float(np.std(theirs.returns, ddof=1))",
+        "core/runs/test_diagnosis.py",
+    ),
+    Bug(
+        "a setting of the command line has no folder",
+        "core/config/variant.py",
+        "if value != default_of(algorithm, dataset, key):",
+        "if value == default_of(algorithm, dataset, key):",
+        "test_sweep.py -k folders_tell",
     ),
 )  # fmt: skip

@@ -217,7 +217,7 @@ def _run_dir(config: Config, dataset: str) -> Path:
 
 def _with_variant(config: Config, asked: Values, dataset: str) -> Config:
     """The config with what its path would not tell as `run.variant`, where neither that nor `run.dir` is given."""
-    variant = inferred_variant(asked)
+    variant = inferred_variant(asked, config)
     if variant is None or config.run.dir is not None or config.run.variant is not None:
         return config
     if _holds(_run_dir(config, dataset), config, variant):  # begun by a pogo that named no variant by itself

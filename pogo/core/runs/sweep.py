@@ -18,6 +18,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, O
 from pogo.core.algorithms import algorithm_names
 from pogo.core.config.compose import compose_config, experiment_sweep, parse_overrides
 from pogo.core.config.online import is_online
+from pogo.core.config.resolution import resolve
 from pogo.core.config.schema import Config, meaning
 from pogo.core.config.search_path import OWN_KEYS, search_path
 from pogo.core.config.variant import inferred_variant
@@ -202,7 +203,7 @@ def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
         if "env" in unnamed and is_online(asked):
             unnamed = [key for key in unnamed if key != "env"]  # an online run is filed under it
         if unnamed and not ({"run.dir", "run.variant"} & by_key.keys()):
-            variant = inferred_variant(asked, always={key: by_key[key] for key in unnamed})
+            variant = inferred_variant(asked, resolve(asked), always={key: by_key[key] for key in unnamed})
             asked["run"]["variant"] = variant
             arguments.append(f"run.variant='{variant}'")
         settings = check_settings(asked)
