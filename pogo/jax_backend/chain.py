@@ -117,10 +117,10 @@ def move_chain(
     reference_before = actor_0
     for index in range(1, chain.num_actors):
         name, rate = actor_name(index), chain.rate_of(index, algorithm.learning_rates[actor_name(0)])
-        if chain.carry:
-            before = state.networks[name]
-            state = carry_along(state, algorithm.spec, index, reference_before)
-            reference_before = before
+        before = state.networks[name]
+        if algorithm.spec.is_carried(index):
+            state = carry_along(state, index, reference_before)
+        reference_before = before
         state, found, (energy, distance) = minimise(
             _objective, state, name, rate, algorithm, index, state, batch, actor_noise(noise, index)
         )
@@ -147,14 +147,12 @@ def w2_weight(state: TrainState, chain: ChainConfig, index: int) -> Array | floa
     return jnp.exp(state.networks[weight_name(index)][LOG_WEIGHT]).sum()
 
 
-def carry_along(state: TrainState, spec: TrainSpec, index: int, reference_before: Params) -> TrainState:
-    """Move an actor as its reference has just moved, where its network is such a one, and leave its step to learn.
+def carry_along(state: TrainState, index: int, reference_before: Params) -> TrainState:
+    """Move an actor as its reference has just moved, and leave its step to learn.
 
     An actor that only chases its reference is behind it or past it by about what Adam moves the two in an update, and
     a short step is lost in that.
     """
-    if spec.actors[index] != spec.actors[index - 1]:
-        return state
     params, reference = (state.networks[actor_name(each)] for each in (index, index - 1))
     moved = {name: value + (reference[name] - reference_before[name]) for name, value in params.items()}
     return state._replace(networks=state.networks | {actor_name(index): moved})

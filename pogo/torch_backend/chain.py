@@ -113,7 +113,8 @@ def move_chain(
         name, rate = actor_name(index), chain.rate_of(index, algorithm.learning_rates[actor_name(0)])
         if chain.carry:
             before = _as_it_is(state.networks[name])
-            state = carry_along(state, algorithm.spec, index, reference_before)
+            if algorithm.spec.is_carried(index):
+                state = carry_along(state, index, reference_before)
             reference_before = before
         state, found, (energy, distance) = minimise(
             _objective, state, name, rate, algorithm, index, state, batch, actor_noise(noise, index)
@@ -144,14 +145,12 @@ def w2_weight(state: TrainState, chain: ChainConfig, index: int) -> Tensor | flo
     return state.networks[weight_name(index)][LOG_WEIGHT].exp().sum()
 
 
-def carry_along(state: TrainState, spec: TrainSpec, index: int, reference_before: Params) -> TrainState:
-    """Move an actor as its reference has just moved, where its network is such a one, and leave its step to learn.
+def carry_along(state: TrainState, index: int, reference_before: Params) -> TrainState:
+    """Move an actor as its reference has just moved, and leave its step to learn.
 
     An actor that only chases its reference is behind it or past it by about what Adam moves the two in an update, and
     a short step is lost in that.
     """
-    if spec.actors[index] != spec.actors[index - 1]:
-        return state
     params, reference = (state.networks[actor_name(each)] for each in (index, index - 1))
     with torch.no_grad():
         moves = torch._foreach_sub(list(reference.values()), [reference_before[name] for name in reference])

@@ -71,16 +71,21 @@ def test_weights_stay_within_their_bounds(framework):
 
 def test_a_carried_actor_moves_as_its_reference(framework):
     """Actors that learn nothing themselves: carried ones are where actor 0 is, the others where they began."""
-    for carry, reference in ((True, "actor_0"), (False, "start")):
-        learner = learners.make(framework, learners.problem("iql", "float32", carry=carry, learning_rate=1e-30))
+    for chain, reference in (
+        ({"carry": True}, "actor_0"),
+        ({"carry": False}, "start"),
+        ({"carry": True, "init": "independent"}, "own start"),  # another network's movement means nothing to them
+    ):
+        learner = learners.make(framework, learners.problem("iql", "float32", learning_rate=1e-30, **chain))
         start = learner.snapshot()
         learner.train(20)
         end = learner.snapshot()
         for name in (name for name in start if name.startswith("actor_0/")):
             assert (end[name] != start[name]).any()
             for index in (1, 2):
-                expected = end[name] if reference == "actor_0" else start[name]
-                np.testing.assert_allclose(end[name.replace("actor_0", f"actor_{index}")], expected, atol=1e-6)
+                later = name.replace("actor_0", f"actor_{index}")
+                expected = {"actor_0": end[name], "start": start[name], "own start": start[later]}[reference]
+                np.testing.assert_allclose(end[later], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", STOCHASTIC_KINDS)

@@ -61,9 +61,11 @@ def resolve(asked: Values) -> Config:
     draft.fill("train.updates", definition.published_updates, published)
     draft.fill("train.batch_size", definition.published_batch_size, published)
     _fill_processes(draft)
-    is_own_choice = definition.chain_init != AlgorithmDefinition.chain_init
-    draft.fill("chain.init", definition.chain_init, published if is_own_choice else None)
     _fill_weights(draft)
+    is_own_choice = definition.chain_init != AlgorithmDefinition.chain_init
+    if draft["chain.steps"]:  # a step begins where its reference is
+        draft.fill("chain.init", "copy", "as chain.steps" if is_own_choice else None)
+    draft.fill("chain.init", definition.chain_init, published if is_own_choice else None)
     config = Config.from_json(draft.values)
     if config.is_online:
         check_online(config)

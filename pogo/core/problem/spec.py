@@ -28,3 +28,8 @@ class TrainSpec(Generic[HP]):
     def begins_as_actor_0(self, index: int) -> bool:
         """Whether a later actor begins as a copy of actor 0: `chain.init` says so, and their networks match."""
         return self.chain.init == "copy" and self.actors[index] == self.actors[0]
+
+    def is_carried(self, index: int) -> bool:
+        """Whether a later actor moves with its reference: `chain.carry` says so, and both began as the same network."""
+        began_alike = index == 1 or self.begins_as_actor_0(index - 1)
+        return self.chain.carry and self.begins_as_actor_0(index) and began_alike

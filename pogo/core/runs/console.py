@@ -237,7 +237,7 @@ _MEASURES = {  # header by measure
 
 def _chain_table(rows: Iterable[ActorEvaluation], steps: Sequence[float], data_distance: float | None) -> Table:
     rows = list(rows)
-    table = Table(title="what the chain did: distances in units of the action box, at the log's states")
+    table = Table(title="what the chain did, in units of the action box")
     table.title_justify = "left"
     shown = [measure for measure in _MEASURES if any(measure in row.measures for row in rows)]
     for header in ("actor", "step made" + (" (asked)" if steps else ""), *(_MEASURES[measure] for measure in shown)):
