@@ -53,7 +53,7 @@ def train(
     raised here. After Ctrl-C the run saves a checkpoint, and KeyboardInterrupt is raised; a second one does not wait.
 
     Args:
-        algorithm: iql, td3_bc, cql, awac, sac_n, edac, rebrac, fql, pogo, pogo_gaussian, sac, or one of another package.
+        algorithm: iql, td3_bc, cql, awac, sac_n, edac, rebrac, fql, pogo, pogo_gaussian, sac, or another package's.
         backend: torch or jax.
         dataset: a `pogo.Dataset`; what its `from_` methods take: a mapping of arrays, a list of episodes, a Minari
             dataset, an iterator of steps; a name (hopper-medium-v2, minari:D4RL/pen/human-v2); or a file's path.

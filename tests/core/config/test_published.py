@@ -68,7 +68,7 @@ def test_a_run_has_the_published_settings(algorithm: str, dataset: str) -> None:
 
 @pytest.mark.parametrize("algorithm", TABLES)
 def test_what_is_the_default_sets_nothing(algorithm: str) -> None:
-    defaults = resolve(compose_config([f"algorithm={algorithm}"])).to_json()
+    defaults = resolve(compose_config([f"algorithm={algorithm}", "dataset.path=data.hdf5"])).to_json()
     for dataset, settings in published_settings(algorithm).items():
         repeated = [key for key, given in settings.items() if value(defaults, key) == given]
         assert not repeated, f"{dataset} repeats {repeated}"
