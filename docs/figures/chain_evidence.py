@@ -185,6 +185,34 @@ def gains(rows: Sequence[Row], mode: str, columns: Mapping[str, tuple[str, int]]
     return "\n".join(lines)
 
 
+def of_weights(rows: Sequence[Row], weights: str = "10 10", begin_at: int = 50_000) -> str:
+    """A Markdown table: what actors under given weights gained, and how far from actor 0 they went."""
+    groups = by_seed(rows, weights=weights, mode="deterministic", settings="", begin_at=begin_at)
+    lines = [
+        "| algorithm | dataset | actor 1 | actor 2 | their distances from actor 0 | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for group, runs in groups.items():
+        gained = [interval([run[index].score_gain for run in runs.values()]) for index in (1, 2)]
+        far = [np.mean([run[index].from_actor_0 or 0.0 for run in runs.values()]) for index in (1, 2)]
+        distances = ", ".join(f"{each:.3f}" for each in far)
+        lines.append(f"| {' | '.join([*group, *gained, distances, str(len(runs))])} |")
+    return "\n".join(lines)
+
+
+def others(rows: Sequence[Row]) -> str:
+    """A Markdown table of all that is no chain of the studies above: other settings, lengths or beginnings."""
+    lines = ["| algorithm | dataset | settings | chain | updates | seed | actor | return | score |", "|" + "---|" * 9]
+    for row in rows:
+        is_study = row.begin_at == 50_000 and not row.settings
+        if row.mode == "deterministic" and not is_study:
+            chain = f"steps {row.steps}" if row.steps else f"weights {row.weights}" if row.weights else "none"
+            own = row.settings or "default"
+            values = [row.updates, row.seed, row.actor, f"{row.return_mean:.0f}", f"{row.score:.1f}"]
+            lines.append(f"| {' | '.join([row.algorithm, row.dataset, own, chain, *map(str, values)])} |")
+    return "\n".join(lines)
+
+
 def made(rows: Sequence[Row]) -> str:
     """A Markdown table of the steps that were made, as multiples of those asked for: the least and the most."""
     groups: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -250,6 +278,8 @@ def draw() -> None:
     for mode in ("deterministic", "stochastic"):
         print(f"\n## {mode}: by distance\n\n{gains(rows, mode, steps)}")
         print(f"\n## {mode}: by number of steps\n\n{gains(rows, mode, number)}")
+    print(f"\n## Weights of 10\n\n{of_weights(rows)}")
+    print(f"\n## Others\n\n{others(rows)}")
     print(f"\n## Steps made, as multiples of those asked for\n\n{made(rows)}\n\n{climbs(rows)}")
 
 

@@ -359,6 +359,18 @@ def known_settings(algorithm: str) -> Mapping[str, AskedSetting]:
     return {**shared_settings(), **{f"algorithm.{key}": entry for key, entry in own}}
 
 
+@cache
+def settings_of_old() -> Mapping[str, Any]:
+    """What a run has, of each setting but an algorithm's, that was recorded before there was such a setting."""
+    found = {}
+    for name, section in (("", Config), *SECTIONS.items()):
+        for entry in fields(section):
+            key = f"{name}.{entry.name}".lstrip(".")
+            if key in shared_settings() and entry.default is not dataclasses.MISSING:
+                found[key] = _plain(entry.default)
+    return found
+
+
 def meaning(key: str) -> Meaning:
     """What one setting means; a hyperparameter of an algorithm means what a field does that says nothing of itself."""
     if key == "algorithm.name":

@@ -50,7 +50,7 @@ class ChainConfig:
     # How far actors 1, 2, ... go from the one before: the root of the mean squared W2 distance, per action dimension,
     # in units of the action box, [-1, 1]. The weights follow. None: the weights stay as they are.
     steps: tuple[float, ...] = setting((), label=True, one_for_all=True)
-    # Actors 1+ first move as their reference has just moved, where their networks match; by default with `steps` alone.
+    # Actors 1+ first move as their reference has just moved, where both began as actor 0; by default with `steps`.
     carry: bool = setting(False, inferred=True)
     weight_learning_rate: float = 0.01  # of the logarithms of weights that follow `steps`
     # An energy of values of Q is divided by the mean of |Q|, detached.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
-from pogo.core.config.schema import meaning, shared_settings
+from pogo.core.config.schema import meaning, settings_of_old, shared_settings
 from pogo.core.data.config import ONLINE, DatasetConfig, dataset_name
 from pogo.core.errors import BadInput
 from pogo.core.files.logs import EVALUATION
@@ -236,8 +236,8 @@ def _same_run(summary: _Document, labels: Labels, seed: int) -> Labels:
 
 
 def _settings(config: _Document) -> dict[str, Any]:
-    """What is set, by its full name. What an older pogo had no setting for counts as not set."""
-    flat: dict[str, Any] = {}
+    """What is set, by its full name. What an older pogo had no setting for is as it is by default."""
+    flat: dict[str, Any] = dict(settings_of_old())
     for section, value in config.content.items():
         if section in _SETTINGS:
             entries = value.items() if isinstance(value, dict) else [("", value)]

@@ -249,7 +249,7 @@ def test_other_settings_part_groups_and_are_shown(tmp_path: Path) -> None:
     assert [(row["settings"], row["seeds"], row["return"]) for row in rows] == [
         ("", "1", "5.0"),  # alone with its labels: beta tells it from nothing
         ("chain.energy=loss train.batch_size=64", "2", "3.0"),
-        ("chain.energy=null train.batch_size=1024", "1", "1.0"),
+        ("chain.energy=value train.batch_size=1024", "1", "1.0"),
     ]
     assert make_report(tmp_path).rows[1].settings == {"chain.energy": "loss", "train.batch_size": 64}
 
@@ -508,9 +508,11 @@ def test_measures_of_actors_are_means_over_the_seeds_that_all_have_them(tmp_path
 
 
 def test_chains_of_other_steps_are_other_groups(tmp_path: Path) -> None:
+    plain = {"chain__carry": False, "chain__begin_at": 0, "probe__critic": False}
     for name, sizes in (("a", [0.1]), ("b", [0.2]), ("c", [])):
-        write_run(tmp_path / name, config(0, chain__steps=sizes), one_actor(1.0))
-    write_run(tmp_path / "d", config(1), one_actor(3.0))  # of a pogo that had no steps: as c
+        write_run(tmp_path / name, config(0, chain__steps=sizes, **plain), one_actor(1.0))
+    # Of a pogo that had none of these settings: as c, which has them as they are by default.
+    write_run(tmp_path / "d", config(1), one_actor(3.0))
     weights = [(row["w2 weights"], row["seeds"]) for row in table(tmp_path)[0]]
     assert sorted(weights) == [("[10]", "2"), ("steps [0.1]", "1"), ("steps [0.2]", "1")]
 
