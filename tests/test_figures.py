@@ -15,14 +15,23 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("torch")
 
 
-@pytest.fixture(scope="module")
-def draw() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("draw", REPOSITORY / "docs" / "figures" / "draw.py")
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "docs" / "figures" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def draw() -> ModuleType:
+    return script("draw")
+
+
+@pytest.fixture(scope="module")
+def evidence() -> ModuleType:
+    return script("chain_evidence")
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +67,34 @@ def test_a_chain_is_drawn_as_it_acts_and_as_far_as_it_logs(draw: ModuleType, run
     for actor in (1, 2):
         wanted = [record[f"actor_{actor}/w2_squared"] ** 0.5 for record in logged]
         np.testing.assert_allclose(below.lines[actor - 1].get_ydata(), wanted)
+
+
+def test_evidence_is_paired_by_episodes(evidence: ModuleType, runs: list[Path]) -> None:
+    summary = json.loads((runs[0] / "summary.json").read_bytes())
+    rows = {(row.actor, row.mode): row for row in evidence.read(runs[0])}
+    assert set(rows) == {(actor, mode) for actor in range(3) for mode in ("deterministic", "stochastic")}
+    for actor in summary["actors"]:
+        for mode in ("deterministic", "stochastic"):
+            row, first = rows[actor["index"], mode], summary["actors"][0][mode]
+            differences = [ours - theirs for ours, theirs in zip(actor[mode]["returns"], first["returns"], strict=True)]
+            assert row.gain == pytest.approx(np.mean(differences), abs=1e-9)
+            # Scores are linear in returns, whichever two they are found by.
+            assert row.score_gain == pytest.approx(
+                actor[mode]["normalized_score"] - first["normalized_score"], abs=1e-6
+            )
+    assert rows[0, "deterministic"].weights == "10 10"
+    assert "hidden_sizes=[32, 32]" in rows[0, "deterministic"].settings
+
+
+def test_an_interval_is_over_seeds_or_none(evidence: ModuleType) -> None:
+    assert evidence.interval([2.0]) == "+2.0 ± -"
+    # Student's t of two degrees of freedom, 4.303, times 1 / sqrt(3).
+    assert evidence.interval([1.0, 2.0, 3.0]) == "+2.0 ± 2.5"
+
+
+def test_the_committed_table_can_be_drawn(evidence: ModuleType) -> None:
+    rows = evidence.load()
+    assert rows
+    steps = {"to 0.3": (evidence.LADDER, 4)}
+    assert evidence.gains(rows, "deterministic", steps).count("\n") >= 3
+    assert evidence.figure(rows).axes
