@@ -264,8 +264,9 @@ def figure(rows: Sequence[Row]) -> Figure:
             axis.set_title(dataset, fontsize=8)
             axis.set_xlabel("distance from actor 0")
         axes[0][0].set_ylabel("gain in score over actor 0")
-        axes[0][0].legend(frameon=False, fontsize=7)
-        made_of.tight_layout()
+        named = {label: line for axis in axes[0] for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+        made_of.tight_layout(rect=(0, 0, 1, 0.93))
+        made_of.legend(named.values(), named, frameon=False, loc="upper center", ncols=len(named))
     return made_of
 
 
