@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,11 +72,12 @@ def test_weights_stay_within_their_bounds(framework):
 
 def test_a_carried_actor_moves_as_its_reference(framework):
     """Actors that learn nothing themselves: carried ones are where actor 0 is, the others where they began."""
-    for chain, reference in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"carry": True}, "actor_0"),
         ({"carry": False}, "start"),
         ({"carry": True, "init": "independent"}, "own start"),  # another network's movement means nothing to them
-    ):
+    )
+    for chain, reference in cases:
         learner = learners.make(framework, learners.problem("iql", "float32", learning_rate=1e-30, **chain))
         start = learner.snapshot()
         learner.train(20)
