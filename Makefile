@@ -45,7 +45,9 @@ planted-bugs: $(INSTALLED)
 
 # With the other framework hidden: everything is imported, and every algorithm trains (tests/test_isolation.py). What chain,
 # distances and learners compute, which know no other framework, is `make test`'s.
-ALONE := -m "not slow" --ignore-glob "*/test_chain.py" --ignore-glob "*/test_distances.py" --ignore-glob "*/test_learner.py"
+# What is the same with both backends there, and computed for long, waits for `make test`.
+NOT_ALONE := chain distances learner paper_steps phases probing
+ALONE := -m "not slow" $(NOT_ALONE:%=--ignore-glob "*/test_%.py")
 
 test-torch-alone: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) $(ALONE) --hide jax tests/backends tests/torch_backend tests/test_isolation.py

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import pogo
+from tests.helpers.slow import quick
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -67,7 +68,7 @@ def hopper_arrays() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
+@pytest.mark.parametrize("page", quick(["README.md", "docs/library.md"], ["README.md"]))
 def test_a_pages_python_runs_as_it_stands(page: str, short_runs: Path) -> None:
     pytest.importorskip("mujoco")
     pytest.importorskip("flax")
@@ -85,6 +86,7 @@ def test_the_page_shows_the_example_as_it_is() -> None:
     assert len(example.splitlines()) <= 30
 
 
+@pytest.mark.slow
 def test_the_search_tunes_and_stops_trials(
     short_runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

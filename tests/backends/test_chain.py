@@ -70,6 +70,7 @@ def test_weights_stay_within_their_bounds(framework):
     assert metrics["actor_1/w2_weight"] == pytest.approx(LARGEST_WEIGHT, rel=1e-3)
 
 
+@pytest.mark.parametrize("framework", quick(BACKENDS, ("torch",)), indirect=True)  # JAX compiles for longer
 def test_a_carried_actor_moves_as_its_reference(framework):
     """Actors that learn nothing themselves: carried ones are where actor 0 is, the others where they began."""
     cases: tuple[tuple[dict[str, Any], str], ...] = (
@@ -104,7 +105,7 @@ def test_zero_energy_is_the_identity_with_common_noise(framework, kind):
             np.testing.assert_allclose(end[name], start[name], atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("framework", quick(BACKENDS, ("jax",)), indirect=True)  # torch takes eight times as long
+@pytest.mark.slow
 def test_common_noise_finds_the_reference_from_elsewhere(framework):
     """Zero energy, another start: the spread comes back to the reference's, where independent noise shrinks it."""
     actors = (STOCHASTIC_KINDS["stochastic"],) * 2
