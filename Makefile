@@ -43,9 +43,8 @@ test-slow: $(INSTALLED)
 planted-bugs: $(INSTALLED)
 	$(BIN)/python -m tests.planted.run
 
-# With the other framework hidden: everything is imported, and every algorithm trains (tests/test_isolation.py). What chain,
-# distances and learners compute, which know no other framework, is `make test`'s.
-# What is the same with both backends there, and computed for long, waits for `make test`.
+# With the other framework hidden: everything is imported, and every algorithm trains (tests/test_isolation.py). What chains,
+# distances, learners and probes compute, which know no other framework, is `make test`'s.
 NOT_ALONE := chain distances learner paper_steps phases probing
 ALONE := -m "not slow" $(NOT_ALONE:%=--ignore-glob "*/test_%.py")
 
