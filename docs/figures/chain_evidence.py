@@ -58,7 +58,7 @@ class Row(NamedTuple):
     gain: float  # mean difference of returns to actor 0
     gain_se: float  # its standard error over episodes
     score_gain: float
-    behaviour_score: float
+    behaviour_score: float | None
 
 
 def read(run: Path) -> Iterable[Row]:
@@ -77,13 +77,14 @@ def read(run: Path) -> Iterable[Row]:
     if first["deterministic"] is None:
         return
     scored = first["deterministic"]["normalized_score"], first["deterministic"]["return_mean"]
-    other = next(
-        (actor[mode]["normalized_score"], actor[mode]["return_mean"])
+    # Scores are linear in returns: two of them say how. A run of one deterministic actor has one, and gains nothing.
+    pairs = [
+        (actor[mode]["normalized_score"] - scored[0], actor[mode]["return_mean"] - scored[1])
         for actor in summary["actors"]
         for mode in ("stochastic", "deterministic")
         if actor[mode] is not None and actor[mode]["return_mean"] != scored[1]
-    )
-    per_return = (other[0] - scored[0]) / (other[1] - scored[1])  # scores are linear in returns
+    ]
+    per_return = pairs[0][0] / pairs[0][1] if pairs else 0.0
     for actor in summary["actors"]:
         index = actor["index"]
         for mode in ("deterministic", "stochastic"):
@@ -111,7 +112,7 @@ def read(run: Path) -> Iterable[Row]:
                 gain=float(differences.mean()),
                 gain_se=float(differences.std(ddof=1) / len(differences) ** 0.5),
                 score_gain=float(differences.mean() * per_return),
-                behaviour_score=float(scored[0] + (behaviour - scored[1]) * per_return),
+                behaviour_score=scored[0] + (behaviour - scored[1]) * per_return if pairs else None,
             )
 
 
@@ -179,7 +180,9 @@ def gains(rows: Sequence[Row], mode: str, columns: Mapping[str, tuple[str, int]]
             seeds |= set(runs)
             cells.append(interval(values) if values else "-")
         actor_0 = {run[0].seed: run[0].score for study in studies.values() for run in study.get(group, {}).values()}
-        data = next(run[0].behaviour_score for study in studies.values() for run in study.get(group, {}).values())
+        data = next(
+            run[0].behaviour_score or 0.0 for study in studies.values() for run in study.get(group, {}).values()
+        )
         own = [f"{data:.1f}", f"{np.mean(list(actor_0.values())):.1f}"]
         lines.append(f"| {' | '.join([*group, *own, *cells, str(len(seeds))])} |")
     return "\n".join(lines)
