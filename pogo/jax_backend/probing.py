@@ -11,7 +11,7 @@ from pogo.core.problem.state import TrainState
 from pogo.core.problem.w2 import w2_method
 from pogo.jax_backend.actors import Actor
 from pogo.jax_backend.algorithm import Algorithm
-from pogo.jax_backend.chain import w2_squared
+from pogo.jax_backend.chain import squared_distance
 from pogo.jax_backend.networks import q_values
 
 SATURATED = 0.99  # of the action box, from its middle to its side
@@ -71,10 +71,10 @@ def _values(algorithm: Algorithm, state: TrainState, actor: Actor, batch: Arrays
 
 
 def _distance(algorithm: Algorithm, actor: Actor, other: Actor, batch: Arrays, noise: Array, index: int) -> Array:
-    """The root of the mean squared W2 distance to another actor, per action dimension, by common noise."""
+    """The root of the mean squared distance to another actor, in the chain's geometry, per action dimension."""
     spec = algorithm.spec
     samples, sample = noise[:, : spec.w2.num_samples], noise[:, 0]
     takes_one = w2_method(actor.config, other.config) == "l2"
     draws = {"w2": samples, "w2_reference": sample if takes_one else samples, "energy": sample}
-    squared = w2_squared(actor, other, batch["observations"], draws, spec.w2, index).mean()
+    squared = squared_distance(actor, other, batch["observations"], draws, spec, index).mean()
     return jnp.sqrt(jnp.maximum(squared, 0.0) / spec.action_size)

@@ -85,8 +85,9 @@ class Learner(ABC):
         - `probe_energy`: what `chain.energy` says, for every actor at the same states and draws.
         - `saturated`: the share of action dimensions within 1 % of the box's side.
         - `data_distance`: the mean distance of its actions to the data, as `Neighbours` measures it.
-        - `from_reference` and `from_actor_0`, of later actors: the root of the mean squared W2 distance to the actor
-          before it and to the first, per action dimension, in units of the action box.
+        - `from_reference` and `from_actor_0`, of later actors: the root of the mean squared distance to the actor
+          before it and to the first, per action dimension: W2 in units of the action box, by common noise, or as
+          `chain.geometry` has it.
         """
 
     @abstractmethod
