@@ -89,6 +89,11 @@ REFUSED = {
     "another algorithm": ({"algorithm": "rebrac"}, "algorithm=iql there, rebrac here"),
     "other hyperparameters": ({"algorithm__beta": 5}, "algorithm.beta=3.0 there, 5.0 here"),
     "another type": ({"dtype": "float64"}, "dtype=float32 there, float64 here"),
+    "a view of the data": ({"dataset__view": "full"}, "dataset.view=d4rl there, full here"),
+    "another scale of actions": (
+        {"env": "none", "dataset__action_low": "[-4]", "dataset__action_high": "[4]"},
+        "other action bounds",
+    ),
     "no further than it": ({"train__updates": 6, "chain__begin_at": 5}, "use a larger one"),
 }
 

@@ -55,6 +55,15 @@ def test_files_are_swept_too(tmp_path):
     assert [cell.run_dir.parts[1] for cell in cells] == ["a=b", "c"]
 
 
+def test_a_long_folder_name_is_cut_and_still_tells_runs_apart():
+    actor = "{kind: gaussian, hidden_sizes: [256, 256]}"
+    given = [f"chain.actors=[{','.join([actor] * count)}]" for count in (9, 10)]
+    first, second = (plan_sweep([each, "chain.num_actors=11", "seed=0"])[0].run_dir.parent for each in given)
+    assert first.parent == second.parent
+    assert first != second
+    assert max(len(first.name), len(second.name)) <= 255
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_shipped_experiments_can_be_run(experiment):
     """One seed and its first dataset: to compose a config takes a while, and the others differ in names alone."""

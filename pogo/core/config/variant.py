@@ -1,5 +1,6 @@
 """The folder above a run's seed, `run.variant`, where it is not given: what its path would not tell otherwise."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pogo.core.config.published import default_of
 from pogo.core.config.schema import SOURCES, Config, meaning, value_at
 from pogo.core.setting import Values
 
+LONGEST_VARIANT = 200  # bytes, of the 255 that a name may have
 # Of what a run may not change, these are in its path by another name, or say what its data is: that has a name.
 _NAMED = ("env", "chain.num_actors", "chain.carry", "resume_from", "chain.base")
 _OF_DATA, _CHOSEN_OF_DATA = "dataset.", "dataset.view"
@@ -34,7 +36,15 @@ def inferred_variant(asked: Values, config: Config, always: Mapping[str, str] | 
             value = value_at(asked, key)
             if value != default_of(algorithm, dataset, key):
                 names[key] = _as_name(value)
-    return ",".join(f"{key}={name}" for key, name in names.items()) or None
+    return _shortened(",".join(f"{key}={name}" for key, name in names.items())) or None
+
+
+def _shortened(name: str) -> str:
+    """A name that a file system holds: of a long one the beginning, and a digest of the whole."""
+    if len(name.encode()) <= LONGEST_VARIANT:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name.encode()[:LONGEST_VARIANT].decode(errors='ignore')}-{digest}"
 
 
 def _is_unnamed(key: str) -> bool:

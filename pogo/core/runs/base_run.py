@@ -65,7 +65,11 @@ def _check(plan: Plan, source: SourceRun) -> None:
             if there[key] != value and key != follows_length
         ]
     if theirs.dataset.sha256 != plan.dataset.sha256:
-        differences.append(f"dataset {theirs.dataset.name} there, {plan.dataset.name} here")
+        differences.append(f"the contents of dataset {theirs.dataset.name} there, of {plan.dataset.name} here")
+    if theirs.dataset.view != plan.dataset.view:
+        differences.append(f"dataset.view={theirs.dataset.view} there, {plan.dataset.view} here")
+    elif theirs.normalisation.to_json() != plan.dataset.normalisation.to_json():  # what actor 0 sees, and what it does
+        differences.append("other action bounds or another normalisation there than here (dataset.action_low, ...)")
     if theirs.config.dtype != ours.dtype:
         differences.append(f"dtype={theirs.config.dtype} there, {ours.dtype} here")
     if differences:

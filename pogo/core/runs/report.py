@@ -31,11 +31,8 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One actor in one mode after so many updates, or environment steps of online runs.
-
-    None: of the other kind of run, unknown, or no spread, as of a single seed.
-    """
+class _ActorOfGroup:
+    """An actor of a group of runs, by what tells the group from others."""
 
     dataset: str
     algorithm: str
@@ -44,6 +41,20 @@ class Row:
     steps: tuple[float, ...]
     settings: Values
     actor: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        values = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Row(_ActorOfGroup):
+    """One actor in one mode after so many updates, or environment steps of online runs.
+
+    None: of the other kind of run, unknown, or no spread, as of a single seed.
+    """
+
     kind: str
     mode: Mode
     updates: int | None
@@ -56,30 +67,14 @@ class Row:
     normalized_score_std_over_seeds: float | None
     behaviour_return_mean: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        lists = {name: list(getattr(self, name)) for name in ("w2_weights", "steps", "seeds")}
-        return {**dataclasses.asdict(self), **lists}
-
 
 @dataclass(frozen=True)
-class MeasuredActor:
+class MeasuredActor(_ActorOfGroup):
     """What one actor is measured by after so many updates, or environment steps: means over seeds."""
 
-    dataset: str
-    algorithm: str
-    backend: str
-    w2_weights: tuple[float, ...]
-    steps: tuple[float, ...]
-    settings: Values
-    actor: int
     count: int
     num_seeds: int
     measures: Mapping[str, float]  # those that every seed has
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {**dataclasses.asdict(self), "w2_weights": list(self.w2_weights), "steps": list(self.steps)}
 
 
 @dataclass(frozen=True)

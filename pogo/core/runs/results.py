@@ -280,6 +280,8 @@ def _measures(document: _Document) -> dict[int, dict[str, float]]:
         return {}
     found = {}
     for actor in document.get(dict, "measures"):
+        if not actor.isdecimal():
+            raise Unreadable(f"{document.name}: measures has {actor!r:.60}, which is no actor's number")
         names = document.get(dict, "measures", actor)
         found[int(actor)] = {name: document.get(float, "measures", actor, name) for name in names}
     return found
