@@ -94,7 +94,12 @@ def test_an_interval_is_over_seeds_or_none(evidence: ModuleType) -> None:
 
 def test_the_committed_table_can_be_drawn(evidence: ModuleType) -> None:
     rows = evidence.load()
-    assert rows
-    steps = {"to 0.3": (evidence.LADDER, 4)}
-    assert evidence.gains(rows, "deterministic", steps).count("\n") >= 3
     assert evidence.figure(rows).axes
+    # Its page holds the tables that it gives.
+    page = evidence.PAGE.read_text()
+    assert evidence.with_tables(page, evidence.tables(rows)) == page
+
+
+def test_a_table_without_a_place_is_refused(evidence: ModuleType) -> None:
+    with pytest.raises(ValueError, match="0 places for the table 'weights'"):
+        evidence.with_tables("# A page\n", {"weights": "| a |"})

@@ -1,12 +1,13 @@
 """Collects what chains did into a table, and draws it; docs/when_a_chain_helps.md has the commands of the runs.
 
 python docs/figures/chain_evidence.py collect runs/chain     # run folders -> docs/figures/chain_evidence.csv
-python docs/figures/chain_evidence.py draw                   # that table -> a figure, and Markdown tables
+python docs/figures/chain_evidence.py draw                   # that table -> the figure and tables of the page
 """
 
 import argparse
 import csv
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ mpl.use("svg")
 
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "chain_evidence.csv"
+PAGE = HERE.parent / "when_a_chain_helps.md"
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -34,6 +36,9 @@ COLOURS = {"td3_bc": "#d08770", "iql": "#5e81ac", "awac": "#a3be8c", "rebrac": "
 LADDER = "0.01 0.02 0.07 0.2"
 EQUAL = "0.1 0.1 0.1 0.1"
 LARGE = "0.3"
+MATURE = {"rebrac": 20_000, "fql": 20_000}  # updates before the chain of a study; 50 000 of all others
+PUBLISHED_WEIGHTS = "10 10"
+STRONGER = ("alpha=5", "beta=10")  # what a user would set instead of a chain
 
 
 class Row(NamedTuple):
@@ -73,6 +78,8 @@ def read(run: Path) -> Iterable[Row]:
         if not sources.get(f"algorithm.{key}", "default").startswith("default") and key != "name"
     ]
     own += [f"chain.{key}={chain[key]}" for key in ("energy", "normalize_energy") if chain[key] not in ("value", False)]
+    if config["w2"]["noise"] != "common":
+        own.append(f"w2.noise={config['w2']['noise']}")
     first, behaviour = summary["actors"][0], summary["behaviour"]["return_mean"]
     if first["deterministic"] is None:
         return
@@ -153,20 +160,28 @@ def interval(values: Sequence[float]) -> str:
     return f"{mean} ± {half:.1f}"
 
 
+def mature(row: Row) -> int:
+    """How long its algorithm trains before the chain of a study begins."""
+    return MATURE.get(row.algorithm, 50_000)
+
+
+def is_of_study(row: Row) -> bool:
+    """Whether it is of a chain on the default settings of its algorithm, begun when that has matured."""
+    return row.begin_at == mature(row) and not row.settings
+
+
 def by_seed(rows: Iterable[Row], **wanted: Any) -> dict[tuple[str, str], dict[int, dict[int, Row]]]:
     """Rows of a study by algorithm and dataset, then seed, then actor."""
     found: dict[tuple[str, str], dict[int, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
-        if all(getattr(row, key) == value for key, value in wanted.items()):
+        if is_of_study(row) and all(getattr(row, key) == value for key, value in wanted.items()):
             found[row.algorithm, row.dataset][row.seed][row.actor] = row
     return dict(sorted(found.items()))
 
 
-def gains(rows: Sequence[Row], mode: str, columns: Mapping[str, tuple[str, int]], begin_at: int = 50_000) -> str:
+def gains(rows: Sequence[Row], mode: str, columns: Mapping[str, tuple[str, int]]) -> str:
     """A Markdown table: gains over actor 0 in points of score; each column is an actor of a chain of stated steps."""
-    studies = {
-        steps: by_seed(rows, steps=steps, mode=mode, settings="", begin_at=begin_at) for steps, _ in columns.values()
-    }
+    studies = {steps: by_seed(rows, steps=steps, mode=mode) for steps, _ in columns.values()}
     groups = sorted({group for study in studies.values() for group in study})
     lines = [
         f"| algorithm | dataset | data | actor 0 | {' | '.join(columns)} | seeds |",
@@ -188,9 +203,9 @@ def gains(rows: Sequence[Row], mode: str, columns: Mapping[str, tuple[str, int]]
     return "\n".join(lines)
 
 
-def of_weights(rows: Sequence[Row], weights: str = "10 10", begin_at: int = 50_000) -> str:
-    """A Markdown table: what actors under given weights gained, and how far from actor 0 they went."""
-    groups = by_seed(rows, weights=weights, mode="deterministic", settings="", begin_at=begin_at)
+def of_weights(rows: Sequence[Row]) -> str:
+    """A Markdown table: what actors under the default weights gained, and how far from actor 0 they went."""
+    groups = by_seed(rows, weights=PUBLISHED_WEIGHTS, mode="deterministic")
     lines = [
         "| algorithm | dataset | actor 1 | actor 2 | their distances from actor 0 | seeds |",
         "|---|---|---|---|---|---|",
@@ -203,16 +218,48 @@ def of_weights(rows: Sequence[Row], weights: str = "10 10", begin_at: int = 50_0
     return "\n".join(lines)
 
 
+def instead(rows: Sequence[Row]) -> str:
+    """A Markdown table of scores: a chain's second step of a tenth beside what else one would do, seed by seed."""
+    lines = [
+        "| algorithm | dataset | seed | actor 0 | two steps of 0.1 | 10 000 updates more | alpha = 5 or beta = 10 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    alone = {
+        (row.algorithm, row.dataset, row.seed, row.updates > mature(row), row.settings.removesuffix(".0")): row.score
+        for row in rows
+        if row.mode == "deterministic" and is_alone(row)
+    }
+    for (algorithm, dataset), runs in by_seed(rows, steps=EQUAL, mode="deterministic").items():
+        for seed, run in sorted(runs.items()):
+            of_run = (algorithm, dataset, seed)
+            longer = alone.get((*of_run, True, ""))
+            other = next((alone[*of_run, False, own] for own in STRONGER if (*of_run, False, own) in alone), None)
+            if longer is not None or other is not None:
+                scores = [run[0].score, run[2].score, longer, other]
+                cells = ["-" if score is None else f"{score:.1f}" for score in scores]
+                lines.append(f"| {' | '.join([algorithm, dataset, str(seed), *cells])} |")
+    return "\n".join(lines)
+
+
+def is_alone(row: Row) -> bool:
+    """Whether it is of a run of actor 0 alone."""
+    return not row.steps and not row.weights
+
+
 def others(rows: Sequence[Row]) -> str:
-    """A Markdown table of all that is no chain of the studies above: other settings, lengths or beginnings."""
-    lines = ["| algorithm | dataset | settings | chain | updates | seed | actor | return | score |", "|" + "---|" * 9]
+    """A Markdown table of the chains that are not of the studies above: other settings, or a younger critic."""
+    runs: dict[tuple, dict[int, Row]] = defaultdict(dict)
     for row in rows:
-        is_study = row.begin_at == 50_000 and not row.settings
-        if row.mode == "deterministic" and not is_study:
-            chain = f"steps {row.steps}" if row.steps else f"weights {row.weights}" if row.weights else "none"
-            own = row.settings or "default"
-            values = [row.updates, row.seed, row.actor, f"{row.return_mean:.0f}", f"{row.score:.1f}"]
-            lines.append(f"| {' | '.join([row.algorithm, row.dataset, own, chain, *map(str, values)])} |")
+        if row.mode == "deterministic" and not is_of_study(row) and not is_alone(row):
+            chain = f"steps {row.steps}" if row.steps else f"weights {row.weights}"
+            runs[row.algorithm, row.dataset, row.settings or "default", chain, row.begin_at, row.seed][row.actor] = row
+    lines = [
+        "| algorithm | dataset | settings | chain | begins at | seed | scores of actors 0, 1, ... |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for key, run in sorted(runs.items()):
+        scores = ", ".join(f"{run[index].score:.1f}" for index in sorted(run))
+        lines.append(f"| {' | '.join([*map(str, key), scores])} |")
     return "\n".join(lines)
 
 
@@ -242,7 +289,7 @@ def climbs(rows: Sequence[Row]) -> str:
 
 def figure(rows: Sequence[Row]) -> Figure:
     """Gain over actor 0 against the distance from it: a panel per dataset, a line per run of four growing steps."""
-    groups = by_seed(rows, steps=LADDER, mode="deterministic", settings="", begin_at=50_000)
+    groups = by_seed(rows, steps=LADDER, mode="deterministic")
     datasets = sorted({dataset for _, dataset in groups})
     with plt.rc_context(STYLE):
         made_of, axes = plt.subplots(1, len(datasets), figsize=(2.3 * len(datasets), 2.6), squeeze=False)
@@ -273,18 +320,42 @@ def figure(rows: Sequence[Row]) -> Figure:
     return made_of
 
 
-def draw() -> None:
-    """Write the figure, and print the tables."""
-    rows = load()
-    figure(rows).savefig(HERE / "chain_gain.svg", metadata={"Date": None})
+def tables(rows: Sequence[Row]) -> dict[str, str]:
+    """The tables of the page, by name."""
     steps = {"to 0.01": (LADDER, 1), "to 0.03": (LADDER, 2), "to 0.1": (LADDER, 3), "to 0.3": (LADDER, 4)}
     number = {"1 step of 0.1": (EQUAL, 1), "2": (EQUAL, 2), "3": (EQUAL, 3), "4": (EQUAL, 4), "1 of 0.3": (LARGE, 1)}
-    for mode in ("deterministic", "stochastic"):
-        print(f"\n## {mode}: by distance\n\n{gains(rows, mode, steps)}")
-        print(f"\n## {mode}: by number of steps\n\n{gains(rows, mode, number)}")
-    print(f"\n## Weights of 10\n\n{of_weights(rows)}")
-    print(f"\n## Others\n\n{others(rows)}")
-    print(f"\n## Steps made, as multiples of those asked for\n\n{made(rows)}\n\n{climbs(rows)}")
+    return {
+        "by distance": gains(rows, "deterministic", steps),
+        "by distance, stochastic": gains(rows, "stochastic", steps),
+        "by number": gains(rows, "deterministic", number),
+        "by number, stochastic": gains(rows, "stochastic", number),
+        "weights": of_weights(rows),
+        "made": made(rows),
+        "instead": instead(rows),
+        "others": others(rows),
+    }
+
+
+def with_tables(page: str, made_of: Mapping[str, str]) -> str:
+    """The page with its tables: each stands between two comments that name it.
+
+    Raises:
+        ValueError: the page has no place for one of them.
+    """
+    for name, table in made_of.items():
+        place = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        page, count = place.subn(lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}", page)
+        if count != 1:
+            raise ValueError(f"{PAGE.name} has {count} places for the table {name!r}, not 1")
+    return page
+
+
+def draw() -> None:
+    """Write the figure and the page's tables, and print what the page says in words."""
+    rows = load()
+    figure(rows).savefig(HERE / "chain_gain.svg", metadata={"Date": None})
+    PAGE.write_text(with_tables(PAGE.read_text(), tables(rows)))
+    print(climbs(rows))
 
 
 def main() -> None:

@@ -470,4 +470,33 @@ BUGS = (
         "if value == default_of(algorithm, dataset, key):",
         "test_sweep.py -k folders_tell",
     ),
+    # Of a chain: what the judges of tests/parity do not train.
+    Bug(
+        "a weight falls where its step is too long",
+        "jax_backend/chain.py",
+        "+ chain.weight_learning_rate * excess",
+        "- chain.weight_learning_rate * excess",
+        "backends/test_chain.py -k stated_step",
+    ),
+    Bug(
+        "a step is not per action dimension",
+        "torch_backend/chain.py",
+        "/ algorithm.spec.action_size",
+        "/ 1.0",
+        "backends/test_chain.py -k stated_step",
+    ),
+    Bug(
+        "the Fisher-Rao distance of Normals that are close is another",
+        "jax_backend/distances.py",
+        "near * (8.0 +",
+        "near * (4.0 +",
+        "backends/test_paper_steps.py -k fisher_rao",
+    ),
+    Bug(
+        "the distance to actor 0 is that to the reference",
+        "torch_backend/probing.py",
+        "_distance(algorithm, actor, actors[0]",
+        "_distance(algorithm, actor, actors[index - 1]",
+        "backends/test_probing.py",
+    ),
 )  # fmt: skip

@@ -301,6 +301,8 @@ DAMAGE = {
     "huge return": ("summary.json", {"actors": actors(one_actor(10**400))}, "return_mean is 1000"),
     "switch for updates": ("summary.json", {"updates": True}, "updates is True, not a whole number"),
     "no behaviour": ("summary.json", {"behaviour": {}}, "summary.json has no behaviour.return_mean"),
+    "measures of no actor": ("summary.json", {"measures": {"first": {}}}, "measures has 'first', which is no actor's"),
+    "measures in words": ("summary.json", {"measures": {"0": {"q": "high"}}}, "measures.0.q is 'high', not a finite"),
     "another run's summary": ("summary.json", {"seed": 8}, "summary.json is of another run than config.json"),
 }
 
