@@ -480,7 +480,7 @@ BUGS = (
     ),
     Bug(
         "a step is not per action dimension",
-        "torch_backend/chain.py",
+        "jax_backend/chain.py",
         "/ algorithm.spec.action_size",
         "/ 1.0",
         "backends/test_chain.py -k stated_step",
