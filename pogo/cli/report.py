@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pogo.cli.common import CommandParser, run_command
 
 if TYPE_CHECKING:
-    from pogo.core.runs.report import MeasuredActor, Report, Row
+    from pogo.core.reports.groups import MeasuredActor, Report, Row
 
 _WORDS = ("dataset", "algorithm", "backend", "w2 weights", "settings")  # columns of every table
 _MEASURES = {  # header by measure, in the order of the columns
@@ -81,8 +81,8 @@ Exit codes: 0 done, 2 bad input."""
 
 
 def _report(options: argparse.Namespace) -> int:
-    from pogo.core.runs.report import make_report  # late: --help answers without these
-    from pogo.core.runs.results import MODES
+    from pogo.core.reports.groups import make_report  # late: --help answers without these
+    from pogo.core.reports.results import MODES
 
     report = make_report(options.folder, MODES if options.mode == "both" else [options.mode], curve=options.curve)
     if options.json:
@@ -131,7 +131,7 @@ def _notes(report: "Report") -> list[str]:
 
 
 def _write_csv(rows: "Sequence[Row] | Sequence[MeasuredActor]", of_measures: bool) -> None:
-    from pogo.core.runs.report import MeasuredActor, Row
+    from pogo.core.reports.groups import MeasuredActor, Row
 
     names = [field.name for field in dataclasses.fields(MeasuredActor if of_measures else Row)]
     measures = list(dict.fromkeys(name for row in rows for name in getattr(row, "measures", {})))

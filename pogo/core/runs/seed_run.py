@@ -24,7 +24,7 @@ from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, failures, fail
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint
-from pogo.core.runs.results import Unreadable, read_curve
+from pogo.core.reports.results import Unreadable, read_curve
 from pogo.core.runs.resume import changes_from_here
 from pogo.core.runs.video import CLIP_SIZE, VideoRecorder
 from pogo.core.setting import Values

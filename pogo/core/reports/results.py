@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.config.schema import meaning, settings_of_old, shared_settings
 from pogo.core.data.config import ONLINE, DatasetConfig, dataset_name
+from pogo.core.data.scores import normalized_score
 from pogo.core.errors import BadInput
 from pogo.core.files.logs import EVALUATION
 from pogo.core.files.summary import CONFIG, SUMMARY
@@ -58,6 +59,8 @@ class Result:
 
     return_mean: float
     normalized_score: float | None
+    returns: tuple[float, ...] = ()  # of the episodes, undiscounted; () of a pogo that kept none
+    lengths: tuple[int, ...] = ()  # of the episodes, in steps
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Evaluation:
     count: int  # of updates or environment steps, as the run's clock says
     results: Mapping[ActorMode, Result]
     error: str | None = None
+    wall_seconds: float | None = None  # since the run began, pauses between its processes left out
     measures: Mapping[int, Mapping[str, float]] = field(default_factory=dict)  # by actor; see `Learner.describe`
 
 
@@ -83,6 +87,12 @@ class Run:
     is_finished: bool
     behaviour: float | None  # mean return of the dataset's own policy; None: unfinished, or no complete episode
     evaluations: Sequence[Evaluation]  # the last one, or all for a curve
+    reference_returns: tuple[float, float] | None = None  # those that score 0 and 100; None: unknown, or none
+    failed: str | None = None  # why the run ended before its time, in one line
+
+    def score(self, value: float) -> float | None:
+        """The normalised score of a return; None without reference returns."""
+        return normalized_score(value, self.reference_returns)
 
 
 def read_runs(folder: Path, *, curve: bool = False) -> list[Run]:
@@ -158,6 +168,18 @@ class _Document:
         """The entry that `get` gives, or null where the file says null; a missing one is refused all the same."""
         return None if self._find(keys) is None else self.get(kind, *keys)
 
+    def optional(self, kind: type[T], *keys: str) -> T | None:
+        """The entry that `get` gives; None where the file says null, or has no such entry."""
+        try:
+            value = self._find(keys)
+        except Unreadable:
+            return None
+        return None if value is None else self.get(kind, *keys)
+
+    def optional_items(self, kind: type[T], *keys: str) -> tuple[T, ...]:
+        """The entries of a list that `items` gives; none where there is no such list."""
+        return () if self.optional(list, *keys) is None else tuple(self.items(kind, *keys))
+
     def items(self, kind: type[T], *keys: str) -> list[T]:
         """The entries of the list at `keys`, all of this type."""
         name = f"{self.name}: {'.'.join(keys)}"
@@ -185,14 +207,15 @@ def _read_run(path: Path, curve: bool) -> Run:
     config = _Document.read(path / CONFIG)
     labels, seed = _labels(config), config.get(int, "seed")
     clock = ENV_STEPS if config.get(str, "dataset", "name") == ONLINE else UPDATES
-    last, behaviour, written = None, None, path / CONFIG
     summary = _Document.read(path / SUMMARY) if (path / SUMMARY).exists() else None
-    # A run that is extended goes on beside the summary of its shorter self.
-    if summary is not None and summary.get(int, clock.units) >= config.get(int, "train", clock.units):
+    failed = None if summary is None else summary.optional(str, "failed")
+    last = None
+    # A run that is extended goes on beside the summary of its shorter self; one that has failed is not finished.
+    if summary is not None and failed is None and _length(summary, clock) >= config.get(int, "train", clock.units):
         labels = _same_run(summary, labels, seed)
-        last = _evaluation(summary, summary.get(int, clock.units), "evaluation_failed")
-        behaviour = summary.get_or_none(float, "behaviour", "return_mean")
-        written = path / SUMMARY
+        last = _evaluation(summary, _length(summary, clock), "evaluation_failed")
+    else:
+        summary = None
     evaluations = (
         read_curve(path / EVALUATION, clock, is_finished=last is not None) if curve else [last] if last else []
     )
@@ -202,11 +225,34 @@ def _read_run(path: Path, curve: bool) -> Run:
         settings=_settings(config),
         seed=seed,
         clock=clock,
-        written=written.stat().st_mtime,
+        written=(path / (CONFIG if summary is None else SUMMARY)).stat().st_mtime,
         is_finished=last is not None,
-        behaviour=behaviour,
+        behaviour=None if summary is None else summary.get_or_none(float, "behaviour", "return_mean"),
         evaluations=evaluations,
+        reference_returns=_reference_returns(summary, evaluations),
+        failed=None if failed is None else _in_one_line(failed),
     )
+
+
+def _length(summary: _Document, clock: Clock) -> int:
+    return summary.get(int, clock.units)
+
+
+def _reference_returns(summary: _Document | None, evaluations: Sequence[Evaluation]) -> tuple[float, float] | None:
+    """The returns that score 0 and 100: as the summary says, or, of a pogo that did not, by two results."""
+    if summary is not None and (found := summary.optional_items(float, "reference_returns")):
+        return found[0], found[-1]
+    results = [result for evaluation in evaluations for result in evaluation.results.values()]
+    scored = [
+        (result.return_mean, result.normalized_score) for result in results if result.normalized_score is not None
+    ]
+    if not scored:
+        return None
+    (low, least), (high, most) = min(scored), max(scored)
+    if most == least:
+        return None
+    per_score = (high - low) / (most - least)
+    return low - least * per_score, low + (100.0 - least) * per_score
 
 
 def _labels(config: _Document) -> Labels:
@@ -269,9 +315,13 @@ def _evaluation(document: _Document, count: int, failure: str) -> Evaluation:
                 errors.append(f"actor {index} ({kind}), {mode}: its return is not finite")
             else:
                 results[ActorMode(index, kind, mode)] = Result(
-                    actor.get(float, mode, "return_mean"), actor.get_or_none(float, mode, "normalized_score")
+                    actor.get(float, mode, "return_mean"),
+                    actor.get_or_none(float, mode, "normalized_score"),
+                    actor.optional_items(float, mode, "returns"),
+                    actor.optional_items(int, mode, "lengths"),
                 )
-    return Evaluation(count, results, "; ".join(errors) or None, _measures(document))
+    wall_seconds = document.optional(float, "wall_seconds")
+    return Evaluation(count, results, "; ".join(errors) or None, wall_seconds, _measures(document))
 
 
 def _measures(document: _Document) -> dict[int, dict[str, float]]:

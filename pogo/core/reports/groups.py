@@ -13,7 +13,7 @@ from typing import Any
 
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.learner.interface import Mode
-from pogo.core.runs.results import MODES, ActorMode, Labels, Result, Run, read_runs
+from pogo.core.reports.results import MODES, ActorMode, Labels, Result, Run, read_runs
 from pogo.core.setting import Values
 
 logger = logging.getLogger("pogo")

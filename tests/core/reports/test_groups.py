@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pogo.cli.report import main
-from pogo.core.runs.report import Row, make_report
+from pogo.core.reports.groups import Row, make_report
 from tests.helpers.runs import Outcome, call
 
 Results = Mapping[str, tuple[float, float | None] | None]  # mode: mean return, score

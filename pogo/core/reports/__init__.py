@@ -1,0 +1,1 @@
+"""What runs have left, read and compared: results, statistics, tables, figures, pages."""
