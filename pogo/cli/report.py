@@ -2,31 +2,23 @@
 
 import argparse
 import csv
-import dataclasses
+import io
 import json
 import logging
-import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pogo.cli.common import CommandParser, run_command
+from pogo.core.errors import BadInput, RunFailed
 
 if TYPE_CHECKING:
-    from pogo.core.reports.groups import MeasuredActor, Report, Row
+    from pogo.core.reports.sections import Sections
+    from pogo.core.reports.statistics import Statistic
 
-_WORDS = ("dataset", "algorithm", "backend", "w2 weights", "settings")  # columns of every table
-_MEASURES = {  # header by measure, in the order of the columns
-    "from_reference": "step",
-    "from_actor_0": "from actor 0",
-    "q": "Q",
-    "q_independent": "independent Q",
-    "probe_energy": "energy",
-    "data_distance": "from the data",
-    "saturated": "at the side",
-    "std": "std",
-}
+_STDOUT = "-"
+_MANY = 100  # runs that take a while to read
 logger = logging.getLogger("pogo")
 
 
@@ -38,36 +30,81 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser(
         "pogo-report",
-        "FOLDER [options]",
+        "FOLDER ... [options]",
         """\
-Table the runs in a folder, wherever they lie in it: mean and std over seeds, per actor and mode.
+Table the runs in some folders, wherever they lie in them: mean and std over seeds, per actor and mode.
 
   pogo-report runs
-  pogo-report runs/pendulum-medium-replay --mode deterministic --curve --csv > curve.csv""",
-        _groups,
+  pogo-report runs --statistics iqm --per-seed --csv results.csv --latex table.tex
+  pogo-report runs --paired --bandit --mode deterministic
+  pogo-report runs --layout corl --actor last --mode deterministic --checkpoint mean:10""",
+        _epilog,
     )
     add = parser.add_argument
-    add("folder", type=Path, metavar="FOLDER", help="where to look for runs")
-    add(
+    add("folders", type=Path, nargs="+", metavar="FOLDER", help="where to look for runs")
+    what = parser.add_argument_group("which results")
+    what.add_argument(
         "--mode", choices=("deterministic", "stochastic", "both"), default="both",
         help="the actors' mode; both by default",
     )  # fmt: skip
-    add(
+    what.add_argument(
+        "--actor", default="all", metavar="LIST", help="actors by number, and last: 0,last; all by default"
+    )
+    what.add_argument(
+        "--checkpoint", default="last", metavar="WHICH",
+        help="evaluations that stand for a run: last (default), mean:10 (of the last 10), or best (too high: it is the "
+        "largest of many noisy ones)",
+    )  # fmt: skip
+    what.add_argument(
         "--curve", action="store_true",
         help="every evaluation by update (or environment step), of unfinished runs too; by default the last one of "
         "finished runs",
     )  # fmt: skip
-    add(
-        "--chain", action="store_true",
-        help="what each actor is measured by: its step, Q, distances to actor 0 and to the data, spread",
+    how = parser.add_argument_group("statistics over seeds")
+    how.add_argument(
+        "--statistics", metavar="LIST",
+        help="instead of mean and std, with intervals: some of mean,std,median,iqm,optimality_gap, or all",
     )  # fmt: skip
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="JSON instead of a Markdown table")
-    form.add_argument("--csv", action="store_true", help="CSV")
+    how.add_argument("--interval", type=float, metavar="PERCENT", help="of those intervals; 95 by default")
+    how.add_argument(
+        "--method", choices=("expanded", "percentile"), default="expanded",
+        help="expanded (default): covers what it says from 5 seeds on; percentile: rliable's, too narrow for few seeds",
+    )  # fmt: skip
+    tables = parser.add_argument_group("tables")
+    tables.add_argument("--per-seed", action="store_true", help="every run's own numbers too")
+    tables.add_argument("--average", action="store_true", help="scores over all datasets too; what is missing is named")
+    tables.add_argument(
+        "--layout", choices=("rows", "corl"), default="rows",
+        help="corl: datasets down, algorithms across, an average per domain",
+    )  # fmt: skip
+    tables.add_argument(
+        "--paired", action="store_true",
+        help="what later actors gained over actor 0 of the same run, episode by episode, too",
+    )  # fmt: skip
+    tables.add_argument(
+        "--compare", choices=("algorithm", "backend", "actor"), help="probability of improvement between these, too"
+    )
+    tables.add_argument("--profile", action="store_true", help="share of runs above each score, too")
+    tables.add_argument(
+        "--bandit", nargs="?", type=int, const=200, metavar="N",
+        help="what is deployed after up to N rollouts (200) of the actors, chosen by UCB, too",
+    )  # fmt: skip
+    tables.add_argument(
+        "--chain", action="store_true",
+        help="instead: what each actor is measured by: its step, Q, distances to actor 0 and to the data, spread",
+    )  # fmt: skip
+    form = parser.add_argument_group("files; without FILE on stdout, instead of Markdown")
+    for name, help_text in (
+        ("--json", "everything that is asked for, as JSON"),
+        ("--csv", "a line per run, actor, mode and evaluation, as CSV"),
+        ("--latex", "the first table, for the package booktabs; bold is all that the best one's interval meets"),
+    ):
+        form.add_argument(name, nargs="?", const=_STDOUT, metavar="FILE", help=help_text)
+    form.add_argument("--parquet", metavar="FILE", help="what --csv has, as Parquet (needs pyarrow)")
     return parser
 
 
-def _groups() -> str:
+def _epilog() -> str:
     from pogo.core.config.settings_help import settings_that_tell_no_runs_apart  # late: only --help shows them
 
     return f"""\
@@ -75,155 +112,158 @@ Runs are one group if they differ only in these settings:
 {settings_that_tell_no_runs_apart()}.
 What else tells groups with the same labels apart is in the column settings. A std is the sample standard deviation over
 seeds (n - 1) of each seed's mean return or normalised score; - for one seed. behaviour is the mean return of the data.
-Unfinished runs and failed evaluations are named below the table, and on stderr with --csv.
+Intervals are stratified bootstraps over seeds, never over episodes: - for one seed. iqm is the mean of the middle half
+of the scores; optimality_gap what they lack of 100. Of several datasets, each is a stratum (docs/statistics.md).
+Unfinished runs and failed evaluations are named below the tables, and on stderr where these go elsewhere.
 
 Exit codes: 0 done, 2 bad input."""
 
 
 def _report(options: argparse.Namespace) -> int:
-    from pogo.core.reports.groups import make_report  # late: --help answers without these
+    # Late: --help answers without these.
     from pogo.core.reports.results import MODES
+    from pogo.core.reports.rows import make_report
+    from pogo.core.reports.sections import Asked, Sections
+    from pogo.core.reports.selection import ActorChoice, Checkpoint
+    from pogo.core.reports.statistics import Resampling
 
-    report = make_report(options.folder, MODES if options.mode == "both" else [options.mode], curve=options.curve)
-    if options.json:
-        print(json.dumps(_document(report), indent=2))
-    elif options.csv:
-        _write_csv(report.measured if options.chain else report.rows, options.chain)
-        for note in _notes(report):
+    statistics = _statistics(options)
+    resampling = Resampling(95.0 if options.interval is None else options.interval, options.method).checked()
+    checkpoint = Checkpoint.parse(options.checkpoint)
+    if options.curve and checkpoint.needs_all:
+        raise BadInput(
+            f"--curve shows every evaluation, and --checkpoint {options.checkpoint} chooses; use one of them."
+        )
+    modes = MODES if options.mode == "both" else (options.mode,)
+    actors = ActorChoice.parse(options.actor)
+    _check_writable(options)
+    report = make_report(
+        options.folders, modes,
+        curve=options.curve, checkpoint=checkpoint, actors=actors,
+        statistics=statistics, resampling=resampling, watched=_watched,
+    )  # fmt: skip
+    asked = Asked(
+        statistics=statistics,
+        resampling=resampling,
+        checkpoint=checkpoint,
+        per_seed=options.per_seed,
+        average=options.average,
+        layout=options.layout,
+        paired=options.paired,
+        compare=options.compare,
+        profile=options.profile,
+        bandit=options.bandit,
+        chain=options.chain,
+        curve=options.curve,
+    )
+    sections = Sections(report, asked)
+    if _write(sections, options):
+        for note in sections.notes:
             logger.info("%s", note)
     else:
-        if options.chain:
-            table = _markdown_of_measures(report.measured) if report.measured else "No measures to show."
-        else:
-            table = _markdown(report.rows, options.curve) if report.rows else "No results to show."
-        print("\n\n".join([table, *_notes(report)]))  # a blank line each: Markdown would join them
+        print("\n\n".join([*sections.markdown(), *sections.notes]))  # a blank line each: Markdown would join them
     return 0
 
 
-def _document(report: "Report") -> dict[str, Any]:
-    return {
-        "rows": [row.to_json() for row in report.rows],
-        "measured": [actor.to_json() for actor in report.measured],
-        "unfinished": [str(path) for path in report.unfinished],
-        "failed_evaluations": [
-            {"run": str(failure.run), failure.clock.unit: failure.count, "error": failure.error}
-            for failure in report.failures
-        ],
-        "not_evaluated": [str(path) for path in report.unevaluated],
+def _statistics(options: argparse.Namespace) -> "Sequence[Statistic]":
+    from pogo.core.reports.statistics import STATISTICS
+
+    if options.statistics is None:
+        # An interval is of something, and so is what LaTeX's bold goes by.
+        needed = (
+            options.interval is not None or options.average or options.layout == "corl" or options.latex is not None
+        )
+        return ("mean",) if needed else ()
+    names = STATISTICS if options.statistics == "all" else tuple(options.statistics.split(","))
+    for name in names:
+        if name not in STATISTICS:
+            raise BadInput(
+                f"--statistics {name}: there is no such statistic; use all, or some of {','.join(STATISTICS)}."
+            )
+    return names
+
+
+def _check_writable(options: argparse.Namespace) -> None:
+    """Refuse files that cannot be made before a thousand runs are read."""
+    for name in ("json", "csv", "latex", "parquet"):
+        file = getattr(options, name)
+        if file is None or file == _STDOUT:
+            continue
+        if Path(file).is_dir():
+            raise BadInput(f"--{name} {file} is a folder; name a file, and the folders of runs before it.")
+        if not Path(file).absolute().parent.is_dir():
+            raise BadInput(f"--{name} {file}: there is no folder {Path(file).parent}; make it first.")
+    if [options.json, options.csv, options.latex].count(_STDOUT) > 1:
+        raise BadInput("only one of --json, --csv and --latex can go to stdout; name files for the others.")
+    if options.parquet is not None:
+        _import_pyarrow()
+
+
+def _write(sections: "Sections", options: argparse.Namespace) -> bool:
+    """Write the files that were asked for; returns whether one of them went to stdout."""
+    makers: Mapping[str, Callable[[], str]] = {
+        "json": lambda: json.dumps(sections.document(), indent=2) + "\n",
+        "csv": lambda: _csv(*sections.tidy()),
+        "latex": lambda: sections.latex() + "\n",
     }
+    printed = False
+    for name, make in makers.items():
+        file = getattr(options, name)
+        if file == _STDOUT:
+            print(make(), end="")
+            printed = True
+        elif file is not None:
+            _write_text(Path(file), make())
+    if options.parquet is not None:
+        _write_parquet(Path(options.parquet), *sections.tidy())
+    return printed
 
 
-def _notes(report: "Report") -> list[str]:
-    """A line for each kind of run that the table lacks, naming them."""
-    failures = [
-        f"{failure.run} at {failure.clock.words(failure.count)} ({failure.error})" for failure in report.failures
-    ]
-    kinds = {
-        "unfinished run": [str(path) for path in report.unfinished],
-        "failed evaluation": failures,
-        "unevaluated run": [str(path) for path in report.unevaluated],
-    }
-    return [
-        f"{len(named)} {kind}{'s' if len(named) > 1 else ''}: {', '.join(named)}."
-        for kind, named in kinds.items()
-        if named
-    ]
+def _write_text(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunFailed(f"{path} could not be written: {error.strerror}.") from error
+    logger.info("wrote %s.", path)
 
 
-def _write_csv(rows: "Sequence[Row] | Sequence[MeasuredActor]", of_measures: bool) -> None:
-    from pogo.core.reports.groups import MeasuredActor, Row
-
-    names = [field.name for field in dataclasses.fields(MeasuredActor if of_measures else Row)]
-    measures = list(dict.fromkeys(name for row in rows for name in getattr(row, "measures", {})))
-    columns = [name for name in names if name != "measures"] + measures
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n", extrasaction="ignore")
+def _csv(columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        texts = {"w2_weights": _numbers(row.w2_weights), "steps": _numbers(row.steps), "settings": _settings(row)}
-        seeds = {"seeds": " ".join(map(str, getattr(row, "seeds", ())))}
-        writer.writerow(row.to_json() | texts | seeds | dict(getattr(row, "measures", {})))
+    writer.writerows(lines)
+    return text.getvalue()
 
 
-def _markdown(rows: "Sequence[Row]", curve: bool) -> str:
-    columns = _labels(rows) | {
-        "kind": [_escaped(row.kind) for row in rows],
-        "mode": [row.mode for row in rows],
-        "updates": [_count(row.updates) for row in rows],
-        "env steps": [_count(row.env_steps) for row in rows],
-        "seeds": [str(row.num_seeds) for row in rows],
-        "return": [_number(row.return_mean) for row in rows],
-        "std": [_number(row.return_std_over_seeds) for row in rows],
-        "score": [_number(row.normalized_score_mean) for row in rows],
-        "score std": [_number(row.normalized_score_std_over_seeds) for row in rows],
-        "behaviour": [_number(row.behaviour_return_mean) for row in rows],
-    }
-    for header in ("settings", "updates", "env steps"):
-        if not any(columns[header]):
-            del columns[header]
-    if curve:
-        del columns["behaviour"]
-    return _table(columns, words={"kind", "mode"})
+def _write_parquet(path: Path, columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> None:
+    pyarrow, parquet = _import_pyarrow()
+    try:
+        parquet.write_table(pyarrow.table({name: [line.get(name) for line in lines] for name in columns}), path)
+    except OSError as error:
+        raise RunFailed(f"{path} could not be written: {error}.") from error
+    logger.info("wrote %s.", path)
 
 
-def _markdown_of_measures(actors: "Sequence[MeasuredActor]") -> str:
-    columns = _labels(actors) | {
-        "at": [str(actor.count) for actor in actors],
-        "seeds": [str(actor.num_seeds) for actor in actors],
-    }
-    for name, header in _MEASURES.items():
-        if any(name in actor.measures for actor in actors):
-            columns[header] = [f"{actor.measures[name]:.4g}" if name in actor.measures else "-" for actor in actors]
-    if not any(columns["settings"]):
-        del columns["settings"]
-    return _table(columns)
+def _import_pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise BadInput(
+            "--parquet needs pyarrow, not installed here: pip install pyarrow. --csv needs nothing."
+        ) from error
+    return pyarrow, pyarrow.parquet
 
 
-def _labels(rows: "Sequence[Row] | Sequence[MeasuredActor]") -> dict[str, list[str]]:
-    return {
-        "dataset": [_escaped(row.dataset) for row in rows],
-        "algorithm": [_escaped(row.algorithm) for row in rows],
-        "backend": [_escaped(row.backend) for row in rows],
-        "w2 weights": [f"steps {_numbers(row.steps)}" if row.steps else _numbers(row.w2_weights) for row in rows],
-        "settings": [_escaped(_settings(row)) for row in rows],
-        "actor": [str(row.actor) for row in rows],
-    }
+def _watched(paths: list[Path]) -> Iterable[Path]:
+    """The same, with a bar on stderr while runs are read, where that is a terminal and there are many."""
+    from rich.console import Console  # late: --help answers without these
+    from rich.progress import track
 
-
-def _table(columns: Mapping[str, Sequence[str]], words: Collection[str] = ()) -> str:
-    """A Markdown table that reads as it is and that GitHub renders; columns of words are flush left."""
-    cells = []
-    for header, column in columns.items():
-        width = max(map(len, (header, *column)))
-        if header not in _WORDS and header not in words:
-            cells.append([text.rjust(width) for text in (header, "-" * (width - 1) + ":", *column)])
-        else:
-            cells.append([text.ljust(width) for text in (header, "-" * width, *column)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in zip(*cells, strict=True))
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return f"[{', '.join(f'{value:g}' for value in values)}]"
-
-
-def _settings(row: "Row | MeasuredActor") -> str:
-    """As on the command line."""
-    return " ".join(
-        f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in row.settings.items()
-    )
-
-
-def _count(value: int | None) -> str:
-    return "" if value is None else str(value)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
-
-
-def _escaped(text: str) -> str:
-    """The text with a backslash before each character that means something in a Markdown table."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return re.sub(r"([\\|*<`])", r"\\\1", printable)
+    console = Console(stderr=True)
+    if len(paths) < _MANY or not console.is_terminal:
+        return paths
+    return track(paths, f"reading {len(paths)} runs", console=console, transient=True)
 
 
 if __name__ == "__main__":

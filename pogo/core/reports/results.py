@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -95,22 +95,34 @@ class Run:
         return normalized_score(value, self.reference_returns)
 
 
-def read_runs(folder: Path, *, curve: bool = False) -> list[Run]:
-    """Every run in `folder` that can be read, by path; a warning for every other.
+def read_runs(
+    folders: Path | Sequence[Path], *, curve: bool = False, watched: Callable[[list[Path]], Iterable[Path]] = iter
+) -> list[Run]:
+    """Every run below some folders that can be read, by path; a warning for every other.
+
+    Args:
+        folders: one, or several; a run that lies below two of them is read once.
+        curve: all evaluations of a run, rather than the last.
+        watched: is given what there is to read and gives it back one by one, as a progress bar does.
 
     Raises:
         BadInput: no such folder, no run in it, or none that can be read.
     """
-    if not folder.is_dir():
-        raise BadInput(f"{folder} is no folder; give one that holds runs, such as runs/.")
-    paths = find_runs(folder)
-    if not paths:
-        raise BadInput(
-            f"{folder} holds no runs; a run's folder holds {CONFIG} and, once it is finished, {SUMMARY}: "
-            "give one, or a folder above."
-        )
+    folders = [folders] if isinstance(folders, Path) else folders
+    paths: dict[Path, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise BadInput(f"{folder} is no folder; give one that holds runs, such as runs/.")
+        found = find_runs(folder)
+        if not found:
+            raise BadInput(
+                f"{folder} holds no runs; a run's folder holds {CONFIG} and, once it is finished, {SUMMARY}: "
+                "give one, or a folder above."
+            )
+        for path in found:
+            paths.setdefault(path.resolve(), path)
     runs = []
-    for path in paths:
+    for path in watched(sorted(paths.values())):
         try:
             runs.append(_read_run(path, curve))
         except Unreadable as error:
@@ -118,7 +130,8 @@ def read_runs(folder: Path, *, curve: bool = False) -> list[Run]:
         except OSError as error:
             logger.warning("%s cannot be read: %s; the run is left out.", error.filename, error.strerror)
     if not runs:
-        raise BadInput(f"{folder}: no run can be read, of {len(paths)}; the warnings above name the files.")
+        named = ", ".join(map(str, folders))
+        raise BadInput(f"{named}: no run can be read, of {len(paths)}; the warnings above name the files.")
     return runs
 
 

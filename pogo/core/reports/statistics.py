@@ -68,7 +68,7 @@ DEFAULT = Resampling()
 
 
 def estimate(
-    strata: Sequence[Sequence[float]], statistic: Statistic = "iqm", resampling: Resampling = DEFAULT
+    strata: Sequence[Sequence[float] | np.ndarray], statistic: Statistic = "iqm", resampling: Resampling = DEFAULT
 ) -> Estimate:
     """A statistic of the runs of one dataset or of several, and its interval.
 

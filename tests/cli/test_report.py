@@ -5,91 +5,15 @@ import io
 import json
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pogo.cli.report import main
-from pogo.core.reports.groups import Row, make_report
+from pogo.core.reports.rows import Row, make_report
+from tests.helpers.run_folders import PLAIN, Results, actors, config, episodes, one_actor, write_curve, write_run
 from tests.helpers.runs import Outcome, call
-
-Results = Mapping[str, tuple[float, float | None] | None]  # mode: mean return, score
-PLAIN: Results = {"deterministic": (-100.0, 50.0), "stochastic": (-200.0, 40.0)}
-
-
-def config(seed: int = 0, **changes: object) -> dict[str, Any]:
-    """A resolved config; a key of `changes` has __ for a dot."""
-    document: dict[str, Any] = {
-        "algorithm": {"name": "iql", "beta": 3.0, "hidden_sizes": [256, 256]},
-        "backend": {"name": "torch", "compile": False},
-        "chain": {"w2_weights": [10.0], "num_actors": 2, "learning_rate": None, "actors": []},
-        "checkpoint": {"every": 1000, "keep": 3},
-        "dataset": {"name": "pendulum", "path": None, "cache_dir": None, "offline": False},
-        "device": "auto",
-        "eval": {"every": 0, "episodes": 2},
-        "log": {"every": 100},
-        "logger": {"wandb": False},
-        "resume": "auto",
-        "run": {"root": "runs", "dir": None},
-        "seed": seed,
-        "threads": 1,
-        "train": {"updates": 3000, "batch_size": 64},
-    }
-    for name, value in changes.items():
-        section, _, key = name.partition("__")
-        if key:
-            document.setdefault(section, {})[key] = value
-        else:
-            document[section] = value
-    return document
-
-
-def actors(*results: Results) -> list[dict[str, Any]]:
-    return [
-        {
-            "index": index,
-            "kind": "gaussian" if modes["stochastic"] else "deterministic",
-            **{
-                mode: result and {"return_mean": result[0], "return_std": 9.0, "normalized_score": result[1]}
-                for mode, result in modes.items()
-            },
-        }
-        for index, modes in enumerate(results)
-    ]
-
-
-def write_run(folder: Path, resolved: dict[str, Any], *results: Results, finished: bool = True, **more: object) -> Path:
-    """A run's folder as pogo leaves it; `more` goes into the summary."""
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(resolved))
-    summary = {
-        "dataset": resolved["dataset"]["name"],
-        "algorithm": resolved["algorithm"]["name"],
-        "backend": resolved["backend"]["name"],
-        "seed": resolved["seed"],
-        "updates": resolved["train"]["updates"],
-        "actors": actors(*(results or (PLAIN,))),
-        "behaviour": {"return_mean": -800.0},
-        **more,
-    }
-    if finished:
-        (folder / "summary.json").write_text(json.dumps(summary))
-    return folder
-
-
-def write_curve(run: Path, **lines: object) -> None:
-    """eval.jsonl; a name is at_<update>, a value a list of actors or an error."""
-    documents = [
-        {"update": int(name.removeprefix("at_")), ("failed" if isinstance(value, str) else "actors"): value}
-        for name, value in lines.items()
-    ]
-    (run / "eval.jsonl").write_text("".join(f"{json.dumps(document)}\n" for document in documents))
-
-
-def one_actor(deterministic: float, score: float | None = None) -> Results:
-    return {"deterministic": (deterministic, score), "stochastic": None}
 
 
 def report(folder: Path, *options: str) -> Outcome:
@@ -141,6 +65,8 @@ def test_mean_and_spread_over_seeds(tmp_path: Path) -> None:
         normalized_score_mean=10.0,
         normalized_score_std_over_seeds=10.0,
         behaviour_return_mean=-800.0,
+        returns=(-110.0, -120.0, -160.0),
+        scores=(0.0, 10.0, 20.0),
     )
     assert (rows[1].return_mean, rows[1].return_std_over_seeds) == (-203.0, 2.0)
     assert (rows[1].normalized_score_mean, rows[1].normalized_score_std_over_seeds) == (None, None)
@@ -471,6 +397,10 @@ def test_json(tmp_path: Path) -> None:
                 "normalized_score_mean": 5.5,
                 "normalized_score_std_over_seeds": pytest.approx(0.5**0.5),
                 "behaviour_return_mean": -800.0,
+                "checkpoint": "last",
+                "returns": [1.0, 2.0],
+                "scores": [5.0, 6.0],
+                "estimates": {},
             }
         ],
         "measured": [],
@@ -519,18 +449,21 @@ def test_chains_of_other_steps_are_other_groups(tmp_path: Path) -> None:
     assert sorted(weights) == [("[10]", "2"), ("steps [0.1]", "1"), ("steps [0.2]", "1")]
 
 
-def test_csv(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_csv_has_a_line_per_run_actor_and_mode(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="pogo")
-    write_run(tmp_path / "a", config(0), one_actor(1.25))
+    write_run(tmp_path / "a", config(0), episodes(1.0, 3.0), one_actor(1.25))
     write_run(tmp_path / "b", config(4), one_actor(3.25))
-    write_run(tmp_path / "c", config(0, train__batch_size=8, chain__w2_weights=[10.0]), one_actor(7.0))
+    write_run(tmp_path / "c", config(0, train__batch_size=8), one_actor(7.0))
     write_run(tmp_path / "d", config(9), finished=False)
     rows = list(csv.DictReader(io.StringIO(report(tmp_path, "--csv").output)))
-    keys = ("w2_weights", "settings", "num_seeds", "seeds", "return_mean", "return_std_over_seeds")
+    keys = ("settings", "seed", "actor", "updates", "return_mean", "return_std", "normalized_score", "episodes", "run")
     assert [[row[key] for key in keys] for row in rows] == [
-        ["[10]", "train.batch_size=8", "1", "0", "7.0", ""],
-        ["[10]", "train.batch_size=64", "2", "0 4", "2.25", str(2**0.5)],
+        ["train.batch_size=8", "0", "0", "3000", "7.0", "", "", "", f"{tmp_path}/c"],
+        ["train.batch_size=64", "0", "0", "3000", "2.0", "1.0", "2.0", "2", f"{tmp_path}/a"],
+        ["train.batch_size=64", "0", "1", "3000", "1.25", "", "", "", f"{tmp_path}/a"],
+        ["train.batch_size=64", "4", "0", "3000", "3.25", "", "", "", f"{tmp_path}/b"],
     ]
+    assert {row["w2_weights"] for row in rows} == {"[10]"}
     assert caplog.messages == [f"1 unfinished run: {tmp_path}/d."]  # beside the table, for stderr
 
 
@@ -556,7 +489,19 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
     assert "/nowhere is no folder" in refused("/nowhere")
     assert "see pogo-report --help" in refused()
     assert "'best'" in refused(str(tmp_path), "--mode", "best")
-    assert "not allowed with" in refused(str(tmp_path), "--json", "--csv")
+    assert "only one of --json, --csv and --latex can go to stdout" in refused(str(tmp_path), "--json", "--csv")
+    assert "there is no folder /nowhere; make it first" in refused(str(tmp_path), "--csv", "/nowhere/file.csv")
+    assert f"--latex {tmp_path} is a folder" in refused(str(tmp_path), "--latex", str(tmp_path))
+    assert "--statistics mode: there is no such statistic; use all, or some of mean," in refused(
+        str(tmp_path), "--statistics", "iqm,mode"
+    )
+    assert "an interval of 100 % is none" in refused(str(tmp_path), "--interval", "100")
+    assert "'first' names no evaluations; use last, best, or mean:10" in refused(str(tmp_path), "--checkpoint", "first")
+    assert "'mean:0' names no evaluations" in refused(str(tmp_path), "--checkpoint", "mean:0")
+    assert "'-1' names no actors; use all, or numbers and last" in refused(str(tmp_path), "--actor=-1")
+    assert "--curve shows every evaluation, and --checkpoint best chooses; use one of them" in refused(
+        str(tmp_path), "--curve", "--checkpoint", "best"
+    )
 
 
 def test_runs_of_which_none_can_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -577,3 +522,216 @@ def test_help_and_version() -> None:
     shown.assert_code(0)
     assert "Exit codes:" in shown.output
     call(main, "--version").assert_code(0)
+
+
+def section(folder: Path, title: str, *options: str) -> list[dict[str, str]]:
+    """The table below a title."""
+    _, _, rest = report(folder, *options).output.partition(f"**{title}**\n\n")
+    header, _, *lines = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in rest.partition("\n\n")[0].splitlines()
+    ]
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def scored(*scores: float) -> Results:
+    """A deterministic actor whose episodes score so."""
+    return episodes(*scores)
+
+
+def test_statistics_have_intervals_over_seeds(tmp_path: Path) -> None:
+    for seed, score in enumerate((10.0, 20.0, 30.0, 90.0, 110.0)):
+        write_run(tmp_path / str(seed), config(seed), scored(score), reference_returns=[0.0, 100.0])
+    (row,), below = table(tmp_path, "--statistics", "all")
+    # The middle three of five: scipy's trim_mean leaves out one on either side.
+    assert row["iqm [95 %]"].startswith("46.7 [")
+    assert row["median [95 %]"].startswith("30.0 [")
+    assert row["mean [95 %]"].startswith("52.0 [")
+    assert row["optimality gap [95 %]"].startswith("50.0 [")
+    assert "return" not in row
+    assert below == ""
+    (row,), _ = table(tmp_path, "--statistics", "mean", "--interval", "50")
+    assert list(row)[-2:] == ["mean [50 %]", "behaviour"]
+    wide, narrow = (
+        [float(bound) for bound in table(tmp_path, *options)[0][0]["mean [95 %]"].split("[")[1].strip("]").split(", ")]
+        for options in (("--statistics", "mean"), ("--statistics", "mean", "--method", "percentile"))
+    )
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_one_seed_has_no_interval_and_few_seeds_a_remark(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", config(0), scored(10.0))
+    (row,), below = table(tmp_path, "--statistics", "iqm")
+    assert row["iqm [95 %]"] == "10.0 -"
+    assert below == ""
+    write_run(tmp_path / "1", config(1), scored(20.0))
+    _, below = table(tmp_path, "--statistics", "iqm")
+    assert "Intervals over 2 seeds cover less than they say" in below
+
+
+def test_run_by_run(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / str(seed), config(seed), scored(10.0 + seed, 14.0 + seed))
+    rows = section(tmp_path, "Run by run", "--per-seed")
+    assert [(row["seed"], row["return"], row["std over episodes"], row["score"]) for row in rows] == [
+        ("0", "12.0", "2.0", "12.0"),
+        ("1", "13.0", "2.0", "13.0"),
+    ]
+
+
+def test_evaluations_that_stand_for_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = write_run(tmp_path / "0", config(0), scored(30.0))
+    write_curve(
+        run, **{f"at_{at}": actors(scored(score)) for at, score in ((1, 10.0), (2, 60.0), (3, 20.0), (4, 30.0))}
+    )
+    for option, score, remark in (
+        ("last", "30.0", ""),
+        ("mean:2", "25.0", "Each run counts by the mean of the last 2 of its evaluations."),
+        ("best", "60.0", "The best of n noisy evaluations is biased"),
+    ):
+        (row,), below = table(tmp_path, "--checkpoint", option)
+        assert row["score"] == score
+        assert remark in below
+    assert caplog.messages == []
+    table(tmp_path, "--checkpoint", "mean:9")
+    assert caplog.messages == [f"{run} has 4 evaluations, fewer than 9: its mean is over those."]
+
+
+def test_actors_are_chosen_by_number_or_as_the_last(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", config(0), scored(1.0), scored(2.0), scored(3.0))
+    write_run(tmp_path / "b", config(0, algorithm__name="awac"), scored(4.0), scored(5.0))
+    rows, _ = table(tmp_path, "--actor", "0,last")
+    assert [(row["algorithm"], row["actor"], row["score"]) for row in rows] == [
+        ("awac", "0", "4.0"),
+        ("awac", "1", "5.0"),
+        ("iql", "0", "1.0"),
+        ("iql", "2", "3.0"),
+    ]
+
+
+def test_averages_name_what_they_lack(tmp_path: Path) -> None:
+    for dataset, score in (("hopper-medium-v2", 40.0), ("walker2d-medium-v2", 60.0)):
+        write_run(tmp_path / dataset, config(dataset__name=dataset), scored(score))
+    write_run(tmp_path / "c", config(dataset__name="hopper-medium-v2", algorithm__name="awac"), scored(30.0))
+    rows = section(tmp_path, "Scores over datasets", "--average")
+    assert [(row["algorithm"], row["datasets"], row["mean [95 %]"]) for row in rows] == [
+        ("awac", "average of 1 of 2", "30.0 -"),
+        ("iql", "average of 2", "50.0 -"),
+    ]
+    below = report(tmp_path, "--average").output
+    assert "awac torch [10] actor 0 (deterministic) has no scores of walker2d-medium-v2" in below
+
+
+def test_corls_layout(tmp_path: Path) -> None:
+    for seed in range(2):
+        for dataset, score in (("hopper-medium-v2", 40.0), ("walker2d-medium-v2", 60.0), ("pen-human-v1", 80.0)):
+            write_run(tmp_path / f"{dataset}{seed}", config(seed, dataset__name=dataset), scored(score + 2 * seed))
+    write_run(
+        tmp_path / "c",
+        config(dataset__name="hopper-medium-v2", algorithm__name="awac", backend__name="jax"),
+        scored(30.0),
+    )
+    rows, below = table(tmp_path, "--layout", "corl")
+    values = [(row["dataset"], row["awac jax"].split()[0], row["iql torch"].split()[0]) for row in rows]
+    assert values == [
+        ("pen-human-v1", "-", "81.0"),
+        ("hopper-medium-v2", "30.0", "41.0"),
+        ("walker2d-medium-v2", "-", "61.0"),
+        ("locomotion average", "30.0", "51.0"),
+        ("average of all", "30.0", "61.0"),
+    ]
+    assert "awac jax [10] actor 0 (deterministic) has no scores of pen-human-v1, walker2d-medium-v2" in below
+
+
+def test_gains_are_paired_episode_by_episode(tmp_path: Path) -> None:
+    """Returns that differ widely between episodes, and by 2 and 4 within each: the interval is of the differences."""
+    for seed in (0, 1):
+        first = [0.0, 50.0, 100.0, 10.0 + seed]
+        later = [value + (2.0 if index % 2 else 4.0) + seed for index, value in enumerate(first)]
+        write_run(tmp_path / str(seed), config(seed), scored(*first), scored(*later), reference_returns=[0.0, 50.0])
+    (row,) = section(tmp_path, "Gain over actor 0 of the same run", "--paired")
+    assert (row["actor"], row["seeds"], row["unit"]) == ("1", "2", "score")
+    # 3 and 4 of return; 50 of return are 100 points of score.
+    assert row["gain, over seeds"].startswith("7.0 [")
+    rows = section(tmp_path, "Gain over actor 0, run by run", "--paired", "--per-seed")
+    assert [row["gain, over episodes"].split()[0] for row in rows] == ["6.0", "8.0"]
+    low, high = (float(bound) for bound in rows[0]["gain, over episodes"].split("[")[1].strip("]").split(", "))
+    assert 4.0 <= low < 6.0 < high <= 8.0
+
+
+def test_runs_without_episodes_cannot_be_paired(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", config(0), one_actor(1.0), one_actor(2.0))
+    output = report(tmp_path, "--paired").output
+    assert f"1 without episodes to pair: {tmp_path}/0." in output
+
+
+def test_how_often_one_beats_the_other(tmp_path: Path) -> None:
+    for seed, (ours, theirs) in enumerate(((1.0, 0.0), (2.0, 1.5), (3.0, 9.0))):
+        write_run(tmp_path / f"a{seed}", config(seed), scored(ours))
+        write_run(tmp_path / f"b{seed}", config(seed, algorithm__name="awac"), scored(theirs))
+    (row,) = section(tmp_path, "How often a run beats a run", "--compare", "algorithm")
+    assert (row["compared"], row["with"], row["datasets"]) == ("iql", "awac", "1")
+    assert row["probability of improvement"].startswith("0.56 [")  # 1 + 2 + 2 of 9
+
+
+def test_share_of_runs_above_a_score(tmp_path: Path) -> None:
+    for seed, score in enumerate((5.0, 15.0, 25.0, 95.0)):
+        write_run(tmp_path / str(seed), config(seed), scored(score))
+    (row,) = section(tmp_path, "Share of runs above a score", "--profile")
+    assert [row[f"> {score}"] for score in (0, 10, 20, 90, 100)] == ["1.00", "0.75", "0.50", "0.25", "0.00"]
+
+
+def test_a_bandit_of_actors(tmp_path: Path) -> None:
+    """Actors that always score the same: after a rollout of each the best one is known."""
+    for seed in (0, 1):
+        write_run(
+            tmp_path / str(seed), config(seed), scored(10.0, 10.0), scored(40.0, 40.0), scored(25.0, 25.0),
+            reference_returns=[0.0, 100.0],
+        )  # fmt: skip
+    (row,) = section(tmp_path, "Deployed after n rollouts", "--bandit", "20")
+    assert (row["actors"], row["actor 0"], row["last"], row["best"]) == ("3", "10.0", "25.0", "40.0")
+    assert float(row["n = 1"].split()[0]) == pytest.approx(25.0, abs=1.5)  # one of the three, at random
+    assert row["n = 5"].split()[0] == "40.0"
+    assert "n = 50" not in row
+
+
+def test_latex_is_bold_where_intervals_meet(tmp_path: Path) -> None:
+    for seed in range(6):
+        write_run(tmp_path / f"a{seed}", config(seed), scored(50.0 + seed))
+        write_run(tmp_path / f"b{seed}", config(seed, algorithm__name="awac"), scored(51.0 + seed))
+        write_run(tmp_path / f"c{seed}", config(seed, algorithm__name="td3_bc"), scored(10.0 + seed))
+    lines = report(tmp_path, "--latex", "--statistics", "mean").output.splitlines()
+    assert lines[:2] == [r"\begin{tabular}{llllrllrrrr}", r"\toprule"]
+    assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+    bold = {line.split(" & ")[1]: r"\textbf{" in line for line in lines if line.startswith("pendulum")}
+    assert bold == {"awac": True, "iql": True, r"td3\_bc": False}
+    # Over one seed nothing says which is better.
+    for name in "abc":
+        for seed in range(1, 6):
+            (tmp_path / f"{name}{seed}" / "summary.json").unlink()
+    assert r"\textbf" not in report(tmp_path, "--latex", "--statistics", "mean").output
+
+
+def test_files_are_written_beside_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="pogo")
+    write_run(tmp_path / "0", config(0), scored(10.0))
+    names = {"--csv": "r.csv", "--json": "r.json", "--latex": "r.tex"}
+    options = [part for option, name in names.items() for part in (option, str(tmp_path / name))]
+    assert "| pendulum |" in report(tmp_path / "0", *options).output
+    assert (tmp_path / "r.csv").read_text().startswith("dataset,algorithm,")
+    assert json.loads((tmp_path / "r.json").read_text())["rows"][0]["scores"] == [10.0]
+    assert (tmp_path / "r.tex").read_text().endswith("\\end{tabular}\n")
+    assert [f"wrote {tmp_path}/{name}." in caplog.messages for name in names.values()] == [True] * 3
+
+
+def test_a_failed_run_is_named_with_its_reason(tmp_path: Path) -> None:
+    write_run(tmp_path / "good", config(0), scored(1.0))
+    write_run(tmp_path / "bad", config(1), scored(1.0), failed="update 300: ValueError: no.\nmore")
+    assert f"1 failed run: {tmp_path}/bad (update 300: ValueError: no. more)." in report(tmp_path).output
+
+
+def test_several_folders_and_a_run_in_two_of_them(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_run(tmp_path / name, config(ord(name)), scored(1.0))
+    outcome = call(main, str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "a"))
+    outcome.assert_code(0)
+    assert "|     2 |" in outcome.output
