@@ -100,8 +100,8 @@ def deployed_scores(policies: Sequence[Sequence[float]], bandit: Bandit) -> np.n
     """The true mean score of what would be deployed, [trials, rollouts]: column n - 1 is after n rollouts.
 
     Each rollout of a policy is one of its own scores, drawn with replacement. UCB takes the largest
-    mean + sqrt(exploration * log(t) / count) in rollout t = 1, 2, ..., ties at random; deployed is the largest mean, the
-    first of equals. A policy that has not been tried is not deployed; the published code gives it a mean of 0.
+    mean + sqrt(exploration * log(t) / count) in rollout t = 1, 2, ..., ties at random. Deployed is the largest mean,
+    the first of equals; a policy that has not been tried is not deployed; the published code gives it a mean of 0.
 
     Args:
         policies: scores of single episodes, policy by policy.

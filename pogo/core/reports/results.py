@@ -191,7 +191,12 @@ class _Document:
 
     def optional_items(self, kind: type[T], *keys: str) -> tuple[T, ...]:
         """The entries of a list that `items` gives; none where there is no such list."""
-        return () if self.optional(list, *keys) is None else tuple(self.items(kind, *keys))
+        values = self.optional(list, *keys)
+        if values is None:
+            return ()
+        if set(map(type, values)) == {kind} and math.isfinite(sum(values)):  # thousands of episodes, seldom wrong
+            return tuple(values)
+        return tuple(self.items(kind, *keys))
 
     def items(self, kind: type[T], *keys: str) -> list[T]:
         """The entries of the list at `keys`, all of this type."""

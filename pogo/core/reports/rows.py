@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, pstdev, stdev
+from statistics import fmean
 from typing import Any
 
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
@@ -107,7 +107,6 @@ class Report:
     """The rows, and the runs that are not in them or not whole."""
 
     rows: Sequence[Row]
-    of_runs: Sequence[RunRow]
     measured: Sequence[MeasuredActor]
     unfinished: Sequence[Run]  # no summary.json, or one from before the run was extended
     failures: Sequence[Failure]
@@ -147,7 +146,6 @@ def make_report(
     kept = [run for group in groups for run in group.runs]
     return Report(
         rows=[row for group in groups for row in _rows(group, str(checkpoint), statistics, resampling)],
-        of_runs=[row for group in groups for run in group.runs for row in _rows_of_run(group, run, str(checkpoint))],
         measured=[actor for group in groups for actor in _measured(group)],
         unfinished=[run for run in runs if not run.is_finished],
         failures=[
@@ -203,7 +201,13 @@ def _rows(group: Group, checkpoint: str, statistics: Sequence[Statistic], resamp
     return rows
 
 
-def _rows_of_run(group: Group, run: Run, checkpoint: str) -> list[RunRow]:
+def rows_of_runs(groups: Sequence[Group], checkpoint: Checkpoint = LAST) -> list[RunRow]:
+    """One row per run, actor, mode and evaluation that counts, in the order of the groups.
+
+    Args:
+        groups: of runs with the evaluations that count, as `Report.groups` has them.
+        checkpoint: which these are.
+    """
     return [
         RunRow(
             *group.labels,
@@ -211,15 +215,17 @@ def _rows_of_run(group: Group, run: Run, checkpoint: str) -> list[RunRow]:
             *actor_mode,
             seed=run.seed,
             **_counted(run.clock, evaluation.count),
-            checkpoint=checkpoint,
+            checkpoint=str(checkpoint),
             return_mean=result.return_mean,
-            return_std=pstdev(result.returns) if result.returns else None,
+            return_std=_spread(result.returns, 0) if result.returns else None,
             normalized_score=result.normalized_score,
             episodes=len(result.returns) or None,
             behaviour_return_mean=run.behaviour,
             wall_seconds=evaluation.wall_seconds,
             run=str(run.path),
         )
+        for group in groups
+        for run in group.runs
         for evaluation in run.evaluations
         for actor_mode, result in sorted(evaluation.results.items())
     ]
@@ -244,7 +250,13 @@ def _measured(group: Group) -> list[MeasuredActor]:
 
 
 def _std(values: Sequence[float]) -> float | None:
-    return stdev(values) if len(values) > 1 else None
+    return _spread(values, 1) if len(values) > 1 else None
+
+
+def _spread(values: Sequence[float], degrees: int) -> float:
+    """Standard deviation; `statistics` has one that is exact in fractions, and takes a minute for a thousand runs."""
+    mean = fmean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - degrees))
 
 
 def _behaviour(group: Group) -> float | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from pogo.core.reports import views
@@ -9,7 +10,7 @@ from pogo.core.reports.averages import averages, corl_layout, missing_in_words
 from pogo.core.reports.bandit import Bandit, BanditCurve, choose_actors_online
 from pogo.core.reports.comparison import Compared, improvements, paired_gains, profiles
 from pogo.core.reports.groups import settings_in_words
-from pogo.core.reports.rows import MeasuredActor, Report, RunRow, plain
+from pogo.core.reports.rows import MeasuredActor, Report, RunRow, plain, rows_of_runs
 from pogo.core.reports.selection import LAST, Checkpoint
 from pogo.core.reports.statistics import DEFAULT, FEW_SEEDS, Resampling, Statistic
 from pogo.core.reports.tables import Column, latex, markdown
@@ -49,6 +50,11 @@ class Sections:
         of_averages = [*self.averages, *([] if self.layout is None else self.layout.averages)]
         self.notes = [*_not_there(report), *missing_in_words(of_averages), *self._remarks(unpaired)]
 
+    @cached_property
+    def of_runs(self) -> list[RunRow]:
+        """Every run by itself."""
+        return rows_of_runs(self.report.groups, self.asked.checkpoint)
+
     def main_table(self) -> list[Column]:
         """The first table."""
         if self.asked.chain:
@@ -63,7 +69,7 @@ class Sections:
         level = self.asked.resampling.level
         more: list[tuple[str, list[Column]]] = []
         if self.asked.per_seed and not self.asked.chain:
-            more.append(("Run by run", views.of_runs(self.report.of_runs)))
+            more.append(("Run by run", views.of_runs(self.of_runs)))
         if self.averages:
             more.append(("Scores over datasets", views.of_averages(self.averages, level)))
         if self.gains:
@@ -119,7 +125,7 @@ class Sections:
 
     def tidy(self) -> tuple[list[str], list[dict[str, Any]]]:
         """Columns, and a line per run, actor, mode and evaluation; of measures, one per group and actor."""
-        rows = self.report.measured if self.asked.chain else self.report.of_runs
+        rows = self.report.measured if self.asked.chain else self.of_runs
         columns = [entry.name for entry in dataclasses.fields(MeasuredActor if self.asked.chain else RunRow)]
         measures = list(dict.fromkeys(name for row in rows for name in getattr(row, "measures", ())))
         lines = []
