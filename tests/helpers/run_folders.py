@@ -92,3 +92,9 @@ def write_curve(run: Path, **lines: object) -> None:
 
 def one_actor(deterministic: float, score: float | None = None) -> Results:
     return {"deterministic": (deterministic, score), "stochastic": None}
+
+
+def write_training(run: Path, **lines: Mapping[str, float | None]) -> None:
+    """train.jsonl; a name is at_<update>, a value its metrics."""
+    documents = [{"update": int(name.removeprefix("at_")), **metrics} for name, metrics in lines.items()]
+    (run / "train.jsonl").write_text("".join(f"{json.dumps(document)}\n" for document in documents))

@@ -18,7 +18,7 @@ from pogo.core.config.schema import meaning, settings_of_old, shared_settings
 from pogo.core.data.config import ONLINE, DatasetConfig, dataset_name
 from pogo.core.data.scores import normalized_score
 from pogo.core.errors import BadInput
-from pogo.core.files.logs import EVALUATION
+from pogo.core.files.logs import EVALUATION, TRAIN
 from pogo.core.files.summary import CONFIG, SUMMARY
 from pogo.core.learner.interface import MODES, Mode
 from pogo.core.online.empty_dataset import environment_name
@@ -72,6 +72,19 @@ class Evaluation:
     error: str | None = None
     wall_seconds: float | None = None  # since the run began, pauses between its processes left out
     measures: Mapping[int, Mapping[str, float]] = field(default_factory=dict)  # by actor; see `Learner.describe`
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One line of train.jsonl."""
+
+    count: int  # of updates or environment steps, as the run's clock says
+    metrics: Mapping[str, float]  # without those that were not finite, which stand as null in the file
+
+    @property
+    def wall_seconds(self) -> float | None:
+        """Seconds since the run began, pauses between its processes left out; None: of a pogo that wrote none."""
+        return self.metrics.get("wall_seconds")
 
 
 @dataclass(frozen=True)
@@ -367,11 +380,34 @@ def _is_not_finite(result: Values) -> bool:
 
 def read_curve(path: Path, clock: Clock, is_finished: bool) -> list[Evaluation]:
     """Every evaluation in a log, in order; where the run is finished the log must be there."""
+    found = {document.get(int, clock.unit): document for document in _documents(path, is_finished)}
+    return [_evaluation(found[count], count, "failed") for count in sorted(found)]
+
+
+def read_training(run: Run) -> list[Logged]:
+    """Every line of a run's train.jsonl, in order; where the run is finished the log must be there.
+
+    Raises:
+        Unreadable: a line is not what pogo writes; names it.
+        OSError: the file cannot be read.
+    """
+    found = {document.get(int, run.clock.unit): document for document in _documents(run.path / TRAIN, run.is_finished)}
+    return [Logged(count, _metrics(found[count], run.clock)) for count in sorted(found)]
+
+
+def _metrics(document: _Document, clock: Clock) -> dict[str, float]:
+    return {
+        name: document.get(float, name)
+        for name, value in document.content.items()
+        if name != clock.unit and value is not None
+    }
+
+
+def _documents(path: Path, is_finished: bool) -> list[_Document]:
+    """The lines of a log; a last one that is cut short is left out, with a warning."""
     if not is_finished and not path.exists():  # it has just begun
         return []
     *lines, rest = path.read_bytes().split(b"\n")
     if rest:  # a process was killed as it wrote, or is writing
         logger.warning("%s: its last line is cut short and left out.", path)
-    documents = [_Document.parse(f"{path}:{number}", line) for number, line in enumerate(lines, 1)]
-    found = {document.get(int, clock.unit): document for document in documents}
-    return [_evaluation(found[count], count, "failed") for count in sorted(found)]
+    return [_Document.parse(f"{path}:{number}", line) for number, line in enumerate(lines, 1)]
