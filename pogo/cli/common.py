@@ -5,13 +5,16 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Never
 
 from typing_extensions import override
 
 from pogo import __version__
 from pogo.core.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, BadInput, RunFailed
+
+MANY_RUNS = 100  # that take a while to read
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -79,3 +82,14 @@ def run_command(
     except BrokenPipeError:  # the reader of the output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own flush at its end
         return EXIT_FAILED
+
+
+def watched(paths: list[Path]) -> Iterable[Path]:
+    """The folders of runs, with a bar on stderr while they are read, where that is a terminal and there are many."""
+    from rich.console import Console  # late: --help answers without these
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    if len(paths) < MANY_RUNS or not console.is_terminal:
+        return paths
+    return track(paths, f"reading {len(paths)} runs", console=console, transient=True)

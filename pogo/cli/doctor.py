@@ -22,7 +22,7 @@ def _parser() -> CommandParser:
 Say what this machine has for pogo: versions, backends and their devices, MuJoCo and how it draws; and what to install
 for what is missing.""",
         """\
-The other commands: pogo-train, pogo-eval, pogo-export, pogo-report, pogo-collect, pogo-parity, pogo-golden.
+The other commands: pogo-train, pogo-eval, pogo-export, pogo-report, pogo-plot, pogo-collect, pogo-parity, pogo-golden.
 
 Exit codes: 0 a backend works, 1 none does, 2 bad input.""",
     )

@@ -6,11 +6,11 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pogo.cli.common import CommandParser, run_command
+from pogo.cli.common import CommandParser, run_command, watched
 from pogo.core.errors import BadInput, RunFailed
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pogo.core.reports.statistics import Statistic
 
 _STDOUT = "-"
-_MANY = 100  # runs that take a while to read
 logger = logging.getLogger("pogo")
 
 
@@ -140,7 +139,7 @@ def _report(options: argparse.Namespace) -> int:
     report = make_report(
         options.folders, modes,
         curve=options.curve, checkpoint=checkpoint, actors=actors,
-        statistics=statistics, resampling=resampling, watched=_watched,
+        statistics=statistics, resampling=resampling, watched=watched,
     )  # fmt: skip
     asked = Asked(
         statistics=statistics,
@@ -253,17 +252,6 @@ def _import_pyarrow() -> tuple[Any, Any]:
             "--parquet needs pyarrow, not installed here: pip install pyarrow. --csv needs nothing."
         ) from error
     return pyarrow, pyarrow.parquet
-
-
-def _watched(paths: list[Path]) -> Iterable[Path]:
-    """The same, with a bar on stderr while runs are read, where that is a terminal and there are many."""
-    from rich.console import Console  # late: --help answers without these
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if len(paths) < _MANY or not console.is_terminal:
-        return paths
-    return track(paths, f"reading {len(paths)} runs", console=console, transient=True)
 
 
 if __name__ == "__main__":
