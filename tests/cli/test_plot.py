@@ -1,6 +1,7 @@
 """pogo-plot: files with the numbers of the runs, and one line for every wrong input."""
 
 import csv
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -225,3 +226,16 @@ def test_help_and_version() -> None:
     assert "Exit codes:" in shown.output
     assert max(map(len, shown.output.splitlines())) <= 120
     plot("--version").assert_code(0)
+
+
+def commands_of_the_page() -> list[list[str]]:
+    lines = (REPOSITORY / "docs" / "plots.md").read_text().splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("    pogo-plot ")]
+
+
+def test_the_commands_of_the_page_are_accepted(tmp_path: Path) -> None:
+    found = commands_of_the_page()
+    assert {word for given in found for word in given if word in KINDS} == KINDS.keys() - {"curves"}
+    for given in found:
+        # So far as the folder, which is looked for last.
+        assert "is no folder; give one that holds runs" in refused(*given, "--out", tmp_path / "a.pdf")

@@ -35,11 +35,12 @@ _GREY = "#707070"
 logger = logging.getLogger("pogo")
 _LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "----", "++++")
+_HATCHES = ("", "////", "xxxx", "----", "\\\\\\\\", "++++", "||||")  # dots would make a large SVG
 _ONE_OF_SEVERAL = 0.68  # the size of a panel among others, as a share of that of an only one
 _MOST_COLUMNS = 3
 _MARKED = 8  # points of a curve, about
 _TICKED = 8  # values of an ablation, at most, that have a tick each
+_SLOT = 0.14  # inches for a bar, where there are many
 _GROUP = 0.8  # the share of a category's place that is taken up
 _CHARACTER = 0.008  # inches that one takes in a line, per point of its size
 _NAMES = {
@@ -129,9 +130,12 @@ def draw(drawing: Drawing, *, log_x: bool = False, log_y: bool = False) -> Figur
     rows = math.ceil(number / columns)
     size = 1.0 if number == 1 else _ONE_OF_SEVERAL
     width, height = (size * each for each in mpl.rcParams["figure.figsize"])
+    bars = len(drawing.categories) * max(len(panel.lines) for panel in drawing.panels)
+    width = max(width, min(_SLOT * bars, 2 * width))
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     looks = _looks(drawing)
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    _share_heights(drawing, grid)
     for index, (panel, axes) in enumerate(zip(drawing.panels, grid, strict=False)):
         _draw_panel(axes, panel, drawing, looks)
         axes.set_title(textwrap.fill(panel.title, _letters(width, "axes.titlesize")))
@@ -148,7 +152,6 @@ def draw(drawing: Drawing, *, log_x: bool = False, log_y: bool = False) -> Figur
         _set_ticks(axes, drawing, width, is_logarithmic=log_x)
     for axes in grid[number:]:
         axes.set_axis_off()
-    _share_heights(drawing, grid)
     _add_legend(figure, width * columns)
     return figure
 
@@ -157,7 +160,7 @@ def _share_heights(drawing: Drawing, grid: Sequence[Axes]) -> None:
     """Give panels one scale that have a common one: scores, and returns of one dataset; no losses of two algorithms."""
     datasets = {dataset for panel in drawing.panels for dataset in panel.datasets}
     first: dict[str, Axes] = {}
-    for panel, axes in zip(drawing.panels, grid, strict=False):
+    for panel, axes in zip(drawing.panels, grid, strict=False):  # empty still: limits follow what is drawn in any
         if panel.quantity == SCORE or (panel.quantity == RETURN and len(datasets) == 1):
             if panel.quantity in first:
                 axes.sharey(first[panel.quantity])
@@ -219,8 +222,8 @@ def _draw_panel(axes: Axes, panel: Panel, drawing: Drawing, looks: dict[tuple[Ha
         elif not drawing.categories:
             _draw_curve(axes, line, look)
         else:
-            slot = _GROUP / len(looks)
-            offset = (list(looks).index(line.key) - 0.5 * (len(looks) - 1)) * slot
+            slot = _GROUP / len(panel.lines)
+            offset = (panel.lines.index(line) - 0.5 * (len(panel.lines) - 1)) * slot
             at = [drawing.categories.index(str(point.x)) + offset for point in line.points]
             draw_one = {"bars": _draw_bars, "returns": _draw_episodes}.get(kind, _draw_dots)
             draw_one(axes, line, look, at, slot)
@@ -263,6 +266,7 @@ def _draw_bars(axes: Axes, line: Line, look: Look, at: Sequence[float], slot: fl
         alpha=0.75,
         hatch=look.hatch,
         edgecolor="white",
+        linewidth=0,
         ecolor="#202020",
         label=line.label,
     )

@@ -296,6 +296,8 @@ def test_scores_of_several_datasets_are_strata(tmp_path: Path, caplog: pytest.Lo
     (point,) = only(draw(tmp_path, kind="bars", facet=("none",))).points
     assert point.estimate == estimate(strata, "mean")
     assert point.estimate.value == 50.0  # (20 + 80) / 2
+    (row,) = draw(tmp_path, kind="bars", facet=("none",)).rows()
+    assert (row["runs"], row["seeds"]) == (5, "0 0 1 1 2")
     profile = only(draw(tmp_path, kind="profile"))
     thresholds = [float(point.x) for point in profile.points]
     assert thresholds == [10 - 4.5, 10.0, 30.0, 50.0, 90.0, 100.0, 100 + 4.5]
@@ -369,6 +371,20 @@ def test_returns_are_every_episode(tmp_path: Path) -> None:
     assert [(mark.seed, mark.y) for mark in line.marks] == [(0, 0), (0, 10), (0, 20), (1, 30), (1, 40)]
     (point,) = line.points
     assert (point.x, point.estimate) == ("iql", (20.0, 10.0, 30.0))
+
+
+def test_returns_as_scores(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", config(0), episodes(0.0, 10.0), reference_returns=[0.0, 1000.0])
+    drawing = draw(run, kind="returns", y=("normalized_score",))
+    assert [mark.y for mark in only(drawing).marks] == [0.0, 1.0]
+    assert drawing.panels[0].data == -80.0
+
+
+def test_figures_of_the_end_take_the_last_line_of_training(tmp_path: Path) -> None:
+    for seed, last in enumerate((4.0, 6.0)):
+        write_training(write_run(tmp_path / str(seed), config(seed)), at_100={"q": 1.0}, at_200={"q": last})
+    assert along(only(draw(tmp_path, kind="dots", y=("q",)))) == [("iql", 5.0)]
+    assert [x for x, _ in along(only(draw(tmp_path, kind="profile", y=("q",))))][1:-1] == [4.0, 6.0]
 
 
 def test_returns_of_a_pogo_that_kept_no_episodes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
