@@ -114,7 +114,7 @@ def make_report(folder: Path, modes: Iterable[Mode] = MODES, *, curve: bool = Fa
     kept = [run for group in groups for run in group.runs]
     return Report(
         rows=[row for group in groups for row in _rows(group, set(modes))],
-        measured=[actor for group in groups for actor in _measured(group)],
+        measured=[actor for group in groups for actor in measured_actors(group)],
         unfinished=[run.path for run in runs if not run.is_finished],
         failures=[
             Failure(run.path, run.clock, evaluation.count, evaluation.error)
@@ -208,7 +208,8 @@ def _rows(group: Group, modes: set[Mode]) -> list[Row]:
     return rows
 
 
-def _measured(group: Group) -> list[MeasuredActor]:
+def measured_actors(group: Group) -> list[MeasuredActor]:
+    """What the actors of a group are measured by: means over its seeds, at every evaluation that was read."""
     found: dict[tuple[int, int], list[Mapping[str, float]]] = defaultdict(list)
     for run in group.runs:
         for evaluation in run.evaluations:
