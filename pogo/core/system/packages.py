@@ -48,5 +48,6 @@ PACKAGES: Sequence[Package] = (
     Package("onnxruntime", "onnxruntime", "export", "pogo-export --format onnx"),
     Package("moviepy", "moviepy", "video", "pogo-eval --video"),
     Package("pygame", "pygame", "video", "pictures of Pendulum and other classic tasks"),
+    Package("vl-convert-python", "vl_convert", "report", "pogo-report --html"),
     Package("wandb", "wandb", "wandb", "logger.wandb=true"),
 )
