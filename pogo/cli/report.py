@@ -43,7 +43,9 @@ def _parser() -> CommandParser:
 Table the runs in a folder, wherever they lie in it: mean and std over seeds, per actor and mode.
 
   pogo-report runs
-  pogo-report runs/pendulum-medium-replay --mode deterministic --curve --csv > curve.csv""",
+  pogo-report runs/pendulum-medium-replay --mode deterministic --curve --csv > curve.csv
+  pogo-report runs --html report    # a page with tables and figures; opens without a network
+  pogo-report runs --live           # progress, time left and last scores, again and again""",
         _groups,
     )
     add = parser.add_argument
@@ -60,6 +62,19 @@ Table the runs in a folder, wherever they lie in it: mean and std over seeds, pe
     add(
         "--chain", action="store_true",
         help="what each actor is measured by: its step, Q, distances to actor 0 and to the data, spread",
+    )  # fmt: skip
+    add(
+        "--html", type=Path, metavar="DIR",
+        help="write a page, DIR/index.html: tables, figures, every run's settings, and its videos beside it",
+    )  # fmt: skip
+    add(
+        "--live", action="store_true",
+        help="watch the runs until all have ended, or until Ctrl-C; one table where the output is no terminal. With "
+        "--html: rewrite the page, which loads itself anew in a browser",
+    )  # fmt: skip
+    add(
+        "--every", type=float, metavar="SECONDS",
+        help="between two looks of --live; 5 by default, 30 with --html",
     )  # fmt: skip
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON instead of a Markdown table")
@@ -81,6 +96,10 @@ Exit codes: 0 done, 2 bad input."""
 
 
 def _report(options: argparse.Namespace) -> int:
+    if options.html is not None or options.live or options.every is not None:
+        from pogo.cli.live import show  # late: the table needs none of it
+
+        return show(options)
     from pogo.core.reports.groups import make_report  # late: --help answers without these
     from pogo.core.reports.results import MODES
 
