@@ -36,9 +36,11 @@ def show(options: argparse.Namespace) -> int:
     """
     if not options.live and options.every is not None:
         raise BadInput("--every is for --live: it says how often to look.")
-    for name in ("curve", "chain", "json", "csv"):
-        if getattr(options, name):
-            raise BadInput(f"--{name} is for pogo-report's own table: drop it, or --html and --live.")
+    ignored = [name for name in ("curve", "chain", "json", "csv") if getattr(options, name)]
+    if options.mode != "both":
+        ignored.append("mode")
+    if ignored:
+        raise BadInput(f"--{ignored[0]} is for pogo-report's own table: drop it, or --html and --live.")
     every = options.every if options.every is not None else EVERY if options.html is None else EVERY_PAGE
     if not 0.1 <= every < math.inf:
         raise BadInput(f"--every {every:g}: use a number of seconds of at least 0.1.")

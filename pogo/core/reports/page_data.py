@@ -23,7 +23,7 @@ from pogo.core.reports.groups import Group, group_runs, measured_actors
 from pogo.core.reports.live import RunState, Watch
 from pogo.core.reports.results import ActorMode, Evaluation, Result, Run, Unreadable, read_curve
 from pogo.core.reports.statistics import DEFAULT as RESAMPLING
-from pogo.core.reports.statistics import estimate
+from pogo.core.reports.statistics import FEW_SEEDS, estimate
 from pogo.core.setting import Values
 
 MEASURES = {  # of the chain: title by measure, in the order of the columns
@@ -84,6 +84,7 @@ def page_data(folder: Path, watch: Watch, reload_seconds: float | None, excluded
         "pogo": __version__,
         "reload": reload_seconds,
         "level": RESAMPLING.level,
+        "few_seeds": FEW_SEEDS,
         "measures": MEASURES,
         "groups": [_group(group) for group in named],
         "results": [

@@ -262,6 +262,7 @@ def test_where_there_is_no_terminal_one_table_is_all(tmp_path: Path) -> None:
         (["--live", "--every", "nan"], "at least 0.1"),
         (["--live", "--json"], "--json is for pogo-report's own table"),
         (["--html", "out", "--curve"], "--curve is for pogo-report's own table"),
+        (["--html", "out", "--mode", "stochastic"], "--mode is for pogo-report's own table"),
         (["--live"], "holds no runs"),
     ],
 )

@@ -2,7 +2,9 @@
 
 import html
 import json
+import os
 import re
+import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -15,7 +17,7 @@ from pogo.core.config.compose import compose_config
 from pogo.core.config.resolution import resolve
 from pogo.core.reports.groups import make_report
 from pogo.core.reports.live import Watcher
-from pogo.core.reports.page import script_text, write_page
+from pogo.core.reports.page import script_text, vega_bundle, write_page
 from pogo.core.reports.page_data import page_data
 from tests.helpers.run_folders import actors, config, one_actor, write_curve, write_run, write_whole_run
 from tests.helpers.runs import call
@@ -132,6 +134,21 @@ def test_unfinished_runs_are_drawn_and_not_counted(tmp_path: Path) -> None:
     assert [number for number, *_ in row_of(data, 0, "deterministic")["runs"]] == [0]
 
 
+def test_a_finished_run_counts_though_its_seed_is_run_again(tmp_path: Path) -> None:
+    write_whole_run(tmp_path / "runs" / "done", config(0))
+    again = write_whole_run(tmp_path / "runs" / "again", config(0), finished=False)
+    os.utime(again / "config.json", (time.time() + 100, time.time() + 100))
+    data = document(tmp_path / "runs")
+    assert row_of(data, 0, "deterministic")["runs"] == [[1, 4.0, 0.4]]
+    assert data["warnings"] == []
+
+
+def test_a_score_that_a_seed_lacks_is_no_mean(tmp_path: Path) -> None:
+    for seed, score in enumerate((10.0, 20.0, None)):
+        write_run(tmp_path / "runs" / str(seed), config(seed), one_actor(1.0, score))
+    assert row_of(document(tmp_path / "runs"), 0, "deterministic")["score"] is None
+
+
 def test_the_command_says_each_warning_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_run(tmp_path / "runs" / "a", config(0))
     write_run(tmp_path / "runs" / "b", config(0))
@@ -192,6 +209,16 @@ def test_a_page_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
     outcome.assert_code(2)
     assert "give --html a folder" in outcome.output
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path / "runs", config())
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    vega_bundle.cache_clear()
+    outcome = call(main, str(tmp_path / "runs"), "--html", str(tmp_path / "out"))
+    outcome.assert_code(2)
+    assert "needs vl-convert-python, not installed here: pip install 'pogo[report]'." in outcome.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_reading_changes_nothing(tmp_path: Path) -> None:

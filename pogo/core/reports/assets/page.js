@@ -112,7 +112,8 @@ function summarise() {
         + `${numbers.join(", ")}.${common.length > 0 ? ` All with ${common.join(", ")}.` : ""}`),
     element("ul", {}, ...best));
   byId("results-note").textContent = "Mean over seeds of the last evaluations of finished runs; runs of a group differ in "
-    + `their seed alone. Intervals: ${data.level} %, by a bootstrap over seeds; none of one seed. Open a row for its runs.`;
+    + `their seed alone. Intervals: ${data.level} %, by a bootstrap over seeds, which covers less than that for fewer than ${data.few_seeds} `
+    + `seeds; none of one seed. Open a row for its runs.`;
 }
 
 function interval(estimate, before = "") {
