@@ -52,6 +52,8 @@ def test_the_wheel_holds_modules_configs_and_data_and_no_tests(wheel: Path) -> N
     configs = {str(Path("pogo") / path.relative_to(REPOSITORY)) for path in (REPOSITORY / "conf").rglob("*.yaml")}
     assert configs <= set(names)
     assert {"pogo/data/pendulum-medium-replay.hdf5", "pogo/core/reports/pogo.mplstyle"} <= set(names)
+    assets = (REPOSITORY / "pogo" / "core" / "reports" / "assets").iterdir()
+    assert {str(path.relative_to(REPOSITORY)) for path in assets} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "shared/"))]
 
 

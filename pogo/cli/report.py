@@ -36,7 +36,9 @@ Table the runs in some folders, wherever they lie in them: mean and std over see
   pogo-report runs
   pogo-report runs --statistics iqm --per-seed --csv results.csv --latex table.tex
   pogo-report runs --paired --bandit --mode deterministic
-  pogo-report runs --layout corl --actor last --mode deterministic --checkpoint mean:10""",
+  pogo-report runs --layout corl --actor last --mode deterministic --checkpoint mean:10
+  pogo-report runs --html report    # a page with tables and figures; opens without a network
+  pogo-report runs --live           # progress, time left and last scores, again and again""",
         _epilog,
     )
     add = parser.add_argument
@@ -100,6 +102,20 @@ Table the runs in some folders, wherever they lie in them: mean and std over see
     ):
         form.add_argument(name, nargs="?", const=_STDOUT, metavar="FILE", help=help_text)
     form.add_argument("--parquet", metavar="FILE", help="what --csv has, as Parquet (needs pyarrow)")
+    page = parser.add_argument_group("instead: a page, or watching")
+    page.add_argument(
+        "--html", type=Path, metavar="DIR",
+        help="write a page, DIR/index.html: tables, figures, every run's settings, and its videos beside it",
+    )  # fmt: skip
+    page.add_argument(
+        "--live", action="store_true",
+        help="watch the runs until all have ended, or until Ctrl-C; one table where the output is no terminal. With "
+        "--html: rewrite the page, which loads itself anew in a browser",
+    )  # fmt: skip
+    page.add_argument(
+        "--every", type=float, metavar="SECONDS",
+        help="between two looks of --live; 5 by default, 30 with --html",
+    )  # fmt: skip
     return parser
 
 
@@ -120,6 +136,10 @@ Exit codes: 0 done, 2 bad input."""
 
 def _report(options: argparse.Namespace) -> int:
     # Late: --help answers without these.
+    if options.html is not None or options.live or options.every is not None:
+        from pogo.cli.live import show  # late: the table needs none of it
+
+        return show(options)
     from pogo.core.reports.results import MODES
     from pogo.core.reports.rows import make_report
     from pogo.core.reports.sections import Asked, Sections

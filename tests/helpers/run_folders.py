@@ -42,18 +42,16 @@ def actors(*results: Results) -> list[dict[str, Any]]:
         {
             "index": index,
             "kind": "gaussian" if modes["stochastic"] else "deterministic",
-            **{
-                mode: result
-                and {"return_mean": result[0], "return_std": 9.0, "normalized_score": result[1], **_episodes(result)}
-                for mode, result in modes.items()
-            },
+            **{mode: result and _mode(result) for mode, result in modes.items()},
         }
         for index, modes in enumerate(results)
     ]
 
 
-def _episodes(result: tuple[Any, ...]) -> dict[str, Any]:
-    return {"returns": result[2], "lengths": [200] * len(result[2])} if len(result) > 2 else {}
+def _mode(result: tuple[Any, ...]) -> dict[str, Any]:
+    mean, score, *returns = result
+    episodes = {"returns": returns[0], "lengths": [200] * len(returns[0])} if returns else {}
+    return {"return_mean": mean, "return_std": 9.0, "normalized_score": score, **episodes}
 
 
 def episodes(*returns: float) -> Results:
@@ -97,4 +95,40 @@ def one_actor(deterministic: float, score: float | None = None) -> Results:
 def write_training(run: Path, **lines: Mapping[str, float | None]) -> None:
     """train.jsonl; a name is at_<update>, a value its metrics."""
     documents = [{"update": int(name.removeprefix("at_")), **metrics} for name, metrics in lines.items()]
+    (run / "train.jsonl").write_text("".join(f"{json.dumps(document)}\n" for document in documents))
+
+
+def write_whole_run(folder: Path, resolved: dict[str, Any], *, evaluations: int = 4, finished: bool = True) -> Path:
+    """A run of three actors as pogo leaves it, all of its files.
+
+    At evaluation k (from 1) actor i returns seed + 10 i + k, deterministic, and 100 less, stochastic; its score is a
+    tenth of that, Q is -i, and it is i tenths away from actor 0. A run that is not finished is half done.
+    """
+    seed, length = resolved["seed"], resolved["train"]["updates"]
+
+    def lines_of(number: int) -> dict[str, Any]:
+        returns = [float(seed + 10 * index + number) for index in range(3)]
+        results: list[Results] = [
+            {"deterministic": (value, value / 10), "stochastic": (value - 100, value / 10 - 10)} for value in returns
+        ]
+        measures = {str(index): {"q": -float(index), "from_actor_0": index / 10} for index in range(1, 3)}
+        return {"actors": actors(*results), "measures": {"0": {"q": 0.0}} | measures, "wall_seconds": 30.0 * number}
+
+    documents = [{"update": number * length // evaluations} | lines_of(number) for number in range(1, evaluations + 1)]
+    if not finished:
+        documents = documents[: evaluations // 2]
+    machine = {"device": "cpu", "device_name": "a processor"}
+    more = {"versions": {"python": "3.11.7", "jax": "0.10.2"}, "wall_seconds": 30.0 * evaluations, **machine}
+    results = lines_of(evaluations)
+    results.pop("wall_seconds")
+    write_run(folder, resolved | {"machine": machine}, finished=finished, **(more | results))
+    (folder / "eval.jsonl").write_text("".join(f"{json.dumps(document)}\n" for document in documents))
+    write_speeds(folder, *((document["update"], 50.0) for document in documents))
+    (folder / "events.out.tfevents.1700000000.workstation").touch()
+    return folder
+
+
+def write_speeds(run: Path, *lines: tuple[int, float], **more: float) -> None:
+    """train.jsonl: updates and the speed in them, and `more` in each line."""
+    documents = [{"update": update, "updates_per_second": speed, **more} for update, speed in lines]
     (run / "train.jsonl").write_text("".join(f"{json.dumps(document)}\n" for document in documents))

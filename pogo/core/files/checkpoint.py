@@ -36,6 +36,7 @@ from pogo.core.errors import BadInput, RunFailed
 from pogo.core.files.documents import JSON, as_json
 from pogo.core.files.durable import make_folder, sync_folder, write_new_file
 
+CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
 ARRAYS = "arrays.safetensors"
 RECORDS = "records.json"
 MANIFEST = "manifest.json"
@@ -90,7 +91,7 @@ class CheckpointStore:
             raise BadInput(f"checkpoints to keep must be at least 1, got {keep}.")
         self.run_dir = Path(run_dir)
         self.keep = keep
-        self.folder = self.run_dir / "checkpoints"
+        self.folder = self.run_dir / CHECKPOINTS
         self.damaged_folder = self.run_dir / "damaged"
         self._mark = self.run_dir / ".checkpointed"
         self._partial_folder = self.run_dir / "partial"

@@ -1,5 +1,6 @@
 """File writes that survive a crash: bytes on the disk before their name, and the name before anything relies on it."""
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -28,6 +29,25 @@ def write_new_file(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file in the place of the one of its name, if any, which stays until the new one is whole.
+
+    Raises:
+        OSError: the file cannot be written; the old one is as it was.
+    """
+    partial = path.with_name(f".{path.name}.partial")  # one fixed name: what a killed write left is written over
+    try:
+        make_folder(path.parent)
+        partial.unlink(missing_ok=True)
+        write_new_file(partial, data)
+        os.replace(partial, path)
+        sync_folder(path.parent)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 def sync_folder(path: Path) -> None:

@@ -11,17 +11,23 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from pogo.core.files.durable import write_all
 
-_NAME = re.compile(r"events[.]out[.]tfevents[.]([0-9]{10})[.].*")
+_NAME = re.compile(r"events[.]out[.]tfevents[.]([0-9]{10})[.](.*)")
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # protobuf wire types
 _SESSION_START = 1
 _RGB = 3  # channels
+
+
+def host_of(names: Iterable[str]) -> str | None:
+    """The machine that wrote the newest of these files, of a run's folder; None where none is an event file."""
+    found = [(found[1], found[2]) for name in names if (found := _NAME.fullmatch(name))]
+    return max(found)[1] if found else None
 
 
 class EventFile:

@@ -29,6 +29,7 @@ EVALUATION = "eval.jsonl"
 MESSAGES = "run.log"
 UPDATE = "update"
 CLIP = "eval/clip"
+_BLOCK = 2**16  # bytes, of a file that is read from its end
 
 LogPositions: TypeAlias = Mapping[str, int]
 """Bytes in each JSONL file, and under `update` the last update logged: part of a checkpoint's records."""
@@ -185,6 +186,30 @@ class RunLog:
                 self._events.scalars(update, numbers)
         if self._wandb is not None:
             self._wandb.log(dict(numbers), step=update)
+
+
+def last_line(path: Path) -> bytes | None:
+    """The last whole line of a log, read from the file's end; None where there is none yet, or no file.
+
+    Raises:
+        OSError: the file is there and cannot be read.
+    """
+    try:
+        file = open(path, "rb")
+    except FileNotFoundError:
+        return None
+    with file:
+        start, found = file.seek(0, os.SEEK_END), b""
+        while start > 0:
+            begin = max(0, start - _BLOCK)
+            file.seek(begin)
+            found, start = file.read(start - begin) + found, begin
+            lines = found.split(b"\n")
+            # What follows the last line's end is being written; what precedes the first one's may be half a line.
+            whole = lines[:-1] if start == 0 else lines[1:-1]
+            if whole:
+                return whole[-1]
+    return None
 
 
 def _checked(positions: LogPositions) -> LogPositions:

@@ -1,14 +1,12 @@
 """JSON files that are either the old or the new one, whole, whatever happens: summary.json, the resolved config."""
 
-import contextlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pogo.core.errors import RunFailed
 from pogo.core.files.documents import JSON, as_json, as_null
-from pogo.core.files.durable import make_folder, sync_folder, write_new_file
+from pogo.core.files.durable import replace_file
 
 SUMMARY = "summary.json"
 CONFIG = "config.json"
@@ -30,14 +28,7 @@ def write_json_atomically(
     """
     plain = as_json(document, path.name, non_finite)
     data = json.dumps(plain, indent=2, allow_nan=False).encode() + b"\n"
-    partial = path.with_name(f".{path.name}.partial")  # one fixed name: what a killed write left is written over
     try:
-        make_folder(path.parent)
-        partial.unlink(missing_ok=True)
-        write_new_file(partial, data)
-        os.replace(partial, path)
-        sync_folder(path.parent)
+        replace_file(path, data)
     except OSError as exc:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise RunFailed(f"{path} could not be written: {exc}.") from exc

@@ -18,7 +18,8 @@ from pogo.core.config.schema import meaning, settings_of_old, shared_settings
 from pogo.core.data.config import ONLINE, DatasetConfig, dataset_name
 from pogo.core.data.scores import normalized_score
 from pogo.core.errors import BadInput
-from pogo.core.files.logs import EVALUATION, TRAIN
+from pogo.core.files.checkpoint import CHECKPOINTS
+from pogo.core.files.logs import EVALUATION, TRAIN, last_line
 from pogo.core.files.summary import CONFIG, SUMMARY
 from pogo.core.learner.interface import MODES, Mode
 from pogo.core.online.empty_dataset import environment_name
@@ -96,12 +97,14 @@ class Run:
     settings: Values  # flat, what is set; no labels, and nothing that does not change what is computed
     seed: int
     clock: Clock
+    length: int  # that it is to have, by that clock
     written: float  # time of summary.json, or of config.json where that is missing
     is_finished: bool
     behaviour: float | None  # mean return of the dataset's own policy; None: unfinished, or no complete episode
     evaluations: Sequence[Evaluation]  # the last one, or all for a curve
     reference_returns: tuple[float, float] | None = None  # those that score 0 and 100; None: unknown, or none
     failed: str | None = None  # why the run ended before its time, in one line
+    log_every: int | None = None  # updates, or environment steps, between two lines of its log
 
     def score(self, value: float) -> float | None:
         """The normalised score of a return; None without reference returns."""
@@ -124,8 +127,6 @@ def read_runs(
     folders = [folders] if isinstance(folders, Path) else folders
     paths: dict[Path, Path] = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise BadInput(f"{folder} is no folder; give one that holds runs, such as runs/.")
         found = find_runs(folder)
         if not found:
             raise BadInput(
@@ -137,7 +138,7 @@ def read_runs(
     runs = []
     for path in watched(sorted(paths.values())):
         try:
-            runs.append(_read_run(path, curve))
+            runs.append(read_run(path, curve=curve))
         except Unreadable as error:
             logger.warning("%s; the run is left out.", error)
         except OSError as error:
@@ -149,7 +150,13 @@ def read_runs(
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Folders that hold a config or a summary, by path; links to folders are not followed."""
+    """Folders that hold a config or a summary, by path; links to folders are not followed.
+
+    Raises:
+        BadInput: no such folder.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is no folder; give one that holds runs, such as runs/.")
 
     def warn(error: OSError) -> None:
         logger.warning("%s cannot be searched: %s.", error.filename, error.strerror)
@@ -158,7 +165,7 @@ def find_runs(folder: Path) -> list[Path]:
     for path, folders, files in os.walk(folder, onerror=warn):
         if CONFIG in files or SUMMARY in files:
             found.append(Path(path))
-            folders[:] = [name for name in folders if name != "checkpoints"]  # many folders, and never a run
+            folders[:] = [name for name in folders if name != CHECKPOINTS]  # many folders, and never a run
     return sorted(found)
 
 
@@ -234,15 +241,21 @@ def _checked(value: Any, kind: type[T], where: str) -> T:
     return value
 
 
-def _read_run(path: Path, curve: bool) -> Run:
+def read_run(path: Path, *, curve: bool = False) -> Run:
+    """The run in this folder; `curve`: with every evaluation rather than the last one of a finished run.
+
+    Raises:
+        Unreadable, OSError: a file of it is damaged, missing, or cannot be read.
+    """
     config = _Document.read(path / CONFIG)
     labels, seed = _labels(config), config.get(int, "seed")
     clock = ENV_STEPS if config.get(str, "dataset", "name") == ONLINE else UPDATES
+    length = config.get(int, "train", clock.units)
     summary = _Document.read(path / SUMMARY) if (path / SUMMARY).exists() else None
     failed = None if summary is None else summary.optional(str, "failed")
     last = None
     # A run that is extended goes on beside the summary of its shorter self; one that has failed is not finished.
-    if summary is not None and failed is None and _length(summary, clock) >= config.get(int, "train", clock.units):
+    if summary is not None and failed is None and _length(summary, clock) >= length:
         labels = _same_run(summary, labels, seed)
         last = _evaluation(summary, _length(summary, clock), "evaluation_failed")
     else:
@@ -256,12 +269,14 @@ def _read_run(path: Path, curve: bool) -> Run:
         settings=_settings(config),
         seed=seed,
         clock=clock,
+        length=length,
         written=(path / (CONFIG if summary is None else SUMMARY)).stat().st_mtime,
         is_finished=last is not None,
         behaviour=None if summary is None else summary.get_or_none(float, "behaviour", "return_mean"),
         evaluations=evaluations,
         reference_returns=_reference_returns(summary, evaluations),
         failed=None if failed is None else _in_one_line(failed),
+        log_every=config.optional(int, "log", "every"),
     )
 
 
@@ -411,3 +426,27 @@ def _documents(path: Path, is_finished: bool) -> list[_Document]:
     if rest:  # a process was killed as it wrote, or is writing
         logger.warning("%s: its last line is cut short and left out.", path)
     return [_Document.parse(f"{path}:{number}", line) for number, line in enumerate(lines, 1)]
+
+
+def read_last_evaluation(path: Path, clock: Clock) -> Evaluation | None:
+    """The evaluation that a log ends with, from the end of the file alone; None of an empty or missing log.
+
+    Raises:
+        Unreadable, OSError: its last line is not what pogo writes, or the file cannot be read.
+    """
+    if (line := last_line(path)) is None:
+        return None
+    document = _Document.parse(f"{path}: its last line", line)
+    return _evaluation(document, document.get(int, clock.unit), "failed")
+
+
+def read_last_metrics(path: Path, clock: Clock) -> tuple[int, Values] | None:
+    """How far the run was at the last line of a log of training, and that line; None of an empty or missing log.
+
+    Raises:
+        Unreadable, OSError: its last line is not what pogo writes, or the file cannot be read.
+    """
+    if (line := last_line(path)) is None:
+        return None
+    document = _Document.parse(f"{path}: its last line", line)
+    return document.get(int, clock.unit), document.content

@@ -20,6 +20,16 @@ from pogo.core.setting import Values
 
 logger = logging.getLogger("pogo")
 
+MEASURES = {  # of an actor: header by measure, in the order of the columns
+    "from_reference": "step",
+    "from_actor_0": "from actor 0",
+    "q": "Q",
+    "q_independent": "independent Q",
+    "probe_energy": "energy",
+    "data_distance": "from the data",
+    "saturated": "at the side",
+    "std": "std",
+}
 _SAME_DATA = 1e-6  # relative: the last bits of a mean depend on the machine
 
 
@@ -146,7 +156,7 @@ def make_report(
     kept = [run for group in groups for run in group.runs]
     return Report(
         rows=[row for group in groups for row in _rows(group, str(checkpoint), statistics, resampling)],
-        measured=[actor for group in groups for actor in _measured(group)],
+        measured=[actor for group in groups for actor in measured_actors(group)],
         unfinished=[run for run in runs if not run.is_finished],
         failures=[
             Failure(run.path, run.clock, evaluation.count, evaluation.error)
@@ -235,7 +245,8 @@ def _counted(clock: Clock, count: int) -> dict[str, int | None]:
     return {"updates": count if clock is UPDATES else None, "env_steps": count if clock is ENV_STEPS else None}
 
 
-def _measured(group: Group) -> list[MeasuredActor]:
+def measured_actors(group: Group) -> list[MeasuredActor]:
+    """What the actors of a group are measured by: means over its seeds, at every evaluation that was read."""
     found: dict[tuple[int, int], list[Mapping[str, float]]] = defaultdict(list)
     for run in group.runs:
         for evaluation in run.evaluations:

@@ -111,7 +111,7 @@ class Sections:
             "not_evaluated": [str(path) for path in report.unevaluated],
         }
         more = {
-            "runs": [row.to_json() for row in report.of_runs] if self.asked.per_seed else None,
+            "runs": [row.to_json() for row in self.of_runs] if self.asked.per_seed else None,
             "averages": [plain(average) for average in self.averages] or None,
             "layout": None if self.layout is None else plain(self.layout),
             "gains": [plain(gain) for gain in self.gains] or None,

@@ -6,20 +6,9 @@ from pogo.core.reports.averages import Average, Layout, Policy, chain_in_words
 from pogo.core.reports.bandit import BanditCurve
 from pogo.core.reports.comparison import THRESHOLDS, Gain, Improvement
 from pogo.core.reports.groups import settings_in_words
-from pogo.core.reports.rows import ActorOfGroup, MeasuredActor, Row, RunRow
+from pogo.core.reports.rows import MEASURES, ActorOfGroup, MeasuredActor, Row, RunRow
 from pogo.core.reports.statistics import Estimate
 from pogo.core.reports.tables import Cell, Column, Comparison
-
-_MEASURES = {  # header by measure, in the order of the columns
-    "from_reference": "step",
-    "from_actor_0": "from actor 0",
-    "q": "Q",
-    "q_independent": "independent Q",
-    "probe_energy": "energy",
-    "data_distance": "from the data",
-    "saturated": "at the side",
-    "std": "std",
-}
 
 
 def of_groups(rows: Sequence[Row], level: float, curve: bool = False) -> list[Column]:
@@ -60,7 +49,7 @@ def of_measures(actors: Sequence[MeasuredActor]) -> list[Column]:
     """What each actor is measured by."""
     measured = [
         Column(header, [actor.measures.get(name) for actor in actors], form=".4g")
-        for name, header in _MEASURES.items()
+        for name, header in MEASURES.items()
         if any(name in actor.measures for actor in actors)
     ]
     counts = [

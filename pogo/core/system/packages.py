@@ -49,5 +49,6 @@ PACKAGES: Sequence[Package] = (
     Package("moviepy", "moviepy", "video", "pogo-eval --video"),
     Package("pygame", "pygame", "video", "pictures of Pendulum and other classic tasks"),
     Package("matplotlib", "matplotlib", "plot", "pogo-plot"),
+    Package("vl-convert-python", "vl_convert", "report", "pogo-report --html"),
     Package("wandb", "wandb", "wandb", "logger.wandb=true"),
 )
