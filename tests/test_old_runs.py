@@ -13,7 +13,11 @@ from tests.old_runs.runs import ENV_STEPS, SEEDS_OF_ONE_PROGRAM, UPDATES, option
 OPTIONS = options_of_runs()
 LONGER = 3
 # The rest of them are resumed by the slow tests: a program for JAX is compiled for each.
-OFTEN = [name for name in OPTIONS if any(part in name for part in ("iql_", "fql_torch", "cql_torch", "v1/sac_torch"))]
+OFTEN = [
+    name
+    for name in OPTIONS
+    if any(part in name for part in ("iql_", "fql_torch", "cql_torch", "rebrac_torch", "v1/sac_torch"))
+]
 
 
 @pytest.fixture

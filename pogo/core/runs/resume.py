@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pogo.core.algorithms import load_algorithm
+from pogo.core.config.provenance import COMMAND_LINE
+from pogo.core.config.published import GROUP
 from pogo.core.config.schema import (
     SOURCES,
     AlgorithmSection,
@@ -24,6 +26,7 @@ from pogo.core.setting import Values
 
 logger = logging.getLogger("pogo")
 
+_TUNED = f"conf/{GROUP}/"  # the source of settings that pogo tunes to a dataset
 _OF_ACTORS = ("chain.actors", "chain.learning_rate")  # which the composed config leaves to the algorithm
 
 
@@ -77,10 +80,27 @@ def _settings_compared(recorded: RunRecord, plan: Plan) -> tuple[dict[str, Any],
             before[key], now[key] = resolved_before[key], resolved_now[key]
     if recorded.to_json()["environment"] == plan.record().to_json()["environment"]:  # by its name, or the dataset's own
         before["env"] = now["env"]
+    before |= {key: now[key] for key in _retuned(plan, recorded)}
     if any(before[key] != now[key] for key in _OF_ACTORS):
         theirs, ours = _actors(recorded.config), _actors(plan.config)
         before |= {key: now[key] for key in _OF_ACTORS if theirs[key] == ours[key]}
     return before, now
+
+
+def _retuned(plan: Plan, recorded: RunRecord) -> list[str]:
+    """Settings that neither command gave, and that pogo tunes to the dataset otherwise than when the run was begun.
+
+    A run keeps those that it began with.
+    """
+    theirs, ours = recorded.asked.get(SOURCES, {}), plan.asked[SOURCES]
+    return [
+        key
+        for key, source in ours.items()
+        if key.startswith("algorithm.")
+        and source.startswith(_TUNED)
+        and theirs.get(key) != COMMAND_LINE
+        and value_at(recorded.config.to_json(), key) != value_at(plan.config.to_json(), key)
+    ]
 
 
 def _comparable(config: Values) -> dict[str, Any]:
@@ -136,12 +156,15 @@ def check_schedule(plan: Plan, recorded: RunRecord) -> None:
         logger.info("algorithm.%s: a learning rate is 0 from update %d on.", key, given or before)
 
 
-def with_recorded_schedules(plans: Sequence[Plan], points: Sequence[ResumePoint]) -> list[Plan]:
-    """The plans with the schedules that their runs began with, but for a length that is given now.
+def with_recorded_hyperparameters(plans: Sequence[Plan], points: Sequence[ResumePoint]) -> list[Plan]:
+    """The plans with what their runs began with: schedules, but for a length that is given now, and what pogo tunes.
 
     Raises:
         BadInput: the runs began with different schedules.
     """
+    recorded = points[0].record.config.to_json()
+    for key in _retuned(plans[0], points[0].record):
+        logger.info("%s=%s as the run began; pogo now has another for this dataset.", key, value_at(recorded, key))
     section = _recorded_algorithm(plans[0], points[0])
     for plan, point in zip(plans, points, strict=True):
         if (other := _recorded_algorithm(plan, point)) != section:

@@ -32,7 +32,7 @@ from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.online_loop import OnlineLoop
 from pogo.core.runs.plan import Plan, make_plans
 from pogo.core.runs.record import ResumePoint
-from pogo.core.runs.resume import warn_of_other_bits, with_recorded_schedules
+from pogo.core.runs.resume import warn_of_other_bits, with_recorded_hyperparameters
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.runs.start import begin_again, find_start, go_back
 from pogo.core.runs.warm_start import warm_started
@@ -85,7 +85,7 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest, listener: 
             )
         return True
     if start.points:
-        plans = with_recorded_schedules(plans, start.points)
+        plans = with_recorded_hyperparameters(plans, start.points)
     learners = make_learner_group(plans)
     collector = _open_collector(plans[0], held)
     _restore(plans, learners, collector, start.points)

@@ -15,10 +15,10 @@ import pytest
 from pogo.cli.report import main
 from pogo.core.config.compose import compose_config
 from pogo.core.config.resolution import resolve
-from pogo.core.reports.rows import make_report
 from pogo.core.reports.live import Watcher
 from pogo.core.reports.page import script_text, vega_bundle, write_page
 from pogo.core.reports.page_data import page_data
+from pogo.core.reports.rows import make_report
 from tests.helpers.run_folders import actors, config, one_actor, write_curve, write_run, write_whole_run
 from tests.helpers.runs import call
 
