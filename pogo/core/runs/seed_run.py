@@ -18,13 +18,13 @@ from pogo.core.learner.interface import Learner, Pair
 from pogo.core.learner.metrics import check_parameters
 from pogo.core.learner.probe import Probe
 from pogo.core.online.collector import Collector
+from pogo.core.reports.results import Unreadable, read_curve
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.diagnosis import measures_by_actor, setbacks
 from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, failures, failures_in_words
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint
-from pogo.core.reports.results import Unreadable, read_curve
 from pogo.core.runs.resume import changes_from_here
 from pogo.core.runs.video import CLIP_SIZE, VideoRecorder
 from pogo.core.setting import Values
