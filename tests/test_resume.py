@@ -717,3 +717,8 @@ def test_a_resumed_run_adds_to_the_time_that_it_has_taken(tmp_path: Path, monkey
     assert found is not None
     for said in (found.records["progress"], summary(tmp_path / "run")):
         assert 1e6 < said["wall_seconds"] < 1e6 + 1e4
+    for name in ("train.jsonl", "eval.jsonl"):
+        logged = [json.loads(line) for line in (tmp_path / "run" / name).read_text().splitlines()]
+        assert {line["update"] <= 20 for line in logged} == {True, False}
+        assert [line["wall_seconds"] < 1e4 for line in logged] == [line["update"] <= 20 for line in logged]
+        assert logged[-1]["wall_seconds"] <= summary(tmp_path / "run")["wall_seconds"]

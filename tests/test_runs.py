@@ -111,6 +111,8 @@ def test_the_summary_has_what_scripts_read(runs: Runs, backend: str, algorithm: 
             assert mode["return_std"] >= 0
             assert math.isfinite(mode["normalized_score"])
             assert len(mode["returns"]) == 2
+            low, high = found["reference_returns"]
+            assert mode["normalized_score"] == pytest.approx(100 * (mode["return_mean"] - low) / (high - low))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -126,6 +128,12 @@ def test_the_logs_have_a_line_per_interval(runs: Runs, backend: str, algorithm: 
     evaluations = lines(run_dir / "eval.jsonl")
     assert [line["update"] for line in evaluations] == [6, 12]
     assert evaluations[-1]["actors"] == summary(run_dir)["actors"]
+    for mode in evaluations[0]["actors"][0]["deterministic"], evaluations[0]["actors"][2]["stochastic"]:
+        assert len(mode["returns"]) == 2
+        assert mode["lengths"] == [200, 200]
+    seconds = [json.loads(line)["wall_seconds"] for line in (run_dir / "eval.jsonl").read_text().splitlines()]
+    assert training[1]["wall_seconds"] < seconds[0] < training[2]["wall_seconds"] < training[3]["wall_seconds"]
+    assert training[3]["wall_seconds"] < seconds[1] < summary(run_dir)["wall_seconds"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,7 +1,8 @@
 """What a run writes down: train.jsonl, eval.jsonl, run.log, TensorBoard events, and Weights & Biases when asked for.
 
-Equal runs write equal JSONL: keys are sorted, times are run.log's and TensorBoard's, and only what the caller passes
-(`updates_per_second`) may differ. A resumed run cuts the JSONL files back to where its checkpoint was taken.
+Equal runs write equal JSONL: keys are sorted, times of day are run.log's and TensorBoard's, and only what the caller
+passes of the clock (`updates_per_second`, `wall_seconds`) differs. A resumed run cuts the JSONL files back to where its
+checkpoint was taken.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ TRAIN = "train.jsonl"
 EVALUATION = "eval.jsonl"
 MESSAGES = "run.log"
 UPDATE = "update"
+WALL_SECONDS = "wall_seconds"  # since the run began, by the clock on the wall, pauses between processes left out
 CLIP = "eval/clip"
 
 LogPositions: TypeAlias = Mapping[str, int]
@@ -308,14 +310,18 @@ def _closing(events: EventFile) -> Iterator[None]:
 
 
 def _numbers(line: JSON, name: str) -> Iterator[tuple[str, float]]:
-    """The numbers to plot, by where they are; not a list's, such as the returns of single episodes."""
+    """The numbers to plot, by where they are; not a list's, such as the returns of single episodes.
+
+    An entry of a list is named by where it stands there: its own `index` says the same, and is no curve.
+    """
     if isinstance(line, Mapping):
         for key, value in line.items():
             yield from _numbers(value, f"{name}/{key}")
     elif isinstance(line, list):
         for index, value in enumerate(line):
             if isinstance(value, Mapping):
-                yield from _numbers(value, f"{name}/{index}")
+                entries = {key: entry for key, entry in value.items() if key != "index"}
+                yield from _numbers(entries, f"{name}/{index}")
     elif isinstance(line, int | float) and not isinstance(line, bool):
         yield name, line
 

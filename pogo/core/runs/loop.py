@@ -96,7 +96,7 @@ class Loop(ABC):
         speed = {f"{self._clock.units}_per_second": (self._now - first) / seconds}
         with self._console.pause():
             for run, means in zip(self._runs, metrics, strict=True):
-                run.log_training({**means, **speed})
+                run.log_training({**means, **speed}, self._spent_by_now())
         self._window = (self._now, 0.0)
 
     def _at_boundary(self) -> None:
@@ -111,7 +111,7 @@ class Loop(ABC):
         compiled = self._learners.compile_seconds
         with self._console.pause():
             for run in runs:
-                run.evaluate(self._console, among_others=len(self._runs) > 1)
+                run.evaluate(self._console, len(self._runs) > 1, self._spent_by_now)
         self._spent.compile += self._learners.compile_seconds - compiled
 
     def _save(self) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ import numpy as np
 from pogo.core.environments.checks import in_one_line
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.documents import as_text
-from pogo.core.files.logs import EVALUATION, RunLog
+from pogo.core.files.logs import EVALUATION, WALL_SECONDS, RunLog
 from pogo.core.files.summary import CONFIG, SUMMARY, write_json_atomically
 from pogo.core.learner.interface import Learner, Pair
 from pogo.core.learner.metrics import check_parameters
@@ -122,16 +122,23 @@ class SeedRun:
                 where = self._position_in_words(self.position)
                 logger.info("stopped by %s at %s; saved. The same command goes on.", self._stop.reason, where)
 
-    def log_training(self, metrics: Mapping[str, float]) -> None:
-        """One line of the log."""
+    def log_training(self, metrics: Mapping[str, float], spent: Spent) -> None:
+        """One line of the log, written when this process has taken so long."""
         described = {**metrics, **self.learner.describe(self._probe)}
+        described[WALL_SECONDS] = (self._before + spent).wall
         if self._collector is not None:
             described["updates"] = self.learner.updates
         self._log.train(self.position, described)
         self._tell(self._listener.on_log, metrics=described)
 
-    def evaluate(self, console: RunConsole, among_others: bool) -> None:
-        """Evaluate every actor, or owe it where a signal has come; a last evaluation that fails stays owed."""
+    def evaluate(self, console: RunConsole, among_others: bool, spent: Callable[[], Spent]) -> None:
+        """Evaluate every actor, or owe it where a signal has come; a last evaluation that fails stays owed.
+
+        Args:
+            console: where its results are shown.
+            among_others: whether other seeds are trained with this one.
+            spent: what this process has taken up to when it is called.
+        """
         self.owes_evaluation = self._evaluator is not None
         if self._evaluator is None:
             return
@@ -164,7 +171,7 @@ class SeedRun:
                 console.evaluation_table(self._title(where, among_others), rows, self._behaviour())
                 self._show_chain(console, rows)
         self.owes_evaluation = self._failure is not None and position == self.plan.config.length
-        self._log.evaluation(position, self._evaluation)
+        self._log.evaluation(position, {**self._evaluation, WALL_SECONDS: (self._before + spent()).wall})
         self._show_clip()
         self._tell(self._listener.on_evaluation, actors=rows)
 
@@ -297,13 +304,14 @@ class SeedRun:
             **{self.plan.config.clock.units: self.position},
             f"{self.plan.config.clock.units}_per_second": self.position / total.train if total.train else None,
             "compile_seconds": total.compile,
-            "wall_seconds": total.wall,
+            WALL_SECONDS: total.wall,
             "threads": self.plan.config.threads,
             **self.learner.machine,
             "w2_weights": list(self.plan.spec.chain.w2_weights),
             "actors": actors,
             "measures": evaluation.get("measures", {}),
             "behaviour": dataclasses.asdict(dataset.behaviour),
+            "reference_returns": None if dataset.reference_returns is None else list(dataset.reference_returns),
             "versions": dict(self._record.versions),
         }
         return summary | ({"evaluation_failed": evaluation["failed"]} if "failed" in evaluation else {})

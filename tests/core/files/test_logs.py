@@ -171,7 +171,8 @@ def test_tensorboard_shows_the_resumed_run(tmp_path: Path) -> None:
         log.train(4, {"loss": 1.0})
     with RunLog(tmp_path, resume_from=positions) as log:
         log.train(3, {"loss": 2.0})
-        log.evaluation(3, {"actors": [{"return_mean": 5, "returns": [4, 6], "kind": "gaussian"}], "failed": False})
+        actor = {"index": 0, "return_mean": 5, "returns": [4, 6], "kind": "gaussian"}
+        log.evaluation(3, {"actors": [actor], "failed": False})
     accumulator = accumulator_module.EventAccumulator(str(tmp_path))
     accumulator.Reload()
     shown = {tag: [(e.step, e.value) for e in accumulator.Scalars(tag)] for tag in accumulator.Tags()["scalars"]}
