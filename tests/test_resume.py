@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pogo
 from pogo.cli import evaluate
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.record import Progress
 from pogo.core.runs.seed_run import SeedRun
+from pogo.core.system.checkout import commit
 from pogo.core.system.machine import processor_name
 from tests.helpers.runs import (
     ALGORITHMS,
@@ -689,7 +691,7 @@ def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(whole: Callable, tmp
     assert fingerprint(run_dir) == before
 
 
-def test_the_machine_stands_in_what_a_run_leaves(whole: Callable) -> None:
+def test_the_machine_and_the_command_stand_in_what_a_run_leaves(whole: Callable) -> None:
     run_dir = whole("torch")
     config = json.loads((run_dir / "config.json").read_text())
     found, record = summary(run_dir), CheckpointStore(run_dir).load_newest()
@@ -703,6 +705,8 @@ def test_the_machine_stands_in_what_a_run_leaves(whole: Callable) -> None:
         }
     )
     assert (found["device"], found["device_name"]) == ("cpu", processor_name())
+    assert config["command"] == ["pogo-train", *arguments(run_dir, "torch")]
+    assert config["pogo"] == {"version": pogo.__version__, "commit": commit()}
     assert processor_name()
     assert "flax" not in found["versions"]
 

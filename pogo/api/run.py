@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from pogo.api.policy import Policy
 from pogo.api.table import Table
-from pogo.core.config.schema import Config
+from pogo.core.config.schema import NOTES, Config
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import EVALUATION, TRAIN
@@ -64,8 +64,7 @@ class Run:
         except FileNotFoundError:  # a folder of checkpoints alone
             return self._networks().record.config
         with reading(f"{self.path / CONFIG}"):
-            values.pop("machine", None)
-            return Config.from_json(values)
+            return Config.from_json({key: value for key, value in values.items() if key not in NOTES})
 
     @property
     def checkpoints(self) -> list[int]:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,13 +80,19 @@ def train(
     with holding(data._held if isinstance(data, Dataset) else None):
         with _composing:
             asked = compose_config(arguments)
-        plans = make_plans(asked)
+        plans = make_plans(asked, _program())
         with _passing_signals_on() as stop:
             try:
                 train_plans(plans, stop, listener)
             except CallbackRaised as raised:
                 raise raised.error from None
     return Run(plans[0].run_dir)
+
+
+def _program() -> tuple[str, ...]:
+    """What this process was started as: the program's name, and its arguments; of a shell, python."""
+    first, *rest = sys.argv or [""]
+    return (Path(first).name or "python", *rest)
 
 
 @contextmanager

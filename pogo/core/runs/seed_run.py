@@ -24,7 +24,7 @@ from pogo.core.runs.diagnosis import measures_by_actor, setbacks
 from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, failures, failures_in_words
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
-from pogo.core.runs.record import Progress, ResumePoint
+from pogo.core.runs.record import Progress, ResumePoint, notes
 from pogo.core.runs.resume import changes_from_here
 from pogo.core.runs.video import CLIP_SIZE, VideoRecorder
 from pogo.core.setting import Values
@@ -102,9 +102,8 @@ class SeedRun:
 
     def begin(self) -> None:
         """Write config.json, and say where the run starts."""
-        write_json_atomically(
-            self.plan.run_dir / CONFIG, self.plan.config.to_json() | {"machine": self.learner.machine}, as_text
-        )
+        said = self.plan.config.to_json() | notes(self.plan.command, self.learner.machine)
+        write_json_atomically(self.plan.run_dir / CONFIG, said, as_text)
         with self._log.own_messages():
             if self._saved_at is None:
                 logger.info("no checkpoint in %s: starting from %s.", self.plan.run_dir, self._position_in_words(0))

@@ -44,15 +44,19 @@ PROBED_STEPS = 1000  # of random actions, which a probe of an online run's polic
 logger = logging.getLogger("pogo")
 
 
-def train(asked: Values) -> int:
+def train(asked: Values, command: Sequence[str] = ()) -> int:
     """Train as configured; the exit code: 0 done, 143 or 130 stopped by a signal with a checkpoint saved.
+
+    Args:
+        asked: the composed config.
+        command: that asks for it, for the record: the program's name, then what followed it.
 
     Raises:
         BadInput: something that the user can mend, found before any work.
         RunFailed: the run had started and could not go on.
     """
     with StopRequest() as stop:
-        return EXIT_DONE if train_plans(make_plans(asked), stop) else stop.exit_code
+        return EXIT_DONE if train_plans(make_plans(asked, command), stop) else stop.exit_code
 
 
 def train_plans(plans: Sequence[Plan], stop: StopRequest, listener: Listener = NOBODY) -> bool:
