@@ -16,7 +16,7 @@ from pogo.core.config.schema import NOTES, Config
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import EVALUATION, TRAIN
-from pogo.core.files.summary import CONFIG, SUMMARY
+from pogo.core.files.summary import CONFIG, FAILED, read_summary
 from pogo.core.learner.interface import MODES
 from pogo.core.policies.stored import StoredNetworks
 from pogo.core.problem.actors import ActorConfig
@@ -79,10 +79,8 @@ class Run:
     @property
     def is_finished(self) -> bool:
         """Whether the run has come to its end."""
-        try:
-            return json.loads((self.path / SUMMARY).read_bytes())[self._config.clock.units] >= self._config.length
-        except (OSError, ValueError, LookupError, TypeError):  # not yet written
-            return False
+        found = read_summary(self.path)
+        return FAILED not in found and found.get(self._config.clock.units, 0) >= self._config.length
 
     @property
     def metrics(self) -> Table:

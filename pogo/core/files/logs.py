@@ -19,11 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from pogo.core.errors import BadInput, RunFailed
+from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput, RunFailed
 from pogo.core.files.documents import JSON, as_json, as_null, as_number
 from pogo.core.files.durable import make_folder, sync_folder, write_all
 from pogo.core.files.event_file import EventFile
-from pogo.core.files.summary import write_json_atomically
+from pogo.core.files.summary import FAILED, write_json_atomically
 
 TRAIN = "train.jsonl"
 EVALUATION = "eval.jsonl"
@@ -74,6 +74,7 @@ class RunLog:
         self._opened = contextlib.ExitStack()
         self._events: EventFile | None = None
         self._wandb: Any = None
+        self._exit_code = EXIT_DONE
         with contextlib.ExitStack() as on_failure:
             on_failure.enter_context(self._opened)
             with _naming(self.run_dir):
@@ -89,7 +90,7 @@ class RunLog:
                 self._opened.enter_context(_closing(self._events))
             if wandb is not None:
                 self._wandb = _start_wandb(wandb_module, self.run_dir, wandb, resumed=resume_from is not None)
-                self._opened.callback(self._wandb.finish)
+                self._opened.callback(self._finish_wandb)
             with _naming(self.run_dir):
                 sync_folder(self.run_dir)
             on_failure.pop_all()
@@ -130,6 +131,12 @@ class RunLog:
     def message(self, text: str) -> None:
         """Say something, with the time, in run.log and wherever else the logger `pogo` leads."""
         _logger.info("%s", text)
+
+    def fail(self, reason: str) -> None:
+        """Say in wandb why the run ends before its time; its run there ends as one that has failed."""
+        self._exit_code = EXIT_FAILED
+        if self._wandb is not None:
+            self._wandb.summary[FAILED] = reason
 
     @contextlib.contextmanager
     def own_messages(self) -> Iterator[None]:
@@ -176,6 +183,9 @@ class RunLog:
         except RunFailed:
             if error is None:  # otherwise the log's trouble is the lesser news
                 raise
+
+    def _finish_wandb(self) -> None:
+        self._wandb.finish(exit_code=self._exit_code)
 
     def _add(self, name: str, update: int, line: Mapping[str, JSON], numbers: Mapping[str, float]) -> None:
         if self._unit in line:
@@ -345,6 +355,9 @@ def _start_wandb(wandb: Any, run_dir: Path, settings: Mapping[str, object], *, r
     run_id = run_id or secrets.token_hex(4)
     write_json_atomically(path, {"id": run_id})
     try:
-        return wandb.init(**{"dir": str(run_dir), "resume": "allow", **settings, "id": run_id})
+        run = wandb.init(**{"dir": str(run_dir), "resume": "allow", **settings, "id": run_id})
     except wandb.Error as exc:
         raise RunFailed(f"wandb could not be started: {exc}.") from exc
+    if run.summary.get(FAILED) is not None:  # an earlier process did: the run goes on
+        run.summary[FAILED] = None
+    return run

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pogo.core.errors import RunFailed
 from pogo.core.files.documents import JSON, as_json, as_null
@@ -12,6 +13,7 @@ from pogo.core.files.durable import make_folder, sync_folder, write_new_file
 
 SUMMARY = "summary.json"
 CONFIG = "config.json"
+FAILED = "failed"  # in a summary: why the run ended before its time, in one line
 
 
 def write_json_atomically(
@@ -41,3 +43,12 @@ def write_json_atomically(
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise RunFailed(f"{path} could not be written: {exc}.") from exc
+
+
+def read_summary(run_dir: Path) -> dict[str, Any]:
+    """What a run's summary says; nothing where it has none, or none that can be read."""
+    try:
+        found = json.loads((run_dir / SUMMARY).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

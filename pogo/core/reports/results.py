@@ -19,7 +19,7 @@ from pogo.core.data.config import ONLINE, DatasetConfig, dataset_name
 from pogo.core.data.scores import normalized_score
 from pogo.core.errors import BadInput
 from pogo.core.files.logs import EVALUATION
-from pogo.core.files.summary import CONFIG, SUMMARY
+from pogo.core.files.summary import CONFIG, FAILED, SUMMARY
 from pogo.core.learner.interface import MODES, Mode
 from pogo.core.online.empty_dataset import environment_name
 from pogo.core.setting import Values
@@ -208,7 +208,7 @@ def _read_run(path: Path, curve: bool) -> Run:
     labels, seed = _labels(config), config.get(int, "seed")
     clock = ENV_STEPS if config.get(str, "dataset", "name") == ONLINE else UPDATES
     summary = _Document.read(path / SUMMARY) if (path / SUMMARY).exists() else None
-    failed = None if summary is None else summary.optional(str, "failed")
+    failed = None if summary is None else summary.optional(str, FAILED)
     last = None
     # A run that is extended goes on beside the summary of its shorter self; one that has failed is not finished.
     if summary is not None and failed is None and _length(summary, clock) >= config.get(int, "train", clock.units):

@@ -3,17 +3,17 @@
 import dataclasses
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from pogo.core.environments.checks import in_one_line
+from pogo.core.errors import RunFailed
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.documents import as_text
 from pogo.core.files.logs import EVALUATION, WALL_SECONDS, RunLog
-from pogo.core.files.summary import CONFIG, SUMMARY, write_json_atomically
+from pogo.core.files.summary import CONFIG, FAILED, SUMMARY, read_summary, write_json_atomically
 from pogo.core.learner.interface import Learner, Pair
 from pogo.core.learner.metrics import check_parameters
 from pogo.core.learner.probe import Probe
@@ -26,23 +26,12 @@ from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint, notes
 from pogo.core.runs.resume import changes_from_here
+from pogo.core.runs.stopwatch import Spent, Stopwatch
 from pogo.core.runs.video import CLIP_SIZE, VideoRecorder
 from pogo.core.setting import Values
 from pogo.core.system.signals import StopRequest
 
 logger = logging.getLogger("pogo")
-
-
-@dataclass
-class Spent:
-    """The seconds that a run has taken: in updates, in compilation, and by the clock on the wall."""
-
-    train: float = 0.0
-    compile: float = 0.0
-    wall: float = 0.0
-
-    def __add__(self, other: Self) -> "Spent":
-        return Spent(self.train + other.train, self.compile + other.compile, self.wall + other.wall)
 
 
 class _Stopped(Exception):
@@ -61,6 +50,7 @@ class SeedRun:
         log: RunLog,
         point: ResumePoint | None,
         stop: StopRequest,
+        stopwatch: Stopwatch,
         evaluator: Evaluator | None = None,
         collector: Collector | None = None,
         listener: Listener = NOBODY,
@@ -70,12 +60,15 @@ class SeedRun:
         self._listener = listener
         self._record = plan.record(learner.machine)
         progress = Progress({}) if point is None else point.progress
-        # Of earlier processes of this run.
-        self._before = Spent(progress.train_seconds, progress.compile_seconds, progress.wall_seconds)
+        self._stopwatch = stopwatch
+        self._before = Spent(  # by earlier processes of this run
+            progress.train_seconds, progress.compile_seconds, progress.wall_seconds
+        )
         self._evaluation: Values | None = progress.evaluation
         self.owes_evaluation = progress.owes_evaluation
         self._failure: str | None = None  # of the latest evaluation that this process has tried
         self._saved_at = None if point is None else point.step
+        self._is_summed_up = False
         self._changes = [] if point is None else changes_from_here(plan, point)
 
     @property
@@ -102,6 +95,7 @@ class SeedRun:
 
     def begin(self) -> None:
         """Write config.json, and say where the run starts."""
+        self._forget_failure()
         said = self.plan.config.to_json() | notes(self.plan.command, self.learner.machine)
         write_json_atomically(self.plan.run_dir / CONFIG, said, as_text)
         with self._log.own_messages():
@@ -121,23 +115,22 @@ class SeedRun:
                 where = self._position_in_words(self.position)
                 logger.info("stopped by %s at %s; saved. The same command goes on.", self._stop.reason, where)
 
-    def log_training(self, metrics: Mapping[str, float], spent: Spent) -> None:
-        """One line of the log, written when this process has taken so long."""
+    @property
+    def _spent(self) -> Spent:
+        """What the run has taken by now, in all its processes."""
+        return self._before + self._stopwatch.spent
+
+    def log_training(self, metrics: Mapping[str, float]) -> None:
+        """One line of the log."""
         described = {**metrics, **self.learner.describe(self._probe)}
-        described[WALL_SECONDS] = (self._before + spent).wall
+        described[WALL_SECONDS] = self._spent.wall
         if self._collector is not None:
             described["updates"] = self.learner.updates
         self._log.train(self.position, described)
         self._tell(self._listener.on_log, metrics=described)
 
-    def evaluate(self, console: RunConsole, among_others: bool, spent: Callable[[], Spent]) -> None:
-        """Evaluate every actor, or owe it where a signal has come; a last evaluation that fails stays owed.
-
-        Args:
-            console: where its results are shown.
-            among_others: whether other seeds are trained with this one.
-            spent: what this process has taken up to when it is called.
-        """
+    def evaluate(self, console: RunConsole, among_others: bool) -> None:
+        """Evaluate every actor, or owe it where a signal has come; a last evaluation that fails stays owed."""
         self.owes_evaluation = self._evaluator is not None
         if self._evaluator is None:
             return
@@ -170,7 +163,7 @@ class SeedRun:
                 console.evaluation_table(self._title(where, among_others), rows, self._behaviour())
                 self._show_chain(console, rows)
         self.owes_evaluation = self._failure is not None and position == self.plan.config.length
-        self._log.evaluation(position, {**self._evaluation, WALL_SECONDS: (self._before + spent()).wall})
+        self._log.evaluation(position, {**self._evaluation, WALL_SECONDS: self._spent.wall})
         self._show_clip()
         self._tell(self._listener.on_evaluation, actors=rows)
 
@@ -251,13 +244,13 @@ class SeedRun:
             raise _Stopped
         return self.learner.act_pairs(observations, pairs, noise)
 
-    def save(self, spent: Spent, prune: bool = True) -> None:
+    def save(self, prune: bool = True) -> None:
         """Commit a checkpoint; with `prune`, delete older ones than are kept.
 
         Raises:
             RunFailed: a parameter is not finite, or it cannot be written.
         """
-        total = self._before + spent
+        total = self._spent
         progress = Progress(
             log_positions=self._log.positions(),
             train_seconds=total.train,
@@ -282,12 +275,31 @@ class SeedRun:
         """Delete older checkpoints than are kept."""
         self._store.prune()
 
-    def write_summary(self, spent: Spent) -> None:
-        """Write summary.json."""
-        write_json_atomically(self.plan.run_dir / SUMMARY, self._summary(self._before + spent))
+    def write_summary(self) -> None:
+        """Write summary.json: the run is complete."""
+        write_json_atomically(self.plan.run_dir / SUMMARY, self._summary())
+        self._is_summed_up = True
 
-    def _summary(self, total: Spent) -> dict[str, Any]:
-        dataset = self.plan.dataset
+    def fail(self, reason: str) -> None:
+        """Leave in summary.json, beside what is known by now, and in wandb why the run ends before its time.
+
+        The summary of a run that is complete stays: what has failed then is its last evaluation, which it says.
+        """
+        self._log.fail(reason)
+        if self._is_summed_up:
+            return
+        try:
+            write_json_atomically(self.plan.run_dir / SUMMARY, self._summary() | {FAILED: reason})
+        except RunFailed as error:  # of a full disk, say: why the run has failed is the greater news
+            logger.error("%s", error)
+
+    def _forget_failure(self) -> None:
+        """Take away the summary of an earlier process that failed: the run goes on."""
+        if FAILED in read_summary(self.plan.run_dir):
+            (self.plan.run_dir / SUMMARY).unlink()
+
+    def _summary(self) -> dict[str, Any]:
+        dataset, total = self.plan.dataset, self._spent
         evaluation = self._evaluation or {}
         actors = evaluation.get("actors") or [
             {"index": index, "kind": actor.kind, "deterministic": None, "stochastic": None}

@@ -283,7 +283,8 @@ class FakeWandb(types.ModuleType):
         super().__init__("wandb")
         self.settings: list[dict] = []
         self.logged: list[tuple[int, dict]] = []
-        self.finished = 0
+        self.summary: dict[str, object] = {}
+        self.exit_codes: list[int] = []
 
     def init(self, **settings: object) -> "FakeWandb":
         self.settings.append(settings)
@@ -292,8 +293,8 @@ class FakeWandb(types.ModuleType):
     def log(self, numbers: dict, step: int) -> None:
         self.logged.append((step, numbers))
 
-    def finish(self) -> None:
-        self.finished += 1
+    def finish(self, exit_code: int) -> None:
+        self.exit_codes.append(exit_code)
 
 
 def test_wandb_goes_on_with_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +311,21 @@ def test_wandb_goes_on_with_the_same_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert first["dir"] == str(tmp_path)
     assert first["id"] == resumed["id"] != fresh["id"]
     assert wandb.logged == [(1, {"train/x": 1.0}), (1, {"eval/actors/0/return_mean": 2})]
-    assert wandb.finished == 3
+    assert wandb.exit_codes == [0, 0, 0]
+    assert wandb.summary == {}
+
+
+def test_wandb_is_told_that_a_run_has_failed_and_that_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    with RunLog(tmp_path, wandb={"project": "p"}) as log:
+        log.fail("update 300: ValueError: no")
+        positions = log.positions()
+    assert (wandb.summary, wandb.exit_codes) == ({"failed": "update 300: ValueError: no"}, [1])
+    RunLog(tmp_path, wandb={"project": "p"}, resume_from=positions).close()
+    assert (wandb.summary, wandb.exit_codes) == ({"failed": None}, [1, 0])
 
 
 def test_missing_wandb_is_bad_input_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
