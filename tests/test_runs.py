@@ -12,6 +12,7 @@ import pytest
 
 from pogo.cli import evaluate, golden, parity
 from pogo.core.problem.w2 import W2Config
+from pogo.core.system.machine import processor_name
 from tests.helpers.runs import (
     ALGORITHMS,
     BACKENDS,
@@ -86,9 +87,28 @@ def test_the_folder_holds_what_the_design_says(runs: Runs, backend: str, algorit
     }
     assert steps(run_dir) == [6, 12]
     assert {path.name for path in (run_dir / "checkpoints").iterdir()} == {"000000006", "000000012"}
-    log = (run_dir / "run.log").read_text()
-    assert "starting from update 0" in log
-    assert "done: " in log
+    said = [line.split(" ", 2)[2] for line in (run_dir / "run.log").read_text().splitlines()]
+    device = f"cpu ({processor_name()})"
+    assert said[:3] == [
+        f"{algorithm} on {backend}, {device}, 1 thread: 3 actors.",
+        "pendulum-medium-replay, 24000 rows; evaluated in Pendulum-v1, 2 episodes per actor and mode.",
+        f"starting from update 0 of 12 in {run_dir}.",
+    ]
+    assert said[-1] == f"done: {run_dir}"
+    evaluations = lines(run_dir / "eval.jsonl")
+    results = {
+        f"update {line['update']}: actor {actor['index']} ({actor['kind']}), {mode}": actor[mode]
+        for line in evaluations
+        for actor in line["actors"]
+        for mode in ("deterministic", "stochastic")
+        if actor[mode] is not None
+    }
+    assert len(results) == 2 * (2 + 1 + 2)
+    assert [line for line in said if " episodes" in line][1:] == [
+        f"{where}: {found['return_mean']:.1f} ± {found['return_std']:.1f}, "
+        f"score {found['normalized_score']:.1f}, 2 episodes"
+        for where, found in results.items()
+    ]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -79,7 +79,7 @@ class RunLog:
             on_failure.enter_context(self._opened)
             with _naming(self.run_dir):
                 make_folder(self.run_dir)
-            self._opened.enter_context(_logging_to(self.run_dir / MESSAGES, self))
+            self._messages = self._opened.enter_context(_logging_to(self.run_dir / MESSAGES, self))
             self._files = {
                 name: self._opened.enter_context(_LineFile(self.run_dir / name, positions[name]))
                 for name in (TRAIN, EVALUATION)
@@ -131,6 +131,11 @@ class RunLog:
     def message(self, text: str) -> None:
         """Say something, with the time, in run.log and wherever else the logger `pogo` leads."""
         _logger.info("%s", text)
+
+    def note(self, text: str) -> None:
+        """Say something, with the time, in run.log alone."""
+        record = _logger.makeRecord(_logger.name, logging.INFO, __file__, 0, text, (), None)
+        self._messages.handle(record)
 
     def fail(self, reason: str) -> None:
         """Say in wandb why the run ends before its time; its run there ends as one that has failed."""
@@ -285,7 +290,7 @@ class _MessageHandler(logging.FileHandler):
 
 
 @contextlib.contextmanager
-def _logging_to(path: Path, owner: RunLog) -> Iterator[None]:
+def _logging_to(path: Path, owner: RunLog) -> Iterator[_MessageHandler]:
     """Let the logger `pogo` write into `path`, at least from INFO on."""
     with _naming(path):
         handler = _MessageHandler(path, owner)
@@ -294,7 +299,7 @@ def _logging_to(path: Path, owner: RunLog) -> Iterator[None]:
     if _logger.getEffectiveLevel() > logging.INFO:
         _logger.setLevel(logging.INFO)
     try:
-        yield
+        yield handler
     finally:
         _logger.setLevel(level)
         _logger.removeHandler(handler)

@@ -41,6 +41,12 @@ class ModeResult:
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
 
+    def in_words(self) -> str:
+        """The return, its spread, the score where there is one, and the number of episodes."""
+        score = "" if self.normalized_score is None else f", score {self.normalized_score:.1f}"
+        number = len(self.returns)
+        return f"{self.return_mean:.1f} ± {self.return_std:.1f}{score}, {number} episode{'' if number == 1 else 's'}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {**asdict(self), "returns": list(self.returns), "lengths": list(self.lengths)}
@@ -66,6 +72,15 @@ class ActorEvaluation:
             "deterministic": None if self.deterministic is None else self.deterministic.to_json(),
             "stochastic": None if self.stochastic is None else self.stochastic.to_json(),
         } | ({"failed": failed} if failed else {})
+
+    def in_words(self) -> list[str]:
+        """A line for each mode that has results."""
+        found = {"deterministic": self.deterministic, "stochastic": self.stochastic}
+        return [
+            f"actor {self.index} ({self.kind}), {mode}: {result.in_words()}"
+            for mode, result in found.items()
+            if result is not None
+        ]
 
 
 def failures(rows: Sequence[ActorEvaluation]) -> list[Fault]:

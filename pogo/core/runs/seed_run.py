@@ -99,10 +99,11 @@ class SeedRun:
         said = self.plan.config.to_json() | notes(self.plan.command, self.learner.machine)
         write_json_atomically(self.plan.run_dir / CONFIG, said, as_text)
         with self._log.own_messages():
+            where, length = self._position_in_words(self._saved_at or 0), self.plan.config.length
             if self._saved_at is None:
-                logger.info("no checkpoint in %s: starting from %s.", self.plan.run_dir, self._position_in_words(0))
+                logger.info("starting from %s of %d in %s.", where, length, self.plan.run_dir)
             else:
-                logger.info("resuming %s from %s.", self.plan.run_dir, self._position_in_words(self._saved_at))
+                logger.info("resuming %s from %s of %d.", self.plan.run_dir, where, length)
             for change in self._changes:
                 logger.info("%s", change)
 
@@ -156,6 +157,8 @@ class SeedRun:
                     if fault.trace and fault.trace not in traces:  # one of many that say the same
                         logger.error("%s", fault.trace.rstrip())
                     traces.add(fault.trace)
+                for line in (line for row in rows for line in row.in_words()):  # the console has them in a table
+                    self._log.note(f"{where}: {line}")
                 self._failure = failures_in_words(rows)
                 if self._failure is not None and not any(row.deterministic or row.stochastic for row in rows):
                     evaluation["failed"] = self._failure

@@ -26,6 +26,7 @@ from pogo.core.problem.state import COLLECTOR_PREFIX, REPLAY_PREFIX, damaged
 from pogo.core.runs.base_run import with_own_chain
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator
+from pogo.core.runs.header import header
 from pogo.core.runs.learners import make_learner_group
 from pogo.core.runs.listener import NOBODY, CallbackRaised, Listener
 from pogo.core.runs.lock import RunLock
@@ -221,6 +222,8 @@ def _run(
 ) -> bool:
     plan = runs[0].plan
     try:
+        for line in header(plan, learners.learners[0].machine):
+            logger.info("%s", line)
         for run in runs:
             run.begin()
         with RunConsole(plan.config.length, start=runs[0].position, counts=plan.config.clock, show=show) as console:

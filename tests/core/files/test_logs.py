@@ -205,6 +205,14 @@ def test_messages_and_warnings_are_kept_with_their_times(tmp_path: Path, monkeyp
     )
 
 
+def test_a_note_is_in_run_log_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with RunLog(tmp_path / "a") as log, RunLog(tmp_path / "b"), log.own_messages():
+        log.note("actor 0: 100 %s")
+    assert (tmp_path / "a" / MESSAGES).read_text().endswith(" INFO actor 0: 100 %s\n")
+    assert (tmp_path / "b" / MESSAGES).read_text() == ""
+    assert not caplog.records
+
+
 # What cannot be written.
 
 
