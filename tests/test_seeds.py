@@ -177,8 +177,12 @@ def test_a_groups_programs_are_compiled_once() -> None:
             member.snapshot()
         group.train(1)
 
+    announced: list[float] = []
+    group.watch_compilation(lambda: announced.append(group.compile_seconds))
     use()
     assert group.compile_seconds > 0
+    assert announced[0] == 0.0, "the program of all seeds is the first"
+    assert len(announced) > 1, "and their own follow"
     compiled.clear()
     use()
     assert compiled == []
