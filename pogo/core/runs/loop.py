@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pogo.core.errors import RunFailed
 from pogo.core.learner.group import LearnerGroup
 from pogo.core.runs.console import RunConsole
+from pogo.core.runs.course import next_commands, show_course
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.runs.stopwatch import Stopwatch
 from pogo.core.system.signals import StopRequest
@@ -29,6 +30,7 @@ class Loop(ABC):
         self._learners = learners
         self._console = console
         self._stop = stop
+        learners.watch_compilation(console.compiling)
         # What the runs differ in is their seed and their folder.
         config = runs[0].plan.config
         self._every = {"log": config.log.every, "eval": config.eval.every, "checkpoint": config.checkpoint.every}
@@ -63,12 +65,14 @@ class Loop(ABC):
         return finished
 
     def _finish(self) -> None:
-        """Write the summaries; the last state is saved."""
+        """Write the summaries, and say what has come of it and what to do next; the last state is saved."""
         for run in self._runs:
             run.write_summary()
+        plan = self._runs[0].plan
         if len(self._runs) == 1:
-            with self._console.pause():
-                self._runs[0].show_course(self._console)
+            show_course(plan, self._console)
+        for command in next_commands(plan):
+            self._console.message(f"next: {command}")
 
     @property
     def _now(self) -> int:

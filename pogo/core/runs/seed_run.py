@@ -12,15 +12,14 @@ from pogo.core.environments.checks import in_one_line
 from pogo.core.errors import RunFailed
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.documents import as_text
-from pogo.core.files.logs import EVALUATION, WALL_SECONDS, RunLog
+from pogo.core.files.logs import WALL_SECONDS, RunLog
 from pogo.core.files.summary import CONFIG, FAILED, SUMMARY, read_summary, write_json_atomically
 from pogo.core.learner.interface import Learner, Pair
 from pogo.core.learner.metrics import check_parameters
 from pogo.core.learner.probe import Probe
 from pogo.core.online.collector import Collector
-from pogo.core.reports.results import Unreadable, read_curve
 from pogo.core.runs.console import RunConsole
-from pogo.core.runs.diagnosis import measures_by_actor, setbacks
+from pogo.core.runs.diagnosis import below_data, measures_by_actor, setbacks
 from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, failures, failures_in_words
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
@@ -139,7 +138,7 @@ class SeedRun:
         self._failure, rows = None, []
         with self._log.own_messages():
             try:
-                rows = self._measured(self._evaluator.evaluate(self._act, self.seed, position))
+                rows = self._measured(self._evaluator.evaluate(self._act, self.seed, position, console.evaluating))
             except _Stopped:
                 return
             except Exception as error:  # noqa: BLE001 - whatever broke, it is no score, and training goes on
@@ -176,42 +175,20 @@ class SeedRun:
         return [dataclasses.replace(row, measures=measures[row.index]) for row in rows]
 
     def _show_chain(self, console: RunConsole, rows: Sequence[ActorEvaluation]) -> None:
-        """At the last evaluation what each actor has done; at any, which are far below actor 0 and why."""
+        """At the last evaluation what each actor has done; at any, which are far below actor 0 and why.
+
+        In the run's second half also which are below the data: in the first they are still on their way up from where
+        they began.
+        """
         chain, reference = self.plan.spec.chain, self.plan.dataset.reference_returns
         neighbours = self._probe.neighbours
         if self.position == self.plan.config.length and len(rows) > 1:
             console.chain_table(rows, chain.steps, None if neighbours is None else neighbours.own_distance)
         for setback in setbacks(rows, chain, None if reference is None else reference[0]):
             logger.warning("%s", setback)
-
-    def show_course(self, console: RunConsole) -> None:
-        """At the run's end: how each actor's return went, what the chain has gained, and what to do next."""
-        try:
-            evaluations = read_curve(self.plan.run_dir / EVALUATION, self.plan.config.clock, is_finished=False)
-        except (Unreadable, OSError) as error:  # all is saved by now
-            logger.warning("the course of the run is not shown: %s.", error)
-            return
-        by_actor: dict[int, list[float]] = {}
-        for evaluation in evaluations:
-            for (actor, _, mode), result in evaluation.results.items():
-                if mode == "deterministic":
-                    by_actor.setdefault(actor, []).append(result.return_mean)
-        if not by_actor:
-            return
-        if len(evaluations) > 1:
-            unit = self.plan.config.clock.units.replace("_", " ")
-            title = f"deterministic returns, {evaluations[0].count} to {evaluations[-1].count} {unit}:"
-            console.curves(title, {f"actor {actor}": values for actor, values in sorted(by_actor.items())})
-        console.message(self._gain({actor: values[-1] for actor, values in by_actor.items()}))
-        console.message(f"next: pogo-eval {self.plan.run_dir} --episodes 50")
-
-    def _gain(self, returns: Mapping[int, float]) -> str:
-        """How far the last actor is above the first, and the data's own policy."""
-        last = max(returns)
-        gains = [] if last == 0 or 0 not in returns else [f"{returns[last] - returns[0]:+.1f} to actor 0"]
-        if (mean := self.plan.dataset.behaviour.return_mean) is not None:
-            gains.append(f"{returns[last] - mean:+.1f} to the data")
-        return f"actor {last}: {returns[last]:.1f}" + (f", {', '.join(gains)}" if gains else "")
+        below = below_data(rows, self.plan.dataset.behaviour)
+        if below is not None and 2 * self.position >= self.plan.config.length:
+            logger.warning("%s", below)
 
     def _behaviour(self) -> tuple[float, float, float | None] | None:
         """Mean, spread and score of the data's own returns; none where it has no complete episode."""
