@@ -177,6 +177,38 @@ def test_equal_runs_write_equal_bytes(runs: Runs, tmp_path: Path, backend: str, 
     assert_same_run(first, tmp_path / "run")
 
 
+def test_a_config_runs_again_to_the_same_bits(runs: Runs, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In the folder that its settings give, not in that of the other; there it is found finished, or gone on with."""
+    first = runs("torch", "iql")
+    before = fingerprint(first)
+    again = ("--config", str(first / "config.json"), f"run.root={tmp_path}")
+    train(*again).assert_code(0)
+    (run_dir,) = {path.parent for path in tmp_path.rglob("summary.json")}
+    assert run_dir.relative_to(tmp_path).parts[:3] == ("pendulum-medium-replay", "iql_torch", "w2_10_10")
+    assert_same_run(run_dir, first)
+    assert summary(run_dir)["actors"] == summary(first)["actors"]
+    assert json.loads((run_dir / "config.json").read_text())["command"] == ["pogo-train", *again]
+    caplog.clear()
+    train(*again).assert_code(0)
+    assert caplog.messages == [f"{run_dir} is finished at update 12; nothing to do."]
+    train(*again, "algorithm.beta=5").assert_code(0)
+    assert len({path.parent for path in tmp_path.rglob("summary.json")}) == 2
+    assert fingerprint(first) == before
+    caplog.clear()
+    train("--config", str(first / "config.json"), f"run.dir={first}").assert_code(0)
+    assert caplog.messages == [f"{first} is finished at update 12; nothing to do."]
+
+
+def test_a_config_is_run_over_several_values(runs: Runs, tmp_path: Path) -> None:
+    config = runs("torch", "iql") / "config.json"
+    outcome = train("-m", "--cfg", "--config", str(config), "seed=0,1", f"run.root={tmp_path}")
+    outcome.assert_code(0)
+    cells = [line.partition(" # ") for line in outcome.output.splitlines()]
+    assert [Path(folder).name for *_, folder in cells] == ["seed_0", "seed_1"]
+    assert len({Path(folder).parent for *_, folder in cells}) == 1
+    assert all(str(config) in command for command, *_ in cells)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_another_seed_is_another_run(runs: Runs, tmp_path: Path, backend: str) -> None:
     changes: dict[str, Any] = {"train__updates": 12, "chain__actors": MIXED, "eval__episodes": 0}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import pogo
-from pogo.api.training import override
 from pogo.cli.train import main
+from pogo.core.config.written import override
 from pogo.core.files.checkpoint import CheckpointStore
 from tests.helpers.library_runs import HIGH, LOW, random_arrays
 from tests.helpers.runs import lines
