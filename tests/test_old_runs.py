@@ -7,6 +7,8 @@ import pytest
 
 from pogo.cli import evaluate as evaluate_command
 from pogo.cli import report as report_command
+from pogo.core.config.compose import compose_config
+from pogo.core.config.resolution import resolve
 from tests.helpers.runs import call, fingerprint, lines, steps, summary, train
 from tests.old_runs.runs import ENV_STEPS, SEEDS_OF_ONE_PROGRAM, UPDATES, options_of_runs, unpack
 
@@ -81,6 +83,19 @@ def test_an_evaluation_gives_the_recorded_returns(root: Path, name: str) -> None
                 assert ours[mode] is None
             else:  # another machine rounds otherwise
                 assert ours[mode]["return_mean"] == pytest.approx(theirs[mode]["return_mean"], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_its_config_is_that_of_a_new_run(root: Path, name: str) -> None:
+    path = root / name / "config.json"
+    recorded = json.loads(path.read_text())
+    found = resolve(compose_config([f"hydra.job.config_file='{path}'"])).to_json()
+    for section, value in recorded.items():
+        if isinstance(value, dict) and section not in ("run", "sources", "machine"):
+            numbers = {key: float(entry) if entry in ("inf", "-inf") else entry for key, entry in value.items()}
+            assert {key: found[section][key] for key in value} == numbers, section
+        elif not isinstance(value, dict):
+            assert found[section] == value, section
 
 
 def test_the_report_reads_all_of_them(root: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pogo
 from pogo.cli import evaluate
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
+from pogo.core.reports.results import read_runs
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.record import Progress
 from pogo.core.runs.seed_run import SeedRun
+from pogo.core.system.checkout import commit
 from pogo.core.system.machine import processor_name
 from tests.helpers.runs import (
     ALGORITHMS,
@@ -597,6 +600,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path, backend: str) ->
     assert "is not finite" in message
     assert "the last good checkpoint is kept" in message
     named = int(message.split("update ", 1)[1].split(":")[0])
+    assert summary(run_dir)["failed"] == message.split(" ERROR ")[1]
     # One update per call finds the same one.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pogo.core.runs.loop.CALL_SECONDS", 0.0)
@@ -609,6 +613,53 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path, backend: str) ->
         if steps(folder):
             kept = arrays(folder)
             assert all(np.isfinite(value).all() for value in kept.values() if value.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("update", [7, 23])  # before and after a checkpoint
+def test_a_run_that_fails_says_so_until_it_goes_on(whole: Callable, tmp_path: Path, update: int) -> None:
+    """What is known by then is kept, reports take the run for unfinished, and the same command goes on."""
+    reference, run_dir = whole("torch"), tmp_path / "run"
+    advance = TrainingLoop._advance
+
+    def break_down(self: TrainingLoop) -> None:
+        advance(self)
+        if self._now >= update:
+            raise ValueError("no\nway")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingLoop, "_advance", break_down)
+        outcome = train(*arguments(run_dir))
+    outcome.assert_code(1)
+    found = summary(run_dir)
+    assert found["failed"] == f"update {found['updates']}: ValueError: no way"
+    assert update <= found["updates"] < UPDATES
+    assert (found["actors"][0]["deterministic"] is None) == (update < 20), "no evaluation before update 20"
+    (read,) = read_runs(run_dir)
+    assert (read.is_finished, read.failed) == (False, found["failed"])
+    assert not pogo.load(run_dir).is_finished
+    with signalled(TrainingLoop, "_advance", signal.SIGTERM, at_update(30)):
+        train(*arguments(run_dir)).assert_code(143)
+    assert not (run_dir / "summary.json").exists(), "it has not failed any more"
+    train(*arguments(run_dir)).assert_code(0)
+    assert "failed" not in summary(run_dir)
+    assert_same_run(run_dir, reference)
+
+
+def test_a_run_that_fails_at_its_very_end_is_not_finished(whole: Callable, tmp_path: Path) -> None:
+    reference, run_dir = whole("torch"), tmp_path / "run"
+
+    def break_down(_: SeedRun) -> None:
+        raise OSError("no")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SeedRun, "write_summary", break_down)
+        train(*arguments(run_dir)).assert_code(1)
+    assert (summary(run_dir)["failed"], summary(run_dir)["updates"]) == (f"update {UPDATES}: OSError: no", UPDATES)
+    assert not pogo.load(run_dir).is_finished
+    train(*arguments(run_dir)).assert_code(0)
+    assert "failed" not in summary(run_dir)
+    assert summary(run_dir)["actors"] == summary(reference)["actors"]
+    assert_same_run(run_dir, reference)
 
 
 FAILING = """
@@ -644,6 +695,7 @@ def test_a_failing_evaluation_is_no_score(tmp_path: Path, monkeypatch: pytest.Mo
     assert why in last["failed"]
     found = summary(run_dir)
     assert found["evaluation_failed"] == last["failed"]
+    assert "failed" not in found, "the training is complete"
     for actor in found["actors"]:
         assert actor["deterministic"] is None
         assert why in actor["failed"]["deterministic"]
@@ -689,7 +741,7 @@ def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(whole: Callable, tmp
     assert fingerprint(run_dir) == before
 
 
-def test_the_machine_stands_in_what_a_run_leaves(whole: Callable) -> None:
+def test_the_machine_and_the_command_stand_in_what_a_run_leaves(whole: Callable) -> None:
     run_dir = whole("torch")
     config = json.loads((run_dir / "config.json").read_text())
     found, record = summary(run_dir), CheckpointStore(run_dir).load_newest()
@@ -703,6 +755,8 @@ def test_the_machine_stands_in_what_a_run_leaves(whole: Callable) -> None:
         }
     )
     assert (found["device"], found["device_name"]) == ("cpu", processor_name())
+    assert config["command"] == ["pogo-train", *arguments(run_dir, "torch")]
+    assert config["pogo"] == {"version": pogo.__version__, "commit": commit()}
     assert processor_name()
     assert "flax" not in found["versions"]
 
@@ -717,3 +771,8 @@ def test_a_resumed_run_adds_to_the_time_that_it_has_taken(tmp_path: Path, monkey
     assert found is not None
     for said in (found.records["progress"], summary(tmp_path / "run")):
         assert 1e6 < said["wall_seconds"] < 1e6 + 1e4
+    for name in ("train.jsonl", "eval.jsonl"):
+        logged = [json.loads(line) for line in (tmp_path / "run" / name).read_text().splitlines()]
+        assert {line["update"] <= 20 for line in logged} == {True, False}
+        assert [line["wall_seconds"] < 1e4 for line in logged] == [line["update"] <= 20 for line in logged]
+        assert logged[-1]["wall_seconds"] <= summary(tmp_path / "run")["wall_seconds"]

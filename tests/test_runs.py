@@ -12,6 +12,7 @@ import pytest
 
 from pogo.cli import evaluate, golden, parity
 from pogo.core.problem.w2 import W2Config
+from pogo.core.system.machine import processor_name
 from tests.helpers.runs import (
     ALGORITHMS,
     BACKENDS,
@@ -86,9 +87,28 @@ def test_the_folder_holds_what_the_design_says(runs: Runs, backend: str, algorit
     }
     assert steps(run_dir) == [6, 12]
     assert {path.name for path in (run_dir / "checkpoints").iterdir()} == {"000000006", "000000012"}
-    log = (run_dir / "run.log").read_text()
-    assert "starting from update 0" in log
-    assert "done: " in log
+    said = [line.split(" ", 2)[2] for line in (run_dir / "run.log").read_text().splitlines()]
+    device = f"cpu ({processor_name()})"
+    assert said[:3] == [
+        f"{algorithm} on {backend}, {device}, 1 thread: 3 actors.",
+        "pendulum-medium-replay, 24000 rows; evaluated in Pendulum-v1, 2 episodes per actor and mode.",
+        f"starting from update 0 of 12 in {run_dir}.",
+    ]
+    assert said[-1] == f"done: {run_dir}"
+    evaluations = lines(run_dir / "eval.jsonl")
+    results = {
+        f"update {line['update']}: actor {actor['index']} ({actor['kind']}), {mode}": actor[mode]
+        for line in evaluations
+        for actor in line["actors"]
+        for mode in ("deterministic", "stochastic")
+        if actor[mode] is not None
+    }
+    assert len(results) == 2 * (2 + 1 + 2)
+    assert [line for line in said if " episodes" in line][1:] == [
+        f"{where}: {found['return_mean']:.1f} ± {found['return_std']:.1f}, "
+        f"score {found['normalized_score']:.1f}, 2 episodes"
+        for where, found in results.items()
+    ]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -111,6 +131,8 @@ def test_the_summary_has_what_scripts_read(runs: Runs, backend: str, algorithm: 
             assert mode["return_std"] >= 0
             assert math.isfinite(mode["normalized_score"])
             assert len(mode["returns"]) == 2
+            low, high = found["reference_returns"]
+            assert mode["normalized_score"] == pytest.approx(100 * (mode["return_mean"] - low) / (high - low))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -126,6 +148,12 @@ def test_the_logs_have_a_line_per_interval(runs: Runs, backend: str, algorithm: 
     evaluations = lines(run_dir / "eval.jsonl")
     assert [line["update"] for line in evaluations] == [6, 12]
     assert evaluations[-1]["actors"] == summary(run_dir)["actors"]
+    for mode in evaluations[0]["actors"][0]["deterministic"], evaluations[0]["actors"][2]["stochastic"]:
+        assert len(mode["returns"]) == 2
+        assert mode["lengths"] == [200, 200]
+    seconds = [json.loads(line)["wall_seconds"] for line in (run_dir / "eval.jsonl").read_text().splitlines()]
+    assert training[1]["wall_seconds"] < seconds[0] < training[2]["wall_seconds"] < training[3]["wall_seconds"]
+    assert training[3]["wall_seconds"] < seconds[1] < summary(run_dir)["wall_seconds"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -147,6 +175,38 @@ def test_equal_runs_write_equal_bytes(runs: Runs, tmp_path: Path, backend: str, 
     changes: dict[str, Any] = {"train__updates": 12, "log__every": 3, "chain__actors": MIXED} | every
     train(*arguments(tmp_path / "run", backend, algorithm, **changes)).assert_code(0)
     assert_same_run(first, tmp_path / "run")
+
+
+def test_a_config_runs_again_to_the_same_bits(runs: Runs, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In the folder that its settings give, not in that of the other; there it is found finished, or gone on with."""
+    first = runs("torch", "iql")
+    before = fingerprint(first)
+    again = ("--config", str(first / "config.json"), f"run.root={tmp_path}")
+    train(*again).assert_code(0)
+    (run_dir,) = {path.parent for path in tmp_path.rglob("summary.json")}
+    assert run_dir.relative_to(tmp_path).parts[:3] == ("pendulum-medium-replay", "iql_torch", "w2_10_10")
+    assert_same_run(run_dir, first)
+    assert summary(run_dir)["actors"] == summary(first)["actors"]
+    assert json.loads((run_dir / "config.json").read_text())["command"] == ["pogo-train", *again]
+    caplog.clear()
+    train(*again).assert_code(0)
+    assert caplog.messages == [f"{run_dir} is finished at update 12; nothing to do."]
+    train(*again, "algorithm.beta=5").assert_code(0)
+    assert len({path.parent for path in tmp_path.rglob("summary.json")}) == 2
+    assert fingerprint(first) == before
+    caplog.clear()
+    train("--config", str(first / "config.json"), f"run.dir={first}").assert_code(0)
+    assert caplog.messages == [f"{first} is finished at update 12; nothing to do."]
+
+
+def test_a_config_is_run_over_several_values(runs: Runs, tmp_path: Path) -> None:
+    config = runs("torch", "iql") / "config.json"
+    outcome = train("-m", "--cfg", "--config", str(config), "seed=0,1", f"run.root={tmp_path}")
+    outcome.assert_code(0)
+    cells = [line.partition(" # ") for line in outcome.output.splitlines()]
+    assert [Path(folder).name for *_, folder in cells] == ["seed_0", "seed_1"]
+    assert len({Path(folder).parent for *_, folder in cells}) == 1
+    assert all(str(config) in command for command, *_ in cells)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

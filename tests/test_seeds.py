@@ -177,8 +177,12 @@ def test_a_groups_programs_are_compiled_once() -> None:
             member.snapshot()
         group.train(1)
 
+    announced: list[float] = []
+    group.watch_compilation(lambda: announced.append(group.compile_seconds))
     use()
     assert group.compile_seconds > 0
+    assert announced[0] == 0.0, "the program of all seeds is the first"
+    assert len(announced) > 1, "and their own follow"
     compiled.clear()
     use()
     assert compiled == []
@@ -267,6 +271,7 @@ def test_each_seeds_folder_is_as_of_a_run_alone(whole: Path, tmp_path: Path) -> 
     del expected["sources"]["seed"]
     assert Path(config["run"].pop("dir")) == ours
     del expected["run"]["dir"], config["run"]["root"], expected["run"]["root"]
+    assert config.pop("command") != expected.pop("command")
     assert config == expected
     assert summary(ours).keys() == summary(theirs).keys()
     assert summary(ours)["seed"] == 1

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 
 from pogo.api.policy import Policy
 from pogo.api.table import Table
-from pogo.core.config.schema import Config
+from pogo.core.config.schema import NOTES, Config
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import EVALUATION, TRAIN
-from pogo.core.files.summary import CONFIG, SUMMARY
+from pogo.core.files.summary import CONFIG, FAILED, read_summary
 from pogo.core.learner.interface import MODES
 from pogo.core.policies.stored import StoredNetworks
 from pogo.core.problem.actors import ActorConfig
@@ -64,8 +64,7 @@ class Run:
         except FileNotFoundError:  # a folder of checkpoints alone
             return self._networks().record.config
         with reading(f"{self.path / CONFIG}"):
-            values.pop("machine", None)
-            return Config.from_json(values)
+            return Config.from_json({key: value for key, value in values.items() if key not in NOTES})
 
     @property
     def checkpoints(self) -> list[int]:
@@ -80,10 +79,8 @@ class Run:
     @property
     def is_finished(self) -> bool:
         """Whether the run has come to its end."""
-        try:
-            return json.loads((self.path / SUMMARY).read_bytes())[self._config.clock.units] >= self._config.length
-        except (OSError, ValueError, LookupError, TypeError):  # not yet written
-            return False
+        found = read_summary(self.path)
+        return FAILED not in found and found.get(self._config.clock.units, 0) >= self._config.length
 
     @property
     def metrics(self) -> Table:

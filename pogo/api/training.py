@@ -1,20 +1,20 @@
 """Training from Python: the same runs as `pogo-train`'s, to the same bits."""
 
 import os
-import re
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from pogo.api.dataset import Dataset, as_dataset
 from pogo.api.run import Run
 from pogo.core.config.compose import compose_config
+from pogo.core.config.written import override
 from pogo.core.data.arrays import PREFIX, holding
 from pogo.core.data.config import CUSTOM
 from pogo.core.data.environment import NO_ENVIRONMENT
@@ -25,8 +25,6 @@ from pogo.core.runs.plan import make_plans
 from pogo.core.runs.training import train_plans
 from pogo.core.system.signals import StopRequest
 
-_PLAIN_WORD = re.compile(r"[A-Za-z_][\w./-]*")
-_OTHER_WORDS = ("true", "false", "null", "nan", "inf")  # that Hydra takes for something else than text
 _composing = threading.Lock()  # Hydra has one state for the whole process
 
 
@@ -79,13 +77,19 @@ def train(
     with holding(data._held if isinstance(data, Dataset) else None):
         with _composing:
             asked = compose_config(arguments)
-        plans = make_plans(asked)
+        plans = make_plans(asked, _program())
         with _passing_signals_on() as stop:
             try:
                 train_plans(plans, stop, listener)
             except CallbackRaised as raised:
                 raise raised.error from None
     return Run(plans[0].run_dir)
+
+
+def _program() -> tuple[str, ...]:
+    """What this process was started as: the program's name, and its arguments; of a shell, python."""
+    first, *rest = sys.argv or [""]
+    return (Path(first).name or "python", *rest)
 
 
 @contextmanager
@@ -134,40 +138,3 @@ def _of_dataset(dataset: Dataset | str | os.PathLike[str] | None) -> dict[str, A
     if isinstance(dataset, os.PathLike) or name.endswith(FILE_SUFFIXES) or os.sep in name:
         return {"dataset.path": str(Path(name))}
     return {"dataset": name}
-
-
-def override(key: str, value: Any) -> str:
-    """An option as `pogo-train` takes it, from a Python value.
-
-    Raises:
-        BadInput: the value has no form in a config.
-    """
-    return f"{key}={_written(key, value)}"
-
-
-def _written(key: str, value: Any) -> str:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, str):
-        return _quoted(value)
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_quoted(str(name))}: {_written(key, entry)}' for name, entry in value.items())}}}"
-    if isinstance(value, Sequence | np.ndarray):
-        return f"[{', '.join(_written(key, entry) for entry in value)}]"
-    raise BadInput(f"{key} is a {type(value).__name__}; options are numbers, texts, true or false, lists and mappings.")
-
-
-def _quoted(text: str) -> str:
-    if _PLAIN_WORD.fullmatch(text) and text.lower() not in _OTHER_WORDS:
-        return text
-    backslashes = len(text) - len(text.rstrip("\\"))
-    escaped = text.replace("'", "\\'") + "\\" * backslashes
-    return f"'{escaped}'"

@@ -49,6 +49,8 @@ def run_command(
 ) -> int:
     """Run `command` on the options (those of this process by default); one line on stderr for what goes wrong.
 
+    The options have, beside what the parser takes apart, the whole `command` as it was typed.
+
     Returns:
         The exit code.
     """
@@ -66,7 +68,8 @@ def run_command(
     logging.basicConfig(level=logging.WARNING, format=f"{parser.prog}: %(message)s", stream=sys.stderr)
     logging.getLogger("pogo").setLevel(logging.INFO)
     try:
-        code = command(parser.parse_intermixed_args(arguments))
+        typed = argparse.Namespace(command=(parser.prog, *arguments))
+        code = command(parser.parse_intermixed_args(arguments, typed))
         sys.stdout.flush()
         return code
     except BadInput as error:

@@ -67,7 +67,7 @@ def _train(options: argparse.Namespace) -> int:
         return EXIT_DONE
     asked = compose_config(asked_for.overrides, asked_for.in_sweep)
     if asked_for.cfg is None:
-        return train(asked)
+        return train(asked, options.command)
     if asked_for.cfg in ("job", "all"):
         print(annotated_yaml(check_settings(asked, to_run=False).config), end="")
     if asked_for.cfg in ("hydra", "all"):

@@ -11,6 +11,7 @@ from pogo.core.errors import BadInput
 
 _PARTS = {"cfg": ("job", "hydra", "all"), "info": ("defaults", "searchpath")}  # the first where none is named
 _VALUES = {
+    "config": ("--config", "a run's config.json"),
     "config_dir": ("--config-dir", "a folder that holds groups, such as my_conf"),
     "config_name": ("--config-name", "the name of a primary file, without .yaml"),
     "completion": ("-sc", "install=bash, or another shell"),
@@ -65,6 +66,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "groups are found",
     )  # fmt: skip
     add(
+        "--config", metavar="FILE", nargs="?", const="",
+        help="a run's config.json (or its folder): begin with that run's settings, inferred ones too; other options "
+        "change them. The run goes where its settings say, below run.root, never to the run.dir of the other: in the "
+        "same place the same settings go on with that run, or find it finished",
+    )  # fmt: skip
+    add(
         "-cd", "--config-dir", metavar="DIR", nargs="?", const="",
         help="a folder of groups of your own, beside pogo's: DIR/dataset/mydata.yaml is dataset=mydata",
     )  # fmt: skip
@@ -78,6 +85,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("-r", "--resolve", action="store_true", help="Hydra's; what --cfg prints is resolved in any case")
     add("--in-sweep", action="store_true", help=argparse.SUPPRESS)  # one run of many: an experiment without its sweep
+
+
+def _quoted(path: str) -> str:
+    """A path as Hydra's grammar takes it."""
+    escaped = path.replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 @dataclass(frozen=True)
@@ -105,9 +118,10 @@ class TrainOptions:
         if not options.jobs.isdecimal() or int(options.jobs) < 1:
             raise BadInput(f"--jobs {options.jobs}: use a whole number of at least 1.")
         overrides = [*options.overrides, *options.more_overrides]
+        if options.config is not None:
+            overrides.insert(0, f"hydra.job.config_file={_quoted(options.config)}")
         if options.config_dir is not None:
-            quoted = options.config_dir.replace("'", "\\'")
-            overrides.append(f"hydra.searchpath=['{quoted}']")
+            overrides.append(f"hydra.searchpath=[{_quoted(options.config_dir)}]")
         if options.config_name is not None:
             overrides.append(f"hydra.job.config_name={options.config_name}")
         return cls(

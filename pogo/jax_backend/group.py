@@ -1,7 +1,7 @@
 """Several seeds in one compiled program. No twin: torch's eager step is bound by the host, see docs/decisions.md."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -91,6 +91,11 @@ class JaxLearnerGroup(LearnerGroup):
     @override
     def compile_seconds(self) -> float:
         return self._one.compile_seconds + sum(learner.compile_seconds for learner in self._members)
+
+    @override
+    def watch_compilation(self, on_compile: Callable[[], None]) -> None:
+        super().watch_compilation(on_compile)
+        self._one.on_compile = on_compile
 
     @property
     def is_stacked(self) -> bool:

@@ -17,7 +17,7 @@ from pogo.core.algorithms import load_mathematics
 from pogo.core.algorithms.inputs import initial_state, row_arrays, update_noise_spec
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
-from pogo.core.learner.interface import Learner, Pair
+from pogo.core.learner.interface import Learner, Pair, unwatched
 from pogo.core.learner.metrics import check_finite, window_arrays, window_groups, window_means
 from pogo.core.learner.probe import Probe
 from pogo.core.problem.actors import ActorConfig
@@ -94,7 +94,7 @@ class JaxLearner(Learner):
     ) -> None:
         self.spec = spec
         self.compile_seconds = 0.0
-        self.compilations = 0
+        self.on_compile = unwatched
         self._seed = seed
         self._device = device
         self._algorithm = load_mathematics(spec.algorithm, "jax").Algorithm(spec)
@@ -266,11 +266,11 @@ class JaxLearner(Learner):
 
     def _program(self, name: tuple, function: Any, arguments: tuple, donate: tuple[int, ...] = ()) -> Any:
         if name not in self._programs:
+            self.on_compile()
             start = time.perf_counter()
             jitted = jax.jit(function, donate_argnums=donate, compiler_options=compiler_options(self._device))
             self._programs[name] = jitted.lower(*arguments).compile()
             self.compile_seconds += time.perf_counter() - start
-            self.compilations += 1
         return self._programs[name]
 
     @staticmethod

@@ -14,7 +14,7 @@ from pogo.core.algorithms import load_mathematics
 from pogo.core.algorithms.inputs import initial_state, row_arrays, update_noise_spec
 from pogo.core.data.transitions import Transitions
 from pogo.core.errors import BadInput
-from pogo.core.learner.interface import Learner, Pair
+from pogo.core.learner.interface import Learner, Pair, unwatched
 from pogo.core.learner.metrics import check_finite, window_arrays, window_groups, window_means
 from pogo.core.learner.probe import Probe
 from pogo.core.problem.chain import Moves, actor_name
@@ -100,6 +100,7 @@ class TorchLearner(Learner):
     ) -> None:
         self.spec = spec
         self.compile_seconds = 0.0
+        self.on_compile = unwatched
         self._seed = seed
         self._device = device
         self._algorithm = load_mathematics(spec.algorithm, "torch").Algorithm(spec)
@@ -266,6 +267,8 @@ class TorchLearner(Learner):
             own = self._sample_batch(self._probe_stream)
             batch |= {f"{PROBE_PREFIX}{name}": value for name, value in own.items()}
         if self._compiled is not None:
+            if self._compiled.is_new(self._state):
+                self.on_compile()
             self._state, metrics = self._compiled(self._state, batch, noise)
             self.compile_seconds = self._compiled.compile_seconds
         else:
@@ -339,13 +342,17 @@ class _CompiledStep:
         self._run = torch.compile(chain_step, dynamic=False)
         self._first: dict[Moves, int] = {}  # the first update of each kind
 
+    def is_new(self, state: TrainState) -> bool:
+        """Whether the next update is the first of its kind, which is compiled."""
+        return self._algorithm.moves(state.updates) not in self._first
+
     def __call__(
         self, state: TrainState, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]
     ) -> tuple[TrainState, dict[str, Tensor]]:
         # Programs are specialised on Python numbers: a counter that grows would compile anew every time. The first
         # update of the same kind stands for all of them.
         kind = self._algorithm.moves(state.updates)
-        is_new = kind not in self._first
+        is_new = self.is_new(state)
         first = self._first.setdefault(kind, state.updates)
         start = time.perf_counter()
         result, metrics = self._run(self._algorithm, state._replace(updates=first), batch, noise)

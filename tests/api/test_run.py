@@ -1,5 +1,7 @@
 """What Python reads of a run: config, logs, policies and values, whichever backend wrote it."""
 
+import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +20,9 @@ OBSERVATIONS = random_arrays(seed=3)["observations"][:7]
 def test_a_run_says_what_it_was_and_what_it_has_logged(chain_run: pogo.Run) -> None:
     run = pogo.load(chain_run.path)
     assert (run.config["train"]["updates"], run.config["algorithm"]["name"]) == (30, "iql")
+    told = json.loads((run.path / "config.json").read_bytes())
+    assert told["command"] == [Path(sys.argv[0]).name, *sys.argv[1:]]
+    assert told.keys() - run.config.keys() == {"machine", "command", "pogo"}
     assert run.checkpoints == [10, 20, 30]
     assert [actor.kind for actor in run.actors] == list(KINDS)
     assert run.is_finished

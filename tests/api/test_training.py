@@ -1,6 +1,5 @@
 """`pogo.train`: the same bits as the command's, callbacks, stops, and nothing left behind in the process."""
 
-import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ import numpy as np
 import pytest
 
 import pogo
-from pogo.api.training import override
 from pogo.cli.train import main
+from pogo.core.config.written import override
 from pogo.core.files.checkpoint import CheckpointStore
 from tests.helpers.library_runs import HIGH, LOW, random_arrays
+from tests.helpers.runs import lines
 
 SHORT = ["train.updates=20", "log.every=10", "checkpoint.every=10", "eval.episodes=0", "train.batch_size=16"]
 
@@ -23,18 +23,13 @@ def state_of(run_dir: Path) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in checkpoint.arrays.items()}
 
 
-def lines_of(run_dir: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (run_dir / "train.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "updates_per_second"} for line in lines]
-
-
 def test_python_and_the_command_train_to_the_same_bits(framework: Any, tmp_path: Path) -> None:
     backend, runs = framework.name, (tmp_path / "python", tmp_path / "command")
     run = pogo.train("iql", backend=backend, overrides=[*SHORT, f"run.dir={runs[0]}"], progress=False)
     assert main(["algorithm=iql", f"backend={backend}", *SHORT, f"run.dir={runs[1]}"]) == 0
     assert run.path == runs[0]
     assert state_of(runs[0]) == state_of(runs[1])
-    assert lines_of(runs[0]) == lines_of(runs[1])
+    assert lines(runs[0] / "train.jsonl") == lines(runs[1] / "train.jsonl")
 
 
 def test_torch_and_jax_runs_follow_one_another_in_one_process(tmp_path: Path) -> None:
@@ -87,7 +82,7 @@ def test_a_callback_stops_a_run_which_the_same_call_finishes(tmp_path: Path) -> 
     whole = pogo.train("iql", overrides=[*SHORT, f"run.dir={tmp_path / 'whole'}"], progress=False)
     assert finished.is_finished
     assert state_of(finished.path) == state_of(whole.path)
-    assert lines_of(finished.path) == lines_of(whole.path)
+    assert lines(finished.path / "train.jsonl") == lines(whole.path / "train.jsonl")
 
 
 def test_what_a_callback_raises_is_raised_as_it_is(tmp_path: Path) -> None:

@@ -70,11 +70,17 @@ def test_compiled_updates_are_the_same(framework, algorithm, options):
     make = framework.module("learner").make_learner
     plain = make(spec, 0, transitions(), device="cpu")
     compiled = make(spec, 0, transitions(), device="cpu", compile=True)
+    announced: list[float] = []
+    compiled.on_compile = lambda: announced.append(compiled.compile_seconds)
     compiled.train(4)
+    assert announced[0] == 0.0, "it is said before, and once for each kind of update"
+    assert sorted(set(announced)) == announced
+    said = len(announced)
     torch._dynamo.utils.counters.clear()
     seconds = compiled.compile_seconds
     compiled.train(16)
     assert compiled.compile_seconds == seconds > 0
+    assert len(announced) == said
     off = {}
     for update in range(16):
         start = plain.snapshot()

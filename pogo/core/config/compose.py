@@ -1,7 +1,8 @@
 """From command-line overrides to one composed config; every mistake becomes one line of pogo's own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra import compose
@@ -16,8 +17,9 @@ from pogo.core.config.hydra_schemas import register, register_algorithm
 from pogo.core.config.option_types import check_values, check_written, option_types
 from pogo.core.config.provenance import setting_sources
 from pogo.core.config.published import GROUP, published_choices, register_published
+from pogo.core.config.recorded import options_of
 from pogo.core.config.schema import SECTIONS, SOURCES, asked_settings, meaning
-from pogo.core.config.search_path import OWN_KEYS, PRIMARY, SearchPath, search_path
+from pogo.core.config.search_path import FILE_KEY, OWN_KEYS, PRIMARY, SearchPath, search_path
 from pogo.core.data import d4rl
 from pogo.core.data.config import BUNDLED, CUSTOM, ONLINE
 from pogo.core.data.environment import NO_ENVIRONMENT
@@ -58,7 +60,8 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     sweep = values.pop("sweep")
     if sweep and not in_sweep:
         raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
-    return values | {SOURCES: setting_sources(values, parse_overrides(request.arguments), request.folders)}
+    sources = setting_sources(values, parse_overrides(request.arguments), request.folders)
+    return values | {SOURCES: sources | request.sources}
 
 
 class Request(NamedTuple):
@@ -68,6 +71,7 @@ class Request(NamedTuple):
     algorithm: str
     overrides: list[Override]  # as they were given
     arguments: list[str]  # for Hydra: with the dataset that others stand for, without what names folders
+    sources: Mapping[str, str]  # of what a run's config.json has said
 
 
 def read_request(arguments: Sequence[str]) -> Request:
@@ -81,6 +85,7 @@ def read_request(arguments: Sequence[str]) -> Request:
         if argument.startswith("-"):
             raise BadInput(f"{argument}: no such option; options are key=value, --cfg, --help and --version.")
     arguments = [_quoted_path(argument.removeprefix("++")) for argument in arguments]  # ++key=value sets a key too
+    arguments, sources = _with_file(arguments)
     overrides = parse_overrides(arguments)
     folders = search_path(overrides)
     _check_choices(overrides, folders)
@@ -96,7 +101,20 @@ def read_request(arguments: Sequence[str]) -> Request:
     _check_published(overrides, algorithm, folders)
     if _value(overrides, "dataset") is None:
         arguments += _implied_dataset(overrides, algorithm)
-    return Request(folders, algorithm, overrides, arguments)
+    return Request(folders, algorithm, overrides, arguments, sources)
+
+
+def _with_file(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The options with those that a run's config.json stands for, if one is named; and the sources of these."""
+    overrides = parse_overrides(arguments)
+    file = _value(overrides, FILE_KEY)
+    if file is None:
+        return arguments, {}
+    pairs = zip(arguments, overrides, strict=True)
+    others = [(text, each) for text, each in pairs if each.key_or_group != FILE_KEY]
+    texts, rest = [text for text, _ in others], [each for _, each in others]
+    taken, sources = options_of(Path(str(file)).expanduser(), texts, rest, lambda given: compose_config(given, True))
+    return [*map(_quoted_path, taken), *texts], sources
 
 
 def _implied_dataset(overrides: Sequence[Override], algorithm: str) -> list[str]:

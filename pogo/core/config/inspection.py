@@ -23,7 +23,8 @@ def hydra_yaml(arguments: Sequence[str]) -> str:
         BadInput: the options cannot be composed (`compose_config` says which).
     """
     compose_config(arguments, in_sweep=True)  # for what it refuses
-    folders, _, _, given = read_request(arguments)
+    request = read_request(arguments)
+    folders, given = request.folders, request.arguments
     with folders.hydra() as instance:
         composed = instance.compose_config(folders.primary, given, RunMode.RUN, with_log_configuration=False)
     return OmegaConf.to_yaml({"hydra": composed.hydra})
@@ -40,7 +41,8 @@ def information(part: str, arguments: Sequence[str]) -> str:
         BadInput: the options cannot be composed (`compose_config` says which).
     """
     compose_config(arguments, in_sweep=True)  # for what it refuses
-    folders, _, _, given = read_request(arguments)
+    request = read_request(arguments)
+    folders, given = request.folders, request.arguments
     if part == "searchpath":
         return "".join(f"{folder}\n" for folder in folders.folders)
     with folders.hydra() as instance:

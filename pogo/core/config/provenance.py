@@ -42,7 +42,7 @@ def setting_sources(composed: Values, overrides: Sequence[Override], folders: Se
     if folders.primary != PRIMARY and (path := folders.find("", folders.primary)) is not None:
         sources |= {key: folders.label(path) for key in _keys_of_file(path, "") if key in sources}
     for override in overrides:
-        sources |= {key: COMMAND_LINE for key in _keys_of_override(override) if key in sources}
+        sources |= {key: COMMAND_LINE for key in keys_of_override(override) if key in sources}
     return sources
 
 
@@ -85,7 +85,8 @@ def _keys_of_file(path: Path, group: str) -> list[str]:
     return flat_keys({str(key): value for key, value in content.items()}, prefix)
 
 
-def _keys_of_override(override: Override) -> list[str]:
+def keys_of_override(override: Override) -> list[str]:
+    """Dotted keys of the settings that an override gives; of the choice of a group, its name alone."""
     key, value = override.key_or_group, override.value()
     if key in GROUPS:  # a choice brings its settings: only the choice itself was given
         return [f"{key}.name"]

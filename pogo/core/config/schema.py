@@ -31,6 +31,8 @@ LARGEST_SEED = 2**63 - 1
 LARGEST_EVALUATION_PROCESSES = 128
 Section = TypeVar("Section")
 SOURCES = "sources"  # the key of a composed or recorded config that says where each setting came from
+# What config.json says beside the settings: where the run is computed, and what began it.
+NOTES = ("machine", "command", "pogo")
 
 
 @dataclass(frozen=True)

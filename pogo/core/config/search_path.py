@@ -20,7 +20,8 @@ from pogo.core.errors import BadInput
 PACKAGE = Path(__file__).resolve().parents[2]
 KEY = "hydra.searchpath"
 NAME_KEY = "hydra.job.config_name"  # what --config-name stands for
-OWN_KEYS = (KEY, NAME_KEY)
+FILE_KEY = "hydra.job.config_file"  # what --config stands for
+OWN_KEYS = (KEY, NAME_KEY, FILE_KEY)
 PRIMARY = "config"
 
 

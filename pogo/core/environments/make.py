@@ -12,6 +12,7 @@ from gymnasium.spaces import Box, Dict
 from pogo.core.environments.antmaze import MAZES, make_antmaze
 from pogo.core.environments.d4rl_package import make_d4rl_environment
 from pogo.core.environments.joined import JoinedObservation, described, parts_of
+from pogo.core.environments.mujoco_warnings import without_known_warnings
 from pogo.core.environments.recorded import LimitSource, Parts, RecordedEnvironment, without_display
 from pogo.core.environments.spec import EnvironmentSpec, Package
 from pogo.core.errors import BadInput
@@ -159,7 +160,7 @@ def make_environment(
     if spec.max_episode_steps:
         options["max_episode_steps"] = spec.max_episode_steps
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), without_known_warnings(_entry_point(spec.env_id)):
             # D4RL's robots are older versions on purpose.
             warnings.filterwarnings("ignore", message=".*is out of date.*")
             # The checker repeats space checks at every step: a third of Pendulum's time.
@@ -206,9 +207,14 @@ def _joined(environment: gymnasium.Env, spec: EnvironmentSpec) -> gymnasium.Env:
     return environment if not parts else JoinedObservation(environment, parts, where)  # else environment_spec refuses
 
 
+def _entry_point(env_id: str) -> str:
+    """What makes an environment, as gymnasium's registry names it; empty where it knows none."""
+    registered = gymnasium.registry.get(env_id.rpartition(":")[2])
+    return str(registered.entry_point) if registered is not None else ""
+
+
 def _how_to_install(env_id: str) -> str:
-    registered = gymnasium.registry.get(env_id)
-    entry_point = str(registered.entry_point) if registered is not None else ""
+    entry_point = _entry_point(env_id)
     for part, extra in _EXTRAS.items():
         if part in entry_point:
             return f"pip install '{extra}'"

@@ -1,7 +1,8 @@
 """What a run writes down: train.jsonl, eval.jsonl, run.log, TensorBoard events, and Weights & Biases when asked for.
 
-Equal runs write equal JSONL: keys are sorted, times are run.log's and TensorBoard's, and only what the caller passes
-(`updates_per_second`) may differ. A resumed run cuts the JSONL files back to where its checkpoint was taken.
+Equal runs write equal JSONL: keys are sorted, times of day are run.log's and TensorBoard's, and only what the caller
+passes of the clock (`updates_per_second`, `wall_seconds`) differs. A resumed run cuts the JSONL files back to where its
+checkpoint was taken.
 """
 
 import contextlib
@@ -18,16 +19,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from pogo.core.errors import BadInput, RunFailed
+from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput, RunFailed
 from pogo.core.files.documents import JSON, as_json, as_null, as_number
 from pogo.core.files.durable import make_folder, sync_folder, write_all
 from pogo.core.files.event_file import EventFile
-from pogo.core.files.summary import write_json_atomically
+from pogo.core.files.summary import FAILED, write_json_atomically
 
 TRAIN = "train.jsonl"
 EVALUATION = "eval.jsonl"
 MESSAGES = "run.log"
 UPDATE = "update"
+WALL_SECONDS = "wall_seconds"  # since the run began, by the clock on the wall, pauses between processes left out
 CLIP = "eval/clip"
 _BLOCK = 2**16  # bytes, of a file that is read from its end
 
@@ -73,11 +75,12 @@ class RunLog:
         self._opened = contextlib.ExitStack()
         self._events: EventFile | None = None
         self._wandb: Any = None
+        self._exit_code = EXIT_DONE
         with contextlib.ExitStack() as on_failure:
             on_failure.enter_context(self._opened)
             with _naming(self.run_dir):
                 make_folder(self.run_dir)
-            self._opened.enter_context(_logging_to(self.run_dir / MESSAGES, self))
+            self._messages = self._opened.enter_context(_logging_to(self.run_dir / MESSAGES, self))
             self._files = {
                 name: self._opened.enter_context(_LineFile(self.run_dir / name, positions[name]))
                 for name in (TRAIN, EVALUATION)
@@ -88,7 +91,7 @@ class RunLog:
                 self._opened.enter_context(_closing(self._events))
             if wandb is not None:
                 self._wandb = _start_wandb(wandb_module, self.run_dir, wandb, resumed=resume_from is not None)
-                self._opened.callback(self._wandb.finish)
+                self._opened.callback(self._finish_wandb)
             with _naming(self.run_dir):
                 sync_folder(self.run_dir)
             on_failure.pop_all()
@@ -129,6 +132,17 @@ class RunLog:
     def message(self, text: str) -> None:
         """Say something, with the time, in run.log and wherever else the logger `pogo` leads."""
         _logger.info("%s", text)
+
+    def note(self, text: str) -> None:
+        """Say something, with the time, in run.log alone."""
+        record = _logger.makeRecord(_logger.name, logging.INFO, __file__, 0, text, (), None)
+        self._messages.handle(record)
+
+    def fail(self, reason: str) -> None:
+        """Say in wandb why the run ends before its time; its run there ends as one that has failed."""
+        self._exit_code = EXIT_FAILED
+        if self._wandb is not None:
+            self._wandb.summary[FAILED] = reason
 
     @contextlib.contextmanager
     def own_messages(self) -> Iterator[None]:
@@ -175,6 +189,9 @@ class RunLog:
         except RunFailed:
             if error is None:  # otherwise the log's trouble is the lesser news
                 raise
+
+    def _finish_wandb(self) -> None:
+        self._wandb.finish(exit_code=self._exit_code)
 
     def _add(self, name: str, update: int, line: Mapping[str, JSON], numbers: Mapping[str, float]) -> None:
         if self._unit in line:
@@ -298,7 +315,7 @@ class _MessageHandler(logging.FileHandler):
 
 
 @contextlib.contextmanager
-def _logging_to(path: Path, owner: RunLog) -> Iterator[None]:
+def _logging_to(path: Path, owner: RunLog) -> Iterator[_MessageHandler]:
     """Let the logger `pogo` write into `path`, at least from INFO on."""
     with _naming(path):
         handler = _MessageHandler(path, owner)
@@ -307,7 +324,7 @@ def _logging_to(path: Path, owner: RunLog) -> Iterator[None]:
     if _logger.getEffectiveLevel() > logging.INFO:
         _logger.setLevel(logging.INFO)
     try:
-        yield
+        yield handler
     finally:
         _logger.setLevel(level)
         _logger.removeHandler(handler)
@@ -333,14 +350,18 @@ def _closing(events: EventFile) -> Iterator[None]:
 
 
 def _numbers(line: JSON, name: str) -> Iterator[tuple[str, float]]:
-    """The numbers to plot, by where they are; not a list's, such as the returns of single episodes."""
+    """The numbers to plot, by where they are; not a list's, such as the returns of single episodes.
+
+    An entry of a list is named by where it stands there: its own `index` says the same, and is no curve.
+    """
     if isinstance(line, Mapping):
         for key, value in line.items():
             yield from _numbers(value, f"{name}/{key}")
     elif isinstance(line, list):
         for index, value in enumerate(line):
             if isinstance(value, Mapping):
-                yield from _numbers(value, f"{name}/{index}")
+                entries = {key: entry for key, entry in value.items() if key != "index"}
+                yield from _numbers(entries, f"{name}/{index}")
     elif isinstance(line, int | float) and not isinstance(line, bool):
         yield name, line
 
@@ -364,6 +385,9 @@ def _start_wandb(wandb: Any, run_dir: Path, settings: Mapping[str, object], *, r
     run_id = run_id or secrets.token_hex(4)
     write_json_atomically(path, {"id": run_id})
     try:
-        return wandb.init(**{"dir": str(run_dir), "resume": "allow", **settings, "id": run_id})
+        run = wandb.init(**{"dir": str(run_dir), "resume": "allow", **settings, "id": run_id})
     except wandb.Error as exc:
         raise RunFailed(f"wandb could not be started: {exc}.") from exc
+    if run.summary.get(FAILED) is not None:  # an earlier process did: the run goes on
+        run.summary[FAILED] = None
+    return run

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pogo.core.errors import RunFailed
 from pogo.core.files.documents import JSON, as_json, as_null
@@ -10,6 +11,7 @@ from pogo.core.files.durable import replace_file
 
 SUMMARY = "summary.json"
 CONFIG = "config.json"
+FAILED = "failed"  # in a summary: why the run ended before its time, in one line
 
 
 def write_json_atomically(
@@ -32,3 +34,12 @@ def write_json_atomically(
         replace_file(path, data)
     except OSError as exc:
         raise RunFailed(f"{path} could not be written: {exc}.") from exc
+
+
+def read_summary(run_dir: Path) -> dict[str, Any]:
+    """What a run's summary says; nothing where it has none, or none that can be read."""
+    try:
+        found = json.loads((run_dir / SUMMARY).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,7 +1,7 @@
 """Several seeds of one training problem, trained in step. One seed alone is a group of one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
@@ -25,6 +25,11 @@ class LearnerGroup(ABC):
     @abstractmethod
     def compile_seconds(self) -> float:
         """Spent on compilation since the group was made."""
+
+    def watch_compilation(self, on_compile: Callable[[], None]) -> None:
+        """Have this called as a compilation begins."""
+        for learner in self.learners:
+            learner.on_compile = on_compile
 
     @abstractmethod
     def train(self, num_updates: int, close_window: bool = True) -> list[dict[str, float]]:

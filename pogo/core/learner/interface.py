@@ -1,7 +1,7 @@
 """The contract of a learner, which each backend fulfils."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -20,10 +20,15 @@ class Pair(NamedTuple):
     mode: Mode
 
 
+def unwatched() -> None:
+    """What is called as a compilation begins where nobody shows it."""
+
+
 class Learner(ABC):
     """What the training loop drives: one algorithm, its chain and its data on one backend."""
 
     compile_seconds: float  # spent on compilation since the learner was made
+    on_compile: Callable[[], None]  # called as a compilation begins; `unwatched`, until another is put in its place
 
     @property
     @abstractmethod

@@ -20,7 +20,7 @@ from pogo.core.data.scores import normalized_score
 from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import CHECKPOINTS
 from pogo.core.files.logs import EVALUATION, TRAIN, last_line
-from pogo.core.files.summary import CONFIG, SUMMARY
+from pogo.core.files.summary import CONFIG, FAILED, SUMMARY
 from pogo.core.learner.interface import MODES, Mode
 from pogo.core.online.empty_dataset import environment_name
 from pogo.core.setting import Values
@@ -252,7 +252,7 @@ def read_run(path: Path, *, curve: bool = False) -> Run:
     clock = ENV_STEPS if config.get(str, "dataset", "name") == ONLINE else UPDATES
     length = config.get(int, "train", clock.units)
     summary = _Document.read(path / SUMMARY) if (path / SUMMARY).exists() else None
-    failed = None if summary is None else summary.optional(str, "failed")
+    failed = None if summary is None else summary.optional(str, FAILED)
     last = None
     # A run that is extended goes on beside the summary of its shorter self; one that has failed is not finished.
     if summary is not None and failed is None and _length(summary, clock) >= length:

@@ -1,4 +1,4 @@
-"""Which actors of a chain are far below actor 0, and the likely cause by what they are measured by."""
+"""Which actors are far below actor 0, with the likely cause by what they are measured by, or below their data."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pogo.core.data.views import BehaviourStatistics
 from pogo.core.learner.interface import MODES, Mode
 from pogo.core.problem.chain import ChainConfig
 from pogo.core.runs.evaluation import ActorEvaluation, ModeResult
@@ -55,6 +56,42 @@ def setbacks(rows: Sequence[ActorEvaluation], chain: ChainConfig, random_return:
                 causes = _causes(row.index, row.measures, rows[0].measures, chain, mode)
                 found.append(Setback(row.index, mode, difference, causes))
     return found
+
+
+def below_data(rows: Sequence[ActorEvaluation], behaviour: BehaviourStatistics) -> str | None:
+    """One line on the actors that are below the policies that recorded the data; none: no actor is.
+
+    An actor is where its mean return, in the deterministic mode, is below the data's by more than STANDARD_ERRORS of
+    their difference. Whoever asks decides when: an actor that has just begun to learn is below almost any data.
+
+    Args:
+        rows: an evaluation.
+        behaviour: the returns of the data's complete episodes.
+    """
+    mean, std = behaviour.return_mean, behaviour.return_std
+    if mean is None or std is None:
+        return None
+    below = {
+        row.index: f"actor {row.index} by {mean - row.deterministic.return_mean:.1f}"
+        for row in rows
+        if row.deterministic is not None
+        and row.deterministic.return_mean < mean - STANDARD_ERRORS * _error(row.deterministic, std, behaviour.episodes)
+    }
+    if not below:
+        return None
+    # What a later actor alone lacks is that of `setbacks`.
+    mend = "; train longer, or see 'A run that does not learn' in docs/guide.md" if 0 in below else ""
+    return f"below the data's mean return of {mean:.1f} (deterministic): {', '.join(below.values())}{mend}."
+
+
+def _error(result: ModeResult, std: float, episodes: int) -> float:
+    """The standard error of the difference between a result's mean and the data's, whose spread and number these are.
+
+    Of one episode no spread is known: it is taken for the data's.
+    """
+    number = len(result.returns)
+    own = float(np.std(result.returns, ddof=1)) if number > 1 else std
+    return math.sqrt(own**2 / number + std**2 / episodes)
 
 
 def _far_below(row: ActorEvaluation, first: ActorEvaluation, mode: Mode, random_return: float | None) -> float | None:

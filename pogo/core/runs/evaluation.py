@@ -1,9 +1,9 @@
 """Evaluation: every actor of the chain, in both modes, in the real environment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,6 +16,15 @@ from pogo.core.errors import BadInput, RunFailed
 from pogo.core.learner.interface import MODES, Mode, Pair
 from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.streams import generator, stream
+
+
+class Played(NamedTuple):
+    """How far an evaluation is."""
+
+    done: int  # episodes that are over, of all actors and modes
+    episodes: int  # that there are
+    step: int  # of those that go on
+    most_steps: int  # that an episode may have
 
 
 class Act(Protocol):
@@ -40,6 +49,12 @@ class ModeResult:
     normalized_score: float | None  # of the mean; None without reference returns
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
+
+    def in_words(self) -> str:
+        """The return, its spread, the score where there is one, and the number of episodes."""
+        score = "" if self.normalized_score is None else f", score {self.normalized_score:.1f}"
+        number = len(self.returns)
+        return f"{self.return_mean:.1f} ± {self.return_std:.1f}{score}, {number} episode{'' if number == 1 else 's'}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -66,6 +81,15 @@ class ActorEvaluation:
             "deterministic": None if self.deterministic is None else self.deterministic.to_json(),
             "stochastic": None if self.stochastic is None else self.stochastic.to_json(),
         } | ({"failed": failed} if failed else {})
+
+    def in_words(self) -> list[str]:
+        """A line for each mode that has results."""
+        found = {"deterministic": self.deterministic, "stochastic": self.stochastic}
+        return [
+            f"actor {self.index} ({self.kind}), {mode}: {result.in_words()}"
+            for mode, result in found.items()
+            if result is not None
+        ]
 
 
 def failures(rows: Sequence[ActorEvaluation]) -> list[Fault]:
@@ -129,8 +153,10 @@ class Evaluator:
         self._episodes = episodes
         self._simulators = make_simulators(spec, len(self._pairs), episodes, processes)
 
-    def evaluate(self, act: Act, seed: int, update: int) -> list[ActorEvaluation]:
-        """Every actor in every mode that it has, in the chain's order.
+    def evaluate(
+        self, act: Act, seed: int, update: int, tell: Callable[[Played], None] | None = None
+    ) -> list[ActorEvaluation]:
+        """Every actor in every mode that it has, in the chain's order; `tell` is told how far it is.
 
         Start states and noise come from (seed, update) alone, and are the same for every actor and mode: equal
         policies get equal returns, and a resumed run or the other backend sees the same episodes.
@@ -141,7 +167,7 @@ class Evaluator:
         Raises:
             RunFailed: the actions have a wrong shape, or a worker process failed.
         """
-        returns, lengths, failed = self._play(act, seed, update)
+        returns, lengths, failed = self._play(act, seed, update, tell or (lambda _: None))
         found = {pair: self._result(*each) for pair, *each in zip(self._pairs, returns, lengths, strict=True)}
         for row, result in enumerate(found.values()):
             if row not in failed and not np.isfinite(result.return_mean):
@@ -171,14 +197,17 @@ class Evaluator:
     ) -> None:
         self.close()
 
-    def _play(self, act: Act, seed: int, update: int) -> tuple[np.ndarray, np.ndarray, dict[int, Fault]]:
+    def _play(
+        self, act: Act, seed: int, update: int, tell: Callable[[Played], None]
+    ) -> tuple[np.ndarray, np.ndarray, dict[int, Fault]]:
         """Returns and lengths, [P, n], and what failed, by the pair's row."""
         shape = len(self._pairs), self._episodes
         starts = stream(seed, "evaluation starts", update).generate_state(self._episodes)
         draws = generator(seed, "evaluation noise", update)
         failed: dict[int, Fault] = {}
         returns, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
-        live = np.ones(shape, dtype=bool)
+        live, step = np.ones(shape, dtype=bool), 0
+        tell(Played(0, live.size, step, self._spec.max_episode_steps))
         observations, faults = self._simulators.reset(starts.tolist())
         self._give_up(faults, live, lengths, failed, update)
         while live.any():
@@ -194,6 +223,8 @@ class Evaluator:
             if faults:
                 self._give_up(faults, live, lengths, failed, update)
             live &= ~ended
+            step += 1
+            tell(Played(int(live.size - live.sum()), live.size, step, self._spec.max_episode_steps))
             observations[~live] = 0.0
         return returns, lengths, failed
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pogo.core.errors import RunFailed
 from pogo.core.learner.group import LearnerGroup
 from pogo.core.runs.console import RunConsole
-from pogo.core.runs.seed_run import SeedRun, Spent
+from pogo.core.runs.course import next_commands, show_course
+from pogo.core.runs.seed_run import SeedRun
+from pogo.core.runs.stopwatch import Stopwatch
 from pogo.core.system.signals import StopRequest
 
 CALL_SECONDS = 0.5  # aim of one call into the learners: how long a signal or the progress bar may wait
@@ -16,18 +18,25 @@ CALL_SECONDS = 0.5  # aim of one call into the learners: how long a signal or th
 class Loop(ABC):
     """Drives learners of one problem, one per seed, from where they stand to the run's end, by the run's clock."""
 
-    def __init__(self, runs: Sequence[SeedRun], learners: LearnerGroup, console: RunConsole, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        runs: Sequence[SeedRun],
+        learners: LearnerGroup,
+        console: RunConsole,
+        stop: StopRequest,
+        stopwatch: Stopwatch,
+    ) -> None:
         self._runs = runs  # in the order of the learners
         self._learners = learners
         self._console = console
         self._stop = stop
+        learners.watch_compilation(console.compiling)
         # What the runs differ in is their seed and their folder.
         config = runs[0].plan.config
         self._every = {"log": config.log.every, "eval": config.eval.every, "checkpoint": config.checkpoint.every}
         self._clock = config.clock
         self._last = config.length
-        self._began = time.perf_counter()
-        self._spent = Spent()  # by this process
+        self._stopwatch = stopwatch
         self._seen = self._now  # the last boundaries up to here are done with
         self._window = (self._now, 0.0)  # where the log's open window began, and its seconds
 
@@ -56,12 +65,14 @@ class Loop(ABC):
         return finished
 
     def _finish(self) -> None:
-        """Write the summaries; the last state is saved."""
+        """Write the summaries, and say what has come of it and what to do next; the last state is saved."""
         for run in self._runs:
-            run.write_summary(self._spent_by_now())
+            run.write_summary()
+        plan = self._runs[0].plan
         if len(self._runs) == 1:
-            with self._console.pause():
-                self._runs[0].show_course(self._console)
+            show_course(plan, self._console)
+        for command in next_commands(plan):
+            self._console.message(f"next: {command}")
 
     @property
     def _now(self) -> int:
@@ -84,8 +95,7 @@ class Loop(ABC):
     def _count(self, seconds: float, compiled: float) -> None:
         """Note what a call took, of which `compiled` was compilation."""
         seconds = max(seconds - compiled, 1e-9)
-        self._spent.train += seconds
-        self._spent.compile += compiled
+        self._stopwatch.add(seconds, compiled)
         self._window = (self._window[0], self._window[1] + seconds)
         self._console.leave_out(compiled)
         self._console.advance(self._now)
@@ -112,13 +122,13 @@ class Loop(ABC):
         with self._console.pause():
             for run in runs:
                 run.evaluate(self._console, among_others=len(self._runs) > 1)
-        self._spent.compile += self._learners.compile_seconds - compiled
+        self._stopwatch.add(compile=self._learners.compile_seconds - compiled)
 
     def _save(self) -> None:
         with self._console.pause():
             for run in self._runs:
                 try:
-                    run.save(self._spent_by_now(), prune=False)
+                    run.save(prune=False)
                 except RunFailed as error:
                     if len(self._runs) == 1:
                         raise
@@ -137,9 +147,6 @@ class Loop(ABC):
     def _is_due(self, section: str) -> bool:
         every = self._every[section]
         return every > 0 and self._now // every > self._seen // every
-
-    def _spent_by_now(self) -> Spent:
-        return Spent(self._spent.train, self._spent.compile, time.perf_counter() - self._began)
 
 
 def _last_evaluation_failed(failed: Mapping[SeedRun, str | None]) -> str:

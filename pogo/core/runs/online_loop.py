@@ -15,6 +15,7 @@ from pogo.core.runs.collection import save_replay
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.loop import CALL_SECONDS, Loop
 from pogo.core.runs.seed_run import SeedRun
+from pogo.core.runs.stopwatch import Stopwatch
 from pogo.core.system.signals import StopRequest
 
 
@@ -28,8 +29,9 @@ class OnlineLoop(Loop):
         collector: Collector,
         console: RunConsole,
         stop: StopRequest,
+        stopwatch: Stopwatch,
     ) -> None:
-        super().__init__([run], learners, console, stop)
+        super().__init__([run], learners, console, stop, stopwatch)
         self._collector = collector
         self._train, self._collect = run.plan.config.train, run.plan.config.collect
         self._learner = learners.learners[0]

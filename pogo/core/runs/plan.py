@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Plan:
     dataset: Dataset
     source: SourceRun | None = None  # the run whose actors and critics it begins with
     seeds: tuple[int, ...] = ()  # of all runs that are trained together with it, its own among them
+    command: tuple[str, ...] = ()  # that asks for it, as it was typed: the program's name first
 
     @property
     def run_dir(self) -> Path:
@@ -85,8 +86,12 @@ class Settings:
     environment: EnvironmentSpec | None  # the source's, where none is named
 
 
-def make_plans(asked: Values) -> list[Plan]:
+def make_plans(asked: Values, command: Sequence[str] = ()) -> list[Plan]:
     """Check a composed config and load its data, once: a plan for each of its seeds.
+
+    Args:
+        asked: the composed config.
+        command: that asks for it, for the record: the program's name, then what followed it.
 
     Raises:
         BadInput: anything that cannot be done, in one line.
@@ -105,7 +110,15 @@ def make_plans(asked: Values) -> list[Plan]:
             check_video(dataset.environment)
     spec = config.train_spec(dataset.observation_size, dataset.action_size)
     return [
-        Plan(_asked_of_seed(asked, seed), _of_seed(config, seed, run_dir), spec, dataset, source, (*settings.run_dirs,))
+        Plan(
+            _asked_of_seed(asked, seed),
+            _of_seed(config, seed, run_dir),
+            spec,
+            dataset,
+            source,
+            seeds=tuple(settings.run_dirs),
+            command=tuple(command),
+        )
         for seed, run_dir in settings.run_dirs.items()
     ]
 

@@ -2,11 +2,12 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from pogo.core.config.schema import Config
+import pogo
+from pogo.core.config.schema import NOTES, Config
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.data.scores import check_reference_returns
 from pogo.core.environments.spec import EnvironmentSpec, check_sizes
@@ -14,6 +15,7 @@ from pogo.core.errors import BadInput
 from pogo.core.files.checkpoint import Checkpoint
 from pogo.core.problem.spec import TrainSpec
 from pogo.core.setting import Values
+from pogo.core.system.checkout import commit
 
 _PACKAGES = {"torch": ("torch", "geomloss"), "jax": ("jax", "jaxlib", "optax", "ott-jax")}
 
@@ -141,6 +143,12 @@ class ResumePoint:
     def step(self) -> int:
         """How many updates, or environment steps, were made by then."""
         return self.checkpoint.step
+
+
+def notes(command: Sequence[str], machine: Mapping[str, str]) -> dict[str, Any]:
+    """What config.json says beside the settings, by the names of `pogo.core.config.schema.NOTES`."""
+    written_by = {"version": pogo.__version__, "commit": commit()}
+    return dict(zip(NOTES, (dict(machine), list(command), written_by), strict=True))
 
 
 def versions(backend: str) -> dict[str, str]:

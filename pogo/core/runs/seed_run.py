@@ -4,45 +4,33 @@ import dataclasses
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from pogo.core.environments.checks import in_one_line
+from pogo.core.errors import RunFailed
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.documents import as_text
-from pogo.core.files.logs import EVALUATION, RunLog
-from pogo.core.files.summary import CONFIG, SUMMARY, write_json_atomically
+from pogo.core.files.logs import WALL_SECONDS, RunLog
+from pogo.core.files.summary import CONFIG, FAILED, SUMMARY, read_summary, write_json_atomically
 from pogo.core.learner.interface import Learner, Pair
 from pogo.core.learner.metrics import check_parameters
 from pogo.core.learner.probe import Probe
 from pogo.core.online.collector import Collector
-from pogo.core.reports.results import Unreadable, read_curve
 from pogo.core.runs.console import RunConsole
-from pogo.core.runs.diagnosis import measures_by_actor, setbacks
+from pogo.core.runs.diagnosis import below_data, measures_by_actor, setbacks
 from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, failures, failures_in_words
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.plan import Plan
-from pogo.core.runs.record import Progress, ResumePoint
+from pogo.core.runs.record import Progress, ResumePoint, notes
 from pogo.core.runs.resume import changes_from_here
+from pogo.core.runs.stopwatch import Spent, Stopwatch
 from pogo.core.runs.video import CLIP_SIZE, VideoRecorder
 from pogo.core.setting import Values
 from pogo.core.system.signals import StopRequest
 
 logger = logging.getLogger("pogo")
-
-
-@dataclass
-class Spent:
-    """The seconds that a run has taken: in updates, in compilation, and by the clock on the wall."""
-
-    train: float = 0.0
-    compile: float = 0.0
-    wall: float = 0.0
-
-    def __add__(self, other: Self) -> "Spent":
-        return Spent(self.train + other.train, self.compile + other.compile, self.wall + other.wall)
 
 
 class _Stopped(Exception):
@@ -61,6 +49,7 @@ class SeedRun:
         log: RunLog,
         point: ResumePoint | None,
         stop: StopRequest,
+        stopwatch: Stopwatch,
         evaluator: Evaluator | None = None,
         collector: Collector | None = None,
         listener: Listener = NOBODY,
@@ -70,12 +59,15 @@ class SeedRun:
         self._listener = listener
         self._record = plan.record(learner.machine)
         progress = Progress({}) if point is None else point.progress
-        # Of earlier processes of this run.
-        self._before = Spent(progress.train_seconds, progress.compile_seconds, progress.wall_seconds)
+        self._stopwatch = stopwatch
+        self._before = Spent(  # by earlier processes of this run
+            progress.train_seconds, progress.compile_seconds, progress.wall_seconds
+        )
         self._evaluation: Values | None = progress.evaluation
         self.owes_evaluation = progress.owes_evaluation
         self._failure: str | None = None  # of the latest evaluation that this process has tried
         self._saved_at = None if point is None else point.step
+        self._is_summed_up = False
         self._changes = [] if point is None else changes_from_here(plan, point)
 
     @property
@@ -102,14 +94,15 @@ class SeedRun:
 
     def begin(self) -> None:
         """Write config.json, and say where the run starts."""
-        write_json_atomically(
-            self.plan.run_dir / CONFIG, self.plan.config.to_json() | {"machine": self.learner.machine}, as_text
-        )
+        self._forget_failure()
+        said = self.plan.config.to_json() | notes(self.plan.command, self.learner.machine)
+        write_json_atomically(self.plan.run_dir / CONFIG, said, as_text)
         with self._log.own_messages():
+            where, length = self._position_in_words(self._saved_at or 0), self.plan.config.length
             if self._saved_at is None:
-                logger.info("no checkpoint in %s: starting from %s.", self.plan.run_dir, self._position_in_words(0))
+                logger.info("starting from %s of %d in %s.", where, length, self.plan.run_dir)
             else:
-                logger.info("resuming %s from %s.", self.plan.run_dir, self._position_in_words(self._saved_at))
+                logger.info("resuming %s from %s of %d.", self.plan.run_dir, where, length)
             for change in self._changes:
                 logger.info("%s", change)
 
@@ -122,9 +115,15 @@ class SeedRun:
                 where = self._position_in_words(self.position)
                 logger.info("stopped by %s at %s; saved. The same command goes on.", self._stop.reason, where)
 
+    @property
+    def _spent(self) -> Spent:
+        """What the run has taken by now, in all its processes."""
+        return self._before + self._stopwatch.spent
+
     def log_training(self, metrics: Mapping[str, float]) -> None:
         """One line of the log."""
         described = {**metrics, **self.learner.describe(self._probe)}
+        described[WALL_SECONDS] = self._spent.wall
         if self._collector is not None:
             described["updates"] = self.learner.updates
         self._log.train(self.position, described)
@@ -139,7 +138,7 @@ class SeedRun:
         self._failure, rows = None, []
         with self._log.own_messages():
             try:
-                rows = self._measured(self._evaluator.evaluate(self._act, self.seed, position))
+                rows = self._measured(self._evaluator.evaluate(self._act, self.seed, position, console.evaluating))
             except _Stopped:
                 return
             except Exception as error:  # noqa: BLE001 - whatever broke, it is no score, and training goes on
@@ -157,6 +156,8 @@ class SeedRun:
                     if fault.trace and fault.trace not in traces:  # one of many that say the same
                         logger.error("%s", fault.trace.rstrip())
                     traces.add(fault.trace)
+                for line in (line for row in rows for line in row.in_words()):  # the console has them in a table
+                    self._log.note(f"{where}: {line}")
                 self._failure = failures_in_words(rows)
                 if self._failure is not None and not any(row.deterministic or row.stochastic for row in rows):
                     evaluation["failed"] = self._failure
@@ -164,7 +165,7 @@ class SeedRun:
                 console.evaluation_table(self._title(where, among_others), rows, self._behaviour())
                 self._show_chain(console, rows)
         self.owes_evaluation = self._failure is not None and position == self.plan.config.length
-        self._log.evaluation(position, self._evaluation)
+        self._log.evaluation(position, {**self._evaluation, WALL_SECONDS: self._spent.wall})
         self._show_clip()
         self._tell(self._listener.on_evaluation, actors=rows)
 
@@ -174,42 +175,20 @@ class SeedRun:
         return [dataclasses.replace(row, measures=measures[row.index]) for row in rows]
 
     def _show_chain(self, console: RunConsole, rows: Sequence[ActorEvaluation]) -> None:
-        """At the last evaluation what each actor has done; at any, which are far below actor 0 and why."""
+        """At the last evaluation what each actor has done; at any, which are far below actor 0 and why.
+
+        In the run's second half also which are below the data: in the first they are still on their way up from where
+        they began.
+        """
         chain, reference = self.plan.spec.chain, self.plan.dataset.reference_returns
         neighbours = self._probe.neighbours
         if self.position == self.plan.config.length and len(rows) > 1:
             console.chain_table(rows, chain.steps, None if neighbours is None else neighbours.own_distance)
         for setback in setbacks(rows, chain, None if reference is None else reference[0]):
             logger.warning("%s", setback)
-
-    def show_course(self, console: RunConsole) -> None:
-        """At the run's end: how each actor's return went, what the chain has gained, and what to do next."""
-        try:
-            evaluations = read_curve(self.plan.run_dir / EVALUATION, self.plan.config.clock, is_finished=False)
-        except (Unreadable, OSError) as error:  # all is saved by now
-            logger.warning("the course of the run is not shown: %s.", error)
-            return
-        by_actor: dict[int, list[float]] = {}
-        for evaluation in evaluations:
-            for (actor, _, mode), result in evaluation.results.items():
-                if mode == "deterministic":
-                    by_actor.setdefault(actor, []).append(result.return_mean)
-        if not by_actor:
-            return
-        if len(evaluations) > 1:
-            unit = self.plan.config.clock.units.replace("_", " ")
-            title = f"deterministic returns, {evaluations[0].count} to {evaluations[-1].count} {unit}:"
-            console.curves(title, {f"actor {actor}": values for actor, values in sorted(by_actor.items())})
-        console.message(self._gain({actor: values[-1] for actor, values in by_actor.items()}))
-        console.message(f"next: pogo-eval {self.plan.run_dir} --episodes 50")
-
-    def _gain(self, returns: Mapping[int, float]) -> str:
-        """How far the last actor is above the first, and the data's own policy."""
-        last = max(returns)
-        gains = [] if last == 0 or 0 not in returns else [f"{returns[last] - returns[0]:+.1f} to actor 0"]
-        if (mean := self.plan.dataset.behaviour.return_mean) is not None:
-            gains.append(f"{returns[last] - mean:+.1f} to the data")
-        return f"actor {last}: {returns[last]:.1f}" + (f", {', '.join(gains)}" if gains else "")
+        below = below_data(rows, self.plan.dataset.behaviour)
+        if below is not None and 2 * self.position >= self.plan.config.length:
+            logger.warning("%s", below)
 
     def _behaviour(self) -> tuple[float, float, float | None] | None:
         """Mean, spread and score of the data's own returns; none where it has no complete episode."""
@@ -245,13 +224,13 @@ class SeedRun:
             raise _Stopped
         return self.learner.act_pairs(observations, pairs, noise)
 
-    def save(self, spent: Spent, prune: bool = True) -> None:
+    def save(self, prune: bool = True) -> None:
         """Commit a checkpoint; with `prune`, delete older ones than are kept.
 
         Raises:
             RunFailed: a parameter is not finite, or it cannot be written.
         """
-        total = self._before + spent
+        total = self._spent
         progress = Progress(
             log_positions=self._log.positions(),
             train_seconds=total.train,
@@ -276,12 +255,31 @@ class SeedRun:
         """Delete older checkpoints than are kept."""
         self._store.prune()
 
-    def write_summary(self, spent: Spent) -> None:
-        """Write summary.json."""
-        write_json_atomically(self.plan.run_dir / SUMMARY, self._summary(self._before + spent))
+    def write_summary(self) -> None:
+        """Write summary.json: the run is complete."""
+        write_json_atomically(self.plan.run_dir / SUMMARY, self._summary())
+        self._is_summed_up = True
 
-    def _summary(self, total: Spent) -> dict[str, Any]:
-        dataset = self.plan.dataset
+    def fail(self, reason: str) -> None:
+        """Leave in summary.json, beside what is known by now, and in wandb why the run ends before its time.
+
+        The summary of a run that is complete stays: what has failed then is its last evaluation, which it says.
+        """
+        self._log.fail(reason)
+        if self._is_summed_up:
+            return
+        try:
+            write_json_atomically(self.plan.run_dir / SUMMARY, self._summary() | {FAILED: reason})
+        except RunFailed as error:  # of a full disk, say: why the run has failed is the greater news
+            logger.error("%s", error)
+
+    def _forget_failure(self) -> None:
+        """Take away the summary of an earlier process that failed: the run goes on."""
+        if FAILED in read_summary(self.plan.run_dir):
+            (self.plan.run_dir / SUMMARY).unlink()
+
+    def _summary(self) -> dict[str, Any]:
+        dataset, total = self.plan.dataset, self._spent
         evaluation = self._evaluation or {}
         actors = evaluation.get("actors") or [
             {"index": index, "kind": actor.kind, "deterministic": None, "stochastic": None}
@@ -297,13 +295,14 @@ class SeedRun:
             **{self.plan.config.clock.units: self.position},
             f"{self.plan.config.clock.units}_per_second": self.position / total.train if total.train else None,
             "compile_seconds": total.compile,
-            "wall_seconds": total.wall,
+            WALL_SECONDS: total.wall,
             "threads": self.plan.config.threads,
             **self.learner.machine,
             "w2_weights": list(self.plan.spec.chain.w2_weights),
             "actors": actors,
             "measures": evaluation.get("measures", {}),
             "behaviour": dataclasses.asdict(dataset.behaviour),
+            "reference_returns": None if dataset.reference_returns is None else list(dataset.reference_returns),
             "versions": dict(self._record.versions),
         }
         return summary | ({"evaluation_failed": evaluation["failed"]} if "failed" in evaluation else {})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import CheckpointStore, load_newest_common, lost
 from pogo.core.files.logs import TRAIN
-from pogo.core.files.summary import CONFIG, SUMMARY
+from pogo.core.files.summary import CONFIG, FAILED, SUMMARY, read_summary
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import ResumePoint
 from pogo.core.runs.resume import check_schedule, check_unchanged
@@ -77,7 +77,7 @@ def _check_not_lost(plan: Plan, store: CheckpointStore) -> None:
     if store.steps() or store.damaged_folder.exists():
         return
     store.check_not_lost()
-    if (plan.run_dir / SUMMARY).exists():
+    if (plan.run_dir / SUMMARY).exists() and FAILED not in read_summary(plan.run_dir):
         raise BadInput(lost(plan.run_dir))
     try:
         every = json.loads((plan.run_dir / CONFIG).read_bytes())["checkpoint"]["every"]
@@ -131,10 +131,10 @@ def _alone(plans: Sequence[Plan]) -> str:
 
 
 def _is_summed_up(plan: Plan, point: ResumePoint) -> bool:
-    """Whether the summary is of this checkpoint's state: a shorter run may have left one, before it was extended."""
-    if point.progress.owes_evaluation:
-        return False
-    try:
-        return json.loads((plan.run_dir / SUMMARY).read_bytes())[plan.config.clock.units] == point.step
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # missing or torn: it is written anew
-        return False
+    """Whether the summary is of this checkpoint's state: a shorter run may have left one, before it was extended.
+
+    One that is missing or torn, or that says why the run failed, is written anew.
+    """
+    found = read_summary(plan.run_dir)
+    is_of_the_end = FAILED not in found and found.get(plan.config.clock.units) == point.step
+    return is_of_the_end and not point.progress.owes_evaluation

@@ -14,6 +14,7 @@ from pogo.core.algorithms.inputs import row_arrays
 from pogo.core.data.dataset import Dataset
 from pogo.core.data.transitions import Transitions
 from pogo.core.data.write_hdf5 import check_new_file
+from pogo.core.environments.checks import in_one_line
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
@@ -25,6 +26,7 @@ from pogo.core.problem.state import COLLECTOR_PREFIX, REPLAY_PREFIX, damaged
 from pogo.core.runs.base_run import with_own_chain
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.evaluation import Evaluator
+from pogo.core.runs.header import header
 from pogo.core.runs.learners import make_learner_group
 from pogo.core.runs.listener import NOBODY, CallbackRaised, Listener
 from pogo.core.runs.lock import RunLock
@@ -35,6 +37,7 @@ from pogo.core.runs.record import ResumePoint
 from pogo.core.runs.resume import warn_of_other_bits, with_recorded_hyperparameters
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.runs.start import begin_again, find_start, go_back
+from pogo.core.runs.stopwatch import Stopwatch
 from pogo.core.runs.warm_start import warm_started
 from pogo.core.setting import Values
 from pogo.core.system.signals import StopRequest
@@ -44,15 +47,19 @@ PROBED_STEPS = 1000  # of random actions, which a probe of an online run's polic
 logger = logging.getLogger("pogo")
 
 
-def train(asked: Values) -> int:
+def train(asked: Values, command: Sequence[str] = ()) -> int:
     """Train as configured; the exit code: 0 done, 143 or 130 stopped by a signal with a checkpoint saved.
+
+    Args:
+        asked: the composed config.
+        command: that asks for it, for the record: the program's name, then what followed it.
 
     Raises:
         BadInput: something that the user can mend, found before any work.
         RunFailed: the run had started and could not go on.
     """
     with StopRequest() as stop:
-        return EXIT_DONE if train_plans(make_plans(asked), stop) else stop.exit_code
+        return EXIT_DONE if train_plans(make_plans(asked, command), stop) else stop.exit_code
 
 
 def train_plans(plans: Sequence[Plan], stop: StopRequest, listener: Listener = NOBODY) -> bool:
@@ -104,13 +111,14 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest, listener: 
     with ExitStack() as opened:
         evaluator = _open_evaluator(plans[0], opened)
         logs = [opened.enter_context(_open_log(*each)) for each in zip(plans, points, strict=True)]
+        stopwatch = Stopwatch()
         runs = [
-            SeedRun(plan, learner, probe, store, log, point, stop, evaluator, collector, listener)
+            SeedRun(plan, learner, probe, store, log, point, stop, stopwatch, evaluator, collector, listener)
             for plan, learner, probe, store, log, point in zip(
                 plans, learners.learners, probes, stores, logs, points, strict=True
             )
         ]
-        return _run(runs, learners, collector, stop, listener.show)
+        return _run(runs, learners, collector, stop, stopwatch, listener.show)
 
 
 def _refuse_late_replay(plan: Plan) -> None:
@@ -205,30 +213,44 @@ def _probed(plan: Plan) -> dict[str, np.ndarray]:
 
 
 def _run(
-    runs: Sequence[SeedRun], learners: LearnerGroup, collector: Collector | None, stop: StopRequest, show: bool
+    runs: Sequence[SeedRun],
+    learners: LearnerGroup,
+    collector: Collector | None,
+    stop: StopRequest,
+    stopwatch: Stopwatch,
+    show: bool,
 ) -> bool:
     plan = runs[0].plan
     try:
+        for line in header(plan, learners.learners[0].machine):
+            logger.info("%s", line)
         for run in runs:
             run.begin()
         with RunConsole(plan.config.length, start=runs[0].position, counts=plan.config.clock, show=show) as console:
             if collector is not None:
-                finished = OnlineLoop(runs[0], learners, collector, console, stop).run()
+                finished = OnlineLoop(runs[0], learners, collector, console, stop, stopwatch).run()
             else:
-                finished = TrainingLoop(runs, learners, console, stop).run()
+                finished = TrainingLoop(runs, learners, console, stop, stopwatch).run()
     except RunFailed as error:
         logger.error("%s", error)
         error.reported = True
+        _fail(runs, str(error))
         raise
     except CallbackRaised:  # the program's own affair
         raise
     except Exception as error:
         where = plan.config.clock.words(runs[0].position)
         logger.error("the run failed at %s:\n%s", where, traceback.format_exc())
+        _fail(runs, f"{where}: {in_one_line(error)}")
         raise RunFailed(f"{where}: {type(error).__name__}: {error}. {plan.run_dir}/run.log has the trace.") from error
     for run in runs:
         run.end(finished)
     return finished
+
+
+def _fail(runs: Sequence[SeedRun], reason: str) -> None:
+    for run in runs:
+        run.fail(reason)
 
 
 def _open_log(plan: Plan, point: ResumePoint | None) -> RunLog:

@@ -171,7 +171,8 @@ def test_tensorboard_shows_the_resumed_run(tmp_path: Path) -> None:
         log.train(4, {"loss": 1.0})
     with RunLog(tmp_path, resume_from=positions) as log:
         log.train(3, {"loss": 2.0})
-        log.evaluation(3, {"actors": [{"return_mean": 5, "returns": [4, 6], "kind": "gaussian"}], "failed": False})
+        actor = {"index": 0, "return_mean": 5, "returns": [4, 6], "kind": "gaussian"}
+        log.evaluation(3, {"actors": [actor], "failed": False})
     accumulator = accumulator_module.EventAccumulator(str(tmp_path))
     accumulator.Reload()
     shown = {tag: [(e.step, e.value) for e in accumulator.Scalars(tag)] for tag in accumulator.Tags()["scalars"]}
@@ -202,6 +203,14 @@ def test_messages_and_warnings_are_kept_with_their_times(tmp_path: Path, monkeyp
         rf"{stamp} INFO resumed \\ud800 at 100 %s\n{stamp} WARNING careful\n",
         (tmp_path / MESSAGES).read_text(),
     )
+
+
+def test_a_note_is_in_run_log_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with RunLog(tmp_path / "a") as log, RunLog(tmp_path / "b"), log.own_messages():
+        log.note("actor 0: 100 %s")
+    assert (tmp_path / "a" / MESSAGES).read_text().endswith(" INFO actor 0: 100 %s\n")
+    assert (tmp_path / "b" / MESSAGES).read_text() == ""
+    assert not caplog.records
 
 
 # What cannot be written.
@@ -282,7 +291,8 @@ class FakeWandb(types.ModuleType):
         super().__init__("wandb")
         self.settings: list[dict] = []
         self.logged: list[tuple[int, dict]] = []
-        self.finished = 0
+        self.summary: dict[str, object] = {}
+        self.exit_codes: list[int] = []
 
     def init(self, **settings: object) -> "FakeWandb":
         self.settings.append(settings)
@@ -291,8 +301,8 @@ class FakeWandb(types.ModuleType):
     def log(self, numbers: dict, step: int) -> None:
         self.logged.append((step, numbers))
 
-    def finish(self) -> None:
-        self.finished += 1
+    def finish(self, exit_code: int) -> None:
+        self.exit_codes.append(exit_code)
 
 
 def test_wandb_goes_on_with_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,7 +319,21 @@ def test_wandb_goes_on_with_the_same_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert first["dir"] == str(tmp_path)
     assert first["id"] == resumed["id"] != fresh["id"]
     assert wandb.logged == [(1, {"train/x": 1.0}), (1, {"eval/actors/0/return_mean": 2})]
-    assert wandb.finished == 3
+    assert wandb.exit_codes == [0, 0, 0]
+    assert wandb.summary == {}
+
+
+def test_wandb_is_told_that_a_run_has_failed_and_that_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    with RunLog(tmp_path, wandb={"project": "p"}) as log:
+        log.fail("update 300: ValueError: no")
+        positions = log.positions()
+    assert (wandb.summary, wandb.exit_codes) == ({"failed": "update 300: ValueError: no"}, [1])
+    RunLog(tmp_path, wandb={"project": "p"}, resume_from=positions).close()
+    assert (wandb.summary, wandb.exit_codes) == ({"failed": None}, [1, 0])
 
 
 def test_missing_wandb_is_bad_input_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

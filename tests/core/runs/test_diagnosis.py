@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from pogo.core.data.views import BehaviourStatistics
 from pogo.core.problem.chain import ChainConfig
-from pogo.core.runs.diagnosis import measures_by_actor, setbacks
+from pogo.core.runs.diagnosis import below_data, measures_by_actor, setbacks
 from pogo.core.runs.evaluation import ActorEvaluation, ModeResult
 
 STEPS = ChainConfig(num_actors=2, w2_weights=(10.0,), steps=(0.1,))
@@ -71,6 +72,47 @@ def test_a_mode_that_failed_is_compared_with_nothing():
     rows = chain(result(100.0, 101.0), result(10.0, 12.0))
     assert not setbacks([rows[0], dataclasses.replace(rows[1], deterministic=None)], STEPS)
     assert not setbacks(rows[:1], STEPS)
+
+
+def behaviour(mean: float | None, std: float | None, episodes: int) -> BehaviourStatistics:
+    return BehaviourStatistics(episodes, mean, std, mean, mean, 200.0)
+
+
+def actors(*returns: tuple[float, ...]) -> list[ActorEvaluation]:
+    return [ActorEvaluation(index, "gaussian", result(*each), None) for index, each in enumerate(returns)]
+
+
+def test_actors_below_the_data_are_named_once_with_numbers():
+    rows = actors((-900.0, -902.0), (-700.0, -702.0), (-1000.0, -1002.0))
+    assert below_data(rows, behaviour(-802.5, 10.0, 100)) == (
+        "below the data's mean return of -802.5 (deterministic): actor 0 by 98.5, actor 2 by 198.5; train longer, or "
+        "see 'A run that does not learn' in docs/guide.md."
+    )
+    assert below_data(rows[1:], behaviour(-802.5, 10.0, 100)) == (
+        "below the data's mean return of -802.5 (deterministic): actor 2 by 198.5."
+    )
+
+
+@pytest.mark.parametrize(
+    ("returns", "data", "is_below"),
+    [
+        ((90.0, 92.0, 94.0, 96.0), behaviour(100.0, 0.0, 4), True),  # 7 of an error of 1.3
+        ((90.0, 92.0, 94.0, 116.0), behaviour(100.0, 0.0, 4), False),  # 2 of an error of 6.1
+        ((90.0, 92.0, 94.0, 96.0), behaviour(100.0, 8.0, 4), False),  # the data's own mean is as uncertain: 4.2
+        ((90.0, 92.0, 94.0, 96.0), behaviour(100.0, 8.0, 400), True),
+        ((90.0,), behaviour(100.0, 8.0, 400), False),  # one episode: the data's spread is all that is known
+        ((70.0,), behaviour(100.0, 8.0, 400), True),
+        ((110.0, 112.0), behaviour(100.0, 0.0, 4), False),
+        ((0.0, 0.0), behaviour(None, None, 0), False),  # no complete episode
+    ],
+)
+def test_below_the_data_is_by_standard_errors(returns, data, is_below):
+    assert (below_data(actors(returns), data) is not None) == is_below
+
+
+def test_what_has_no_result_is_not_below_the_data():
+    (row,) = actors((0.0, 0.0))
+    assert below_data([dataclasses.replace(row, deterministic=None)], behaviour(100.0, 1.0, 4)) is None
 
 
 def test_measures_are_by_actor():

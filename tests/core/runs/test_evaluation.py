@@ -14,7 +14,7 @@ from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import BadInput, RunFailed
 from pogo.core.learner.interface import Pair
 from pogo.core.problem.actors import ActorConfig
-from pogo.core.runs.evaluation import Act, ActorEvaluation, Evaluator, ModeResult, evaluate, failures_in_words
+from pogo.core.runs.evaluation import Act, ActorEvaluation, Evaluator, ModeResult, Played, evaluate, failures_in_words
 
 PENDULUM = environment_spec("Pendulum-v1")
 PLAIN = Normalisation(np.zeros(3), np.ones(3), 1.0, 0.0, np.array([-2.0]), np.array([2.0]))
@@ -89,6 +89,39 @@ def test_returns_are_the_environments_own() -> None:
     assert found.return_mean == np.mean(found.returns)
     assert found.return_std == np.std(found.returns)
     assert found.normalized_score == pytest.approx(100 * (found.return_mean + 1500) / 1000)
+
+
+class EndsEarly(gymnasium.Wrapper):
+    """Ends after as many steps as are given."""
+
+    def __init__(self, env: gymnasium.Env, steps: int) -> None:
+        super().__init__(env)
+        self._steps = self._left = steps
+
+    def reset(self, **options: Any) -> tuple:
+        self._left = self._steps
+        return super().reset(**options)
+
+    def step(self, action: Any) -> tuple:
+        self._left -= 1
+        observation, reward, _, truncated, info = super().step(action)
+        return observation, reward, self._left == 0, truncated, info
+
+
+def test_how_far_an_evaluation_is_is_told_at_each_step() -> None:
+    told: list[Played] = []
+    with Evaluator([DETERMINISTIC] * 2, PENDULUM, PLAIN, None, 2) as evaluator:
+        simulators = evaluator._simulators
+        assert isinstance(simulators, LocalSimulators)
+        lengths = [[2, 3], [200, 200]]
+        simulators._environments = [
+            [EndsEarly(each, length) for each, length in zip(row, by_episode, strict=True)]
+            for row, by_episode in zip(simulators._environments, lengths, strict=True)
+        ]
+        evaluator.evaluate(swing, 1, 7, told.append)
+    assert [(each.episodes, each.most_steps) for each in told] == [(4, 200)] * 201
+    assert [each.step for each in told] == list(range(201))
+    assert [each.done for each in told] == [0, 0, 1] + [2] * 197 + [4]
 
 
 def test_both_modes_of_what_is_stochastic_only() -> None:
