@@ -61,7 +61,7 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     if sweep and not in_sweep:
         raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
     sources = setting_sources(values, parse_overrides(request.arguments), request.folders)
-    return values | {SOURCES: sources | request.sources}
+    return values | {SOURCES: {**sources, **request.sources}}
 
 
 class Request(NamedTuple):
