@@ -168,7 +168,7 @@ def test_a_run_whose_file_cannot_be_written_is_not_finished(tmp_path: Path, capl
     failed.assert_code(1)
     assert f"{file} could not be written: No space left on device." in caplog.text
     assert not list(tmp_path.glob("*.hdf5*"))
-    assert not (run_dir / "summary.json").exists()
+    assert "could not be written" in summary(run_dir)["failed"]
     train(*arguments(run_dir, **options)).assert_code(0)
     assert file.exists()
 

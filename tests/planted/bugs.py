@@ -272,10 +272,24 @@ BUGS = (
         "core/runs/test_report.py",
     ),
     Bug(
+        "a run that failed at its end is finished",
+        f"{RUNS}/start.py",
+        "FAILED not in found and found.get",
+        "found.get",
+        "test_resume.py -k very_end",
+    ),
+    Bug(
+        "a config run again keeps what an option changes",
+        f"{CONFIG}/recorded.py",
+        "value_at(alone, key) != value_at(now, key) or",
+        "False or",
+        "core/config/test_recorded.py -k follows",
+    ),
+    Bug(
         "a resumed run forgets the time it has taken",
         f"{RUNS}/seed_run.py",
-        "total = self._before + spent\n        progress",
-        "total = spent\n        progress",
+        "return self._before + self._stopwatch.spent",
+        "return self._stopwatch.spent",
         "test_resume.py -k time",
     ),
     Bug(

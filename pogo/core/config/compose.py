@@ -1,7 +1,7 @@
 """From command-line overrides to one composed config; every mistake becomes one line of pogo's own."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ class Request(NamedTuple):
     algorithm: str
     overrides: list[Override]  # as they were given
     arguments: list[str]  # for Hydra: with the dataset that others stand for, without what names folders
-    sources: Mapping[str, str]  # of what a run's config.json has said
+    sources: dict[str, str]  # of what a run's config.json has said
 
 
 def read_request(arguments: Sequence[str]) -> Request:

@@ -123,12 +123,10 @@ def _taken(recorded: Recorded, overrides: Sequence[Override]) -> set[str]:
 
 def _fits_here(recorded: Recorded, key: str) -> bool:
     """Whether an inferred value is taken over: not what follows from others alone, and no more CPUs than there are."""
-    if key == "train.updates" and recorded.settings["dataset.name"] == ONLINE:
-        return False
-    if key == "run.variant":
+    if key == "run.variant" or (key == "train.updates" and recorded.settings["dataset.name"] == ONLINE):
         return False
     threads, available = recorded.settings["threads"], available_cpus()
-    if key == "threads" and threads > available:
+    if key == "threads" and isinstance(threads, int) and threads > available:
         logger.info("%s: that run had %d threads; this process may use %d CPUs.", recorded.path, threads, available)
         return False
     return True
@@ -141,11 +139,10 @@ def _written(recorded: Recorded, keys: Collection[str]) -> list[str]:
     if "dataset" in choices:  # with every setting written out, no choice of a dataset has anything to add
         choices["dataset"] = ONLINE if settings["dataset.name"] == ONLINE else CUSTOM
     written = [override(name, choice) for name, choice in choices.items()]
-    for key in sorted(keys):
-        is_chosen = key in ("backend.name", "algorithm.name") or settings[key] == choices.get(key.partition(".")[0])
-        if not (is_chosen and key.endswith(".name")):
-            is_null = settings[key] == [] and known[key].default is None  # a list that is none
-            written.append(override(key, None if is_null else settings[key]))
+    said = {"backend.name", "algorithm.name"} | ({"dataset.name"} if choices.get("dataset") == ONLINE else set())
+    for key in sorted(set(keys) - said):
+        is_null = settings[key] == [] and known[key].default is None  # a list that is none
+        written.append(override(key, None if is_null else settings[key]))
     return written
 
 
@@ -160,8 +157,9 @@ def read_recorded(path: Path) -> Recorded:
     try:
         document = json.loads(path.read_bytes())
         settings = _flat(document)
-        sources, names = dict(document.get(SOURCES, {})), [settings[f"{name}.name"] for name in _CHOICES]
-        if not all(isinstance(name, str) for name in names):
+        sources = dict(document.get(SOURCES, {}))
+        writer = document.get("pogo", {}).get("version", "another version")
+        if not all(isinstance(settings[f"{name}.name"], str) for name in _CHOICES):
             raise TypeError("backend, algorithm or dataset has no name")
     except OSError as error:
         raise BadInput(
@@ -176,14 +174,13 @@ def read_recorded(path: Path) -> Recorded:
     except BadInput as error:
         raise BadInput(f"--config {path}: {error}") from error
     if unknown := sorted(settings.keys() - known.keys() - {"algorithm.name"}):
-        writer = document.get("pogo", {}).get("version", "of another version")
         raise BadInput(
             f"--config {path} has {', '.join(unknown)}, which pogo {__version__} does not know; take that out of the "
             f"file, or run it with the pogo that wrote it ({writer})."
         )
     old = {key: value for key, value in settings_of_old().items() if key not in settings and value != MISSING}
     if missing := sorted((known.keys() - settings.keys()) | old.keys()):
-        logger.info("%s is of another pogo, and has no %s: as by default.", path, ", ".join(missing))
+        logger.info("%s, of another pogo, has no %s: these are as by default.", path, ", ".join(missing))
     return Recorded(path, old | settings, dict.fromkeys(old, DEFAULT) | sources)
 
 

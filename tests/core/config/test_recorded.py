@@ -149,7 +149,9 @@ def test_settings_of_another_pogo_are_named(written: Write, caplog: pytest.LogCa
     path.write_text(json.dumps(values))
     found = again(path)
     (said,) = caplog.messages
-    assert said == (f"{path} is of another pogo, and has no algorithm.tau, chain.carry, probe.critic: as by default.")
+    assert said == (
+        f"{path}, of another pogo, has no algorithm.tau, chain.carry, probe.critic: these are as by default."
+    )
     assert found["chain"]["carry"] is False
     assert (found["algorithm"]["tau"], found["algorithm"]["beta"]) == (0.005, 5.0)
 
