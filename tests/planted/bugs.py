@@ -18,7 +18,7 @@ class Bug(NamedTuple):
     caught_by: str  # arguments of pytest, in tests/
 
 
-DATA, FILES, RUNS, CONFIG = "core/data", "core/files", "core/runs", "core/config"
+DATA, FILES, RUNS, CONFIG, REPORTS = "core/data", "core/files", "core/runs", "core/config", "core/reports"
 BUGS = (
     # Data.
     Bug(
@@ -233,7 +233,7 @@ BUGS = (
         f"{CONFIG}/schema.py",
         "most=LARGEST_SEED, identity=False, label=True)",
         "most=LARGEST_SEED)",
-        "core/runs/test_report.py",
+        "cli/test_report.py",
     ),
     Bug(
         "a resumed run may change its batch size",
@@ -259,17 +259,17 @@ BUGS = (
     ),
     Bug(
         "the population standard deviation over seeds",
-        f"{RUNS}/report.py",
-        "return stdev(values) if",
-        "return stdev(values) * 0.7 if",
-        "core/runs/test_report.py",
+        f"{REPORTS}/rows.py",
+        "return _spread(values, 1) if",
+        "return _spread(values, 0) if",
+        "cli/test_report.py",
     ),
     Bug(
         "a mean of scores over fewer seeds",
-        f"{RUNS}/report.py",
+        f"{REPORTS}/rows.py",
         "if len(scores) < len(returns):",
         "if False:",
-        "core/runs/test_report.py",
+        "cli/test_report.py",
     ),
     Bug(
         "a run that failed at its end is finished",
@@ -483,6 +483,56 @@ BUGS = (
         "if value != default_of(algorithm, dataset, key):",
         "if value == default_of(algorithm, dataset, key):",
         "test_sweep.py -k folders_tell",
+    ),
+    # Reports.
+    Bug(
+        "intervals are the bootstrap's own quantiles",
+        f"{REPORTS}/statistics.py",
+        'if self.method == "percentile":',
+        "if True:",
+        "core/reports/test_statistics.py -k cover or students",
+    ),
+    Bug(
+        "one run has an interval",
+        f"{REPORTS}/statistics.py",
+        "if min(sizes) < 2 or",
+        "if max(sizes) < 2 or",
+        "core/reports/test_statistics.py -k one_run",
+    ),
+    Bug(
+        "a policy that was not tried may be deployed",
+        f"{REPORTS}/bandit.py",
+        "sums / np.maximum(counts, 1), -np.inf)",
+        "sums / np.maximum(counts, 1), 0.0)",
+        "core/reports/test_bandit.py",
+    ),
+    Bug(
+        "what an average lacks is not said",
+        f"{REPORTS}/averages.py",
+        "if average.missing:",
+        "if False:",
+        "cli/test_report.py -k average or layout",
+    ),
+    Bug(
+        "gains are losses",
+        f"{REPORTS}/comparison.py",
+        "np.subtract(result.returns, first[key.mode].returns)",
+        "np.subtract(first[key.mode].returns, result.returns)",
+        "cli/test_report.py -k paired",
+    ),
+    Bug(
+        "what has no interval is the best",
+        f"{REPORTS}/tables.py",
+        "if best.low is None or best.high is None:",
+        "if False:",
+        "core/reports/test_tables.py",
+    ),
+    Bug(
+        "the best evaluation is the last",
+        f"{REPORTS}/selection.py",
+        "return max(results, key=lambda result: result.return_mean)",
+        "return results[-1]",
+        "cli/test_report.py -k stand_for",
     ),
     # Of a chain: what the judges of tests/parity do not train.
     Bug(
