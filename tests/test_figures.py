@@ -42,20 +42,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return folders
 
 
-def test_learning_curves_are_the_evaluations_and_their_mean(draw: ModuleType, runs: list[Path]) -> None:
-    axes = draw.learning_figure({"IQL": runs}).axes[0]
-    evaluations = [[json.loads(line) for line in (run / "eval.jsonl").read_text().splitlines()] for run in runs]
-    for actor in range(3):
-        curves = [[found["actors"][actor]["deterministic"]["return_mean"] for found in run] for run in evaluations]
-        drawn = axes.lines[3 * actor : 3 * actor + 3]  # two seeds, then their mean
-        for line, wanted in zip(drawn, [*curves, np.mean(curves, axis=0)], strict=True):
-            np.testing.assert_array_equal(line.get_xdata(), [2, 4])
-            np.testing.assert_allclose(line.get_ydata(), wanted)
-    behaviour, expert = (line.get_ydata()[0] for line in axes.lines[9:])
-    assert behaviour == pytest.approx(-802.5, abs=0.1)
-    assert expert == pytest.approx(-131.8, abs=0.1)
-
-
 def test_a_chain_is_drawn_as_it_acts_and_as_far_as_it_logs(draw: ModuleType, runs: list[Path]) -> None:
     above, below = draw.chain_figure({"weights [10, 10]": runs[0]}).axes
     run = StoredRun(runs[0], device="cpu")

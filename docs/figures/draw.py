@@ -1,4 +1,4 @@
-"""Draws the figures of the documentation from run folders; docs/learning.md has the commands that made the runs.
+"""Draws what the actors of a chain do, from run folders; docs/learning.md has the commands that made the runs.
 
 python docs/figures/draw.py runs
 """
@@ -21,7 +21,6 @@ mpl.use("svg")
 HERE = Path(__file__).resolve().parent
 DATASET = "pendulum-medium-replay"
 COLOURS = ("#4c566a", "#d08770", "#5e81ac")  # of actors 0, 1, 2
-GREY = "#8a8a8a"
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -35,33 +34,6 @@ STYLE: dict[Any, Any] = {
 def lines(path: Path) -> list[dict[str, Any]]:
     """The records of a run's `train.jsonl` or `eval.jsonl`."""
     return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def learning_figure(studies: dict[str, list[Path]]) -> Figure:
-    """Deterministic return of every actor against updates, a panel per study: each seed thin, their mean thick.
-
-    Args:
-        studies: run folders by the panel's title, one folder per seed, with evaluations at equal updates.
-    """
-    figure, panels = plt.subplots(1, len(studies), figsize=(8.4, 3.3), sharey=True, squeeze=False, layout="constrained")
-    for axes, (title, runs) in zip(panels[0], studies.items(), strict=True):
-        records = [lines(run / "eval.jsonl") for run in runs]
-        updates = [record["update"] for record in records[0]]
-        for actor, colour in enumerate(COLOURS):
-            curves = [[found["actors"][actor]["deterministic"]["return_mean"] for found in run] for run in records]
-            for curve in curves:
-                axes.plot(updates, curve, color=colour, linewidth=0.6, alpha=0.5)
-            axes.plot(updates, np.mean(curves, axis=0), color=colour, linewidth=2, label=f"actor {actor}")
-        summary = json.loads((runs[0] / "summary.json").read_text())
-        _mark(axes, summary["behaviour"]["return_mean"], "behaviour (mean of the data)")
-        references = StoredRun(runs[0], device="cpu").record.reference_returns
-        if references is not None:
-            _mark(axes, references[1], "expert")
-        axes.set_title(f"{title}, {len(runs)} seeds")
-        axes.set_xlabel("updates")
-    panels[0, 0].set_ylabel("return, deterministic mode")
-    panels[0, -1].legend(loc="lower right", frameon=False)
-    return figure
 
 
 def chain_figure(runs: dict[str, Path]) -> Figure:
@@ -108,24 +80,15 @@ def _draw_policies(axes: Axes, run: StoredRun) -> None:
     axes.set_xticks([-180, -90, 0, 90, 180])
 
 
-def _mark(axes: Axes, height: float, label: str) -> None:
-    axes.axhline(height, color=GREY, linewidth=1, linestyle="--")
-    axes.annotate(
-        label, (0.99, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY, fontsize=8
-    )
-
-
 def main() -> None:
-    """Read the runs below a folder, write the figures beside this file."""
-    parser = argparse.ArgumentParser(description="Draw the figures of the documentation from run folders.")
+    """Read the runs below a folder, write the figure beside this file."""
+    parser = argparse.ArgumentParser(description="Draw what the actors of a chain do, from run folders.")
     parser.add_argument("runs", type=Path, help="the folder that run.root named")
     root = parser.parse_args().runs
     plt.rcParams.update(STYLE)
-    runs = {name: root / DATASET / f"{name}_jax" for name in ("iql", "awac")}
-    studies = {name.upper(): sorted((folder / "w2_10_10").glob("seed_*")) for name, folder in runs.items()}
-    chains = {f"weights [{w}, {w}]": runs["iql"] / f"w2_{w}_{w}" / "seed_0" for w in (10, 100)}
-    for name, figure in (("learning", learning_figure(studies)), ("chain", chain_figure(chains))):
-        figure.savefig(HERE / f"{name}.svg", metadata={"Date": None})  # no date: the same runs give the same file
+    chains = {f"weights [{w}, {w}]": root / DATASET / "iql_jax" / f"w2_{w}_{w}" / "seed_0" for w in (10, 100)}
+    # No date: the same runs give the same file.
+    chain_figure(chains).savefig(HERE / "chain.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
