@@ -84,7 +84,8 @@ def _plot(options: argparse.Namespace) -> int:
     from pogo.core.reports import plots  # late: --help answers without these
     from pogo.core.reports.series import make_drawing
 
-    request = _request(options).checked()
+    request = _request(options)
+    request.checked()
     out = options.out or Path(f"{request.kind}.pdf")
     plots.check_out(out)
     if options.data is not None:

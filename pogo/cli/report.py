@@ -131,7 +131,7 @@ Intervals are stratified bootstraps over seeds, never over episodes: - for one s
 of the scores; optimality_gap what they lack of 100. Of several datasets, each is a stratum (docs/statistics.md).
 Unfinished runs and failed evaluations are named below the tables, and on stderr where these go elsewhere.
 
-Exit codes: 0 done, 2 bad input."""
+Exit codes: 0 done, 1 a file could not be written, 2 bad input."""
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -155,7 +155,8 @@ def _report(options: argparse.Namespace) -> int:
         )
     modes = MODES if options.mode == "both" else (options.mode,)
     actors = ActorChoice.parse(options.actor)
-    _check_writable(options)
+    _check_together(options)
+    _check_files(options)
     report = make_report(
         options.folders, modes,
         curve=options.curve, checkpoint=checkpoint, actors=actors,
@@ -165,6 +166,7 @@ def _report(options: argparse.Namespace) -> int:
         statistics=statistics,
         resampling=resampling,
         checkpoint=checkpoint,
+        actors=actors,
         per_seed=options.per_seed,
         average=options.average,
         layout=options.layout,
@@ -193,7 +195,8 @@ def _statistics(options: argparse.Namespace) -> "Sequence[Statistic]":
             options.interval is not None or options.average or options.layout == "corl" or options.latex is not None
         )
         return ("mean",) if needed else ()
-    names = STATISTICS if options.statistics == "all" else tuple(options.statistics.split(","))
+    asked = options.statistics.replace(" ", "")
+    names = STATISTICS if asked == "all" else tuple(asked.split(","))
     for name in names:
         if name not in STATISTICS:
             raise BadInput(
@@ -202,12 +205,53 @@ def _statistics(options: argparse.Namespace) -> "Sequence[Statistic]":
     return names
 
 
-def _check_writable(options: argparse.Namespace) -> None:
+def _check_together(options: argparse.Namespace) -> None:
+    """Refuse options one of which would have no effect beside the other."""
+    of_tables = ("average", "paired", "compare", "profile", "bandit")
+    asked = [name for name in (*of_tables, "per_seed", "statistics", "interval") if getattr(options, name) is not None]
+    asked = [name for name in asked if getattr(options, name) is not False]
+    is_corl = options.layout == "corl"
+    clashes: list[tuple[bool, str, str]] = [
+        (
+            options.chain and bool(asked or is_corl),
+            "--chain",
+            "is a table of its own: drop " + _named(asked or ["layout"]),
+        ),
+        (options.curve and is_corl, "--layout corl", "has one evaluation of each run: drop --curve"),
+        (options.curve and options.average, "--average", "is of one evaluation of each run: drop --curve"),
+        (options.curve and options.bandit is not None, "--bandit", "is of one evaluation of each run: drop --curve"),
+        (is_corl and "," in (options.statistics or ""), "--layout corl", "shows one statistic: name one"),
+        (options.checkpoint != "last" and options.paired, "--paired", "is of one evaluation: use --checkpoint last"),
+        (
+            options.checkpoint != "last" and options.bandit is not None,
+            "--bandit",
+            "draws from one evaluation: use --checkpoint last",
+        ),
+        (options.bandit is not None and options.actor != "all", "--bandit", "chooses among all actors: drop --actor"),
+        (options.bandit is not None and options.bandit < 1, f"--bandit {options.bandit}", "is no number of rollouts"),
+    ]
+    for name in ("csv", "latex"):
+        shown = [each for each in asked if each in of_tables]
+        to_stdout = getattr(options, name) == _STDOUT
+        clashes.append((to_stdout and bool(shown), f"--{name}", f"has no {_named(shown)}; use --json, or name a FILE"))
+    for is_so, option, why in clashes:
+        if is_so:
+            raise BadInput(f"{option} {why}.")
+
+
+def _named(options: Sequence[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in options)
+
+
+def _check_files(options: argparse.Namespace) -> None:
     """Refuse files that cannot be made before a thousand runs are read."""
+    files: dict[Path, str] = {}
     for name in ("json", "csv", "latex", "parquet"):
         file = getattr(options, name)
         if file is None or file == _STDOUT:
             continue
+        if (other := files.setdefault(Path(file).absolute(), name)) != name:
+            raise BadInput(f"--{name} {file} is the file of --{other} too; name another.")
         if Path(file).is_dir():
             raise BadInput(f"--{name} {file} is a folder; name a file, and the folders of runs before it.")
         if not Path(file).absolute().parent.is_dir():
@@ -221,7 +265,7 @@ def _check_writable(options: argparse.Namespace) -> None:
 def _write(sections: "Sections", options: argparse.Namespace) -> bool:
     """Write the files that were asked for; returns whether one of them went to stdout."""
     makers: Mapping[str, Callable[[], str]] = {
-        "json": lambda: json.dumps(sections.document(), indent=2) + "\n",
+        "json": lambda: json.dumps(sections.document(), indent=2, allow_nan=False) + "\n",
         "csv": lambda: _csv(*sections.tidy()),
         "latex": lambda: sections.latex() + "\n",
     }

@@ -158,7 +158,7 @@ WRONG = {
     "ablation without over": (("--kind", "ablation"), "--kind ablation needs --over SETTING"),
     "over": (("--kind", "ablation", "--over", "beta"), "--over=beta is unknown."),
     "over nothing": (("--kind", "ablation", "--over", "chain.learning_rate"), "no run sets it"),
-    "actor": (("--actor", "first"), "'first' names no actors; use all, or numbers and last"),
+    "actor": (("--actor", "first"), "--actor first: use all, or numbers and last"),
     "no such actor": (("--actor", "5"), "--actor=5: no run has normalized_score of such an actor; use some of 0,1"),
     "actor of a metric": (("--y", "critic/loss", "--actor", "1"), "--y=critic/loss is one metric: leave --actor out"),
     "mode": (("--mode", "best"), "invalid choice: 'best'"),
@@ -172,8 +172,8 @@ WRONG = {
     "statistic of returns": (("--kind", "returns", "--statistic", "iqm"), "shows a distribution, not a --statistic"),
     "seeds of a profile": (("--kind", "profile", "--per-seed"), "is of every run or episode already"),
     "interval": (("--interval", "wide"), "--interval=wide is no percentage; use a number such as 95, or none"),
-    "interval beyond": (("--interval", "100"), "an interval of 100 % is none"),
-    "interval of nan": (("--interval", "nan"), "an interval of nan % is none"),
+    "interval beyond": (("--interval", "100"), "--interval 100: use a number of percent"),
+    "interval of nan": (("--interval", "nan"), "--interval nan: use a number of percent"),
     "logarithm": (("--kind", "bars", "--log-x"), "along the x axis are awac, iql, no numbers"),
     "logarithm of a negative": (("--y", "actor/probe_energy", "--log-y"), "goes down to -1, which has no logarithm"),
     "ending": (("--out", "figure.jpg"), "--out=figure.jpg: its name says no format; end it in .pdf, .svg, .png"),
@@ -239,3 +239,10 @@ def test_the_commands_of_the_page_are_accepted(tmp_path: Path) -> None:
     for given in found:
         # So far as the folder, which is looked for last.
         assert "is no folder; give one that holds runs" in refused(*given, "--out", tmp_path / "a.pdf")
+
+
+def test_one_panel_where_none_is_asked_for(runs: Path, tmp_path: Path) -> None:
+    given = (runs, "--out", tmp_path / "figure.svg")
+    assert "figure.svg: 2 panels, 4 lines" in plot(*given).output
+    assert "figure.svg: 1 panel, 4 lines" in plot(*given, "--facet", "none").output
+    assert "figure.svg: 1 panel, 2 lines" in plot(*given, "--facet", "none", "--kind", "bars").output

@@ -77,10 +77,10 @@ def test_the_table_is_markdown(tmp_path: Path) -> None:
     write_run(tmp_path / "a", config(0), {"deterministic": (-110.0, 10.0), "stochastic": None})
     write_run(tmp_path / "b", config(1), {"deterministic": (-120.04, 20.0), "stochastic": None})
     write_run(tmp_path / "c", config(7, dataset__name="a|b"), one_actor(1.0), behaviour={"return_mean": None})
-    left = ("| dataset  | algorithm | backend | w2 weights | actor | kind          | mode          ",
-            "| -------- | --------- | ------- | ---------- | ----: | ------------- | ------------- ",
-           r"| a\|b     | iql       | torch   | [10]       |     0 | deterministic | deterministic ",
-            "| pendulum | iql       | torch   | [10]       |     0 | deterministic | deterministic ")  # fmt: skip
+    left = ("| dataset  | algorithm | backend | chain | actor | kind          | mode          ",
+            "| -------- | --------- | ------- | ----- | ----: | ------------- | ------------- ",
+           r"| a\|b     | iql       | torch   | [10]  |     0 | deterministic | deterministic ",
+            "| pendulum | iql       | torch   | [10]  |     0 | deterministic | deterministic ")  # fmt: skip
     right = ("| updates | seeds | return | std | score | score std | behaviour |",
              "| ------: | ----: | -----: | --: | ----: | --------: | --------: |",
              "|    3000 |     1 |    1.0 |   - |     - |         - |         - |",
@@ -156,7 +156,7 @@ def test_labels_part_groups_without_settings(tmp_path: Path) -> None:
     for number, changes in enumerate(variants):
         write_run(tmp_path / str(number), config(**changes), one_actor(float(number)))
     rows, _ = table(tmp_path)
-    assert [(row["dataset"], row["algorithm"], row["backend"], row["w2 weights"], row["return"]) for row in rows] == [
+    assert [(row["dataset"], row["algorithm"], row["backend"], row["chain"], row["return"]) for row in rows] == [
         ("hopper", "iql", "torch", "[10]", "3.0"),
         ("pendulum", "awac", "torch", "[10]", "1.0"),
         ("pendulum", "iql", "jax", "[10]", "2.0"),
@@ -401,10 +401,12 @@ def test_json(tmp_path: Path) -> None:
                 "returns": [1.0, 2.0],
                 "scores": [5.0, 6.0],
                 "estimates": {},
+                "told": {},
             }
         ],
         "measured": [],
         "unfinished": [f"{tmp_path}/d"],
+        "failed_runs": [],
         "failed_evaluations": [{"run": f"{tmp_path}/c", "update": 3000, "error": "GymError: no display"}],
         "not_evaluated": [],
     }
@@ -423,7 +425,7 @@ def test_measures_of_actors_are_means_over_the_seeds_that_all_have_them(tmp_path
     lines = report(tmp_path, "--chain").output.splitlines()
     cells = [[cell.strip() for cell in line.split("|")[4:-1]] for line in lines if line.startswith("|")]
     assert cells == [
-        ["w2 weights", "actor", "at", "seeds", "step", "Q"],
+        ["chain", "actor", "at", "seeds", "step", "Q"],
         [cells[1][0], *cells[1][1:]],
         ["steps [0.1]", "0", "3000", "2", "-", "1.5"],
         ["steps [0.1]", "1", "3000", "2", "0.1", "3"],
@@ -445,7 +447,7 @@ def test_chains_of_other_steps_are_other_groups(tmp_path: Path) -> None:
         write_run(tmp_path / name, config(0, chain__steps=sizes, **plain), one_actor(1.0))
     # Of a pogo that had none of these settings: as c, which has them as they are by default.
     write_run(tmp_path / "d", config(1), one_actor(3.0))
-    weights = [(row["w2 weights"], row["seeds"]) for row in table(tmp_path)[0]]
+    weights = [(row["chain"], row["seeds"]) for row in table(tmp_path)[0]]
     assert sorted(weights) == [("[10]", "2"), ("steps [0.1]", "1"), ("steps [0.2]", "1")]
 
 
@@ -495,10 +497,10 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
     assert "--statistics mode: there is no such statistic; use all, or some of mean," in refused(
         str(tmp_path), "--statistics", "iqm,mode"
     )
-    assert "an interval of 100 % is none" in refused(str(tmp_path), "--interval", "100")
-    assert "'first' names no evaluations; use last, best, or mean:10" in refused(str(tmp_path), "--checkpoint", "first")
-    assert "'mean:0' names no evaluations" in refused(str(tmp_path), "--checkpoint", "mean:0")
-    assert "'-1' names no actors; use all, or numbers and last" in refused(str(tmp_path), "--actor=-1")
+    assert "--interval 100: use a number of percent between 0 and 100" in refused(str(tmp_path), "--interval", "100")
+    assert "--checkpoint first: use last, best, or mean:10" in refused(str(tmp_path), "--checkpoint", "first")
+    assert "--checkpoint mean:0: use last" in refused(str(tmp_path), "--checkpoint", "mean:0")
+    assert "--actor -1: use all, or numbers and last" in refused(str(tmp_path), "--actor=-1")
     assert "--curve shows every evaluation, and --checkpoint best chooses; use one of them" in refused(
         str(tmp_path), "--curve", "--checkpoint", "best"
     )
@@ -618,7 +620,8 @@ def test_averages_name_what_they_lack(tmp_path: Path) -> None:
         ("iql", "average of 2", "50.0 -"),
     ]
     below = report(tmp_path, "--average").output
-    assert "awac torch [10] actor 0 (deterministic) has no scores of walker2d-medium-v2" in below
+    lacks = "no scores of walker2d-medium-v2, which averages leave out: awac torch [10] actor 0 deterministic."
+    assert lacks in below
 
 
 def test_corls_layout(tmp_path: Path) -> None:
@@ -639,7 +642,10 @@ def test_corls_layout(tmp_path: Path) -> None:
         ("locomotion average", "30.0", "51.0"),
         ("average of all", "30.0", "61.0"),
     ]
-    assert "awac jax [10] actor 0 (deterministic) has no scores of pen-human-v1, walker2d-medium-v2" in below
+    lacks = (
+        "no scores of pen-human-v1, walker2d-medium-v2, which averages leave out: awac jax [10] actor 0 deterministic."
+    )
+    assert lacks in below
 
 
 def test_gains_are_paired_episode_by_episode(tmp_path: Path) -> None:
@@ -661,7 +667,7 @@ def test_gains_are_paired_episode_by_episode(tmp_path: Path) -> None:
 def test_runs_without_episodes_cannot_be_paired(tmp_path: Path) -> None:
     write_run(tmp_path / "0", config(0), one_actor(1.0), one_actor(2.0))
     output = report(tmp_path, "--paired").output
-    assert f"1 without episodes to pair: {tmp_path}/0." in output
+    assert f"1 run whose evaluations kept no episodes to pair: {tmp_path}/0." in output
 
 
 def test_how_often_one_beats_the_other(tmp_path: Path) -> None:
@@ -735,3 +741,106 @@ def test_several_folders_and_a_run_in_two_of_them(tmp_path: Path) -> None:
     outcome = call(main, str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "a"))
     outcome.assert_code(0)
     assert "|     2 |" in outcome.output
+
+
+def told(document: dict[str, Any], **sources: str) -> dict[str, Any]:
+    """A config that says which settings its command gave; a key of `sources` has __ for a dot."""
+    return document | {"sources": {name.replace("__", "."): source for name, source in sources.items()}}
+
+
+def test_averages_are_of_equal_settings(tmp_path: Path) -> None:
+    """What a command gave is no part of another's average, what is published for a dataset is."""
+    given = {"algorithm__beta": "command line"}
+    published = {"algorithm__beta": "conf/published/iql.yaml"}
+    for name, dataset, beta, sources, score in (
+        ("a", "hopper-medium-v2", 10.0, given, 10.0),
+        ("b", "hopper-medium-v2", 3.0, published, 20.0),
+        ("c", "walker2d-medium-v2", 5.0, published, 40.0),
+        ("d", "walker2d-medium-v2", 10.0, given, 70.0),
+    ):
+        document = config(dataset__name=dataset)
+        document["algorithm"]["beta"] = beta
+        write_run(tmp_path / name, told(document, **sources), scored(score))
+    rows = section(tmp_path, "Scores over datasets", "--average")
+    assert [(row["datasets"], row["settings"], row["mean [95 %]"]) for row in rows] == [
+        ("average of 2", "", "30.0 -"),
+        ("average of 2", "algorithm.beta=10.0", "40.0 -"),
+    ]
+
+
+def test_algorithms_are_compared_with_all_else_the_same(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        for name, updates, score in (("iql", 3000, 5.0), ("awac", 3000, 4.0), ("td3_bc", 500, 3.0)):
+            document = config(seed, algorithm__name=name, train__updates=updates)
+            sources = {"train__updates": "command line"}
+            write_run(tmp_path / f"{name}{seed}", told(document, **sources), scored(score))
+    (row,) = section(tmp_path, "How often a run beats a run", "--compare", "algorithm")
+    assert (row["compared"], row["with"]) == ("iql", "awac")
+    assert "train.updates=3000" in row["of"]
+
+
+def test_actors_are_compared_in_their_order(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", config(0), *(scored(float(index)) for index in range(11)))
+    rows = section(tmp_path, "How often a run beats a run", "--compare", "actor")
+    assert all(int(row["compared"]) > int(row["with"]) for row in rows)
+    assert {row["probability of improvement"] for row in rows} == {"1.00 -"}
+
+
+def test_the_best_evaluation_has_no_update_of_its_own(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "0", config(0), scored(30.0))
+    write_curve(run, at_1=actors(scored(60.0)), at_2=actors(scored(30.0)))
+    (row,) = csv.DictReader(io.StringIO(report(tmp_path, "--csv", "--checkpoint", "best").output))
+    assert (row["return_mean"], row["updates"], row["checkpoint"]) == ("60.0", "", "best")
+
+
+def test_one_run_has_no_spread_in_json(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", config(0), scored(30.0))
+    (row,) = json.loads(report(tmp_path, "--json", "--statistics", "all").output)["rows"]
+    assert "std" not in row["estimates"]
+    assert row["estimates"]["iqm"] == {"value": 30.0, "low": None, "high": None}
+
+
+def test_gains_of_the_last_actor_are_over_actor_0(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", config(0), scored(1.0, 2.0), scored(4.0, 5.0))
+    (row,) = section(tmp_path, "Gain over actor 0 of the same run", "--paired", "--actor", "last")
+    assert (row["actor"], row["gain, over seeds"]) == ("1", "3.0 -")
+
+
+def test_tables_without_rows_say_why(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", config(0), one_actor(1.0))
+    below = report(tmp_path, "--average", "--paired", "--compare", "algorithm", "--profile", "--bandit").output
+    for why in (
+        "No averages: no run has normalised scores.",
+        "No gains: no run has a later actor whose episodes can be paired.",
+        "No comparison: no two values of algorithm have scores of one dataset with all else the same.",
+        "No profile: no run has normalised scores.",
+        "No bandit: no run has two actors whose evaluation kept its episodes.",
+    ):
+        assert why in below
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--chain", "--statistics", "iqm"], "--chain is a table of its own: drop --statistics."),
+        (["--chain", "--layout", "corl"], "--chain is a table of its own: drop --layout."),
+        (["--layout", "corl", "--curve"], "--layout corl has one evaluation of each run: drop --curve."),
+        (["--layout", "corl", "--statistics", "mean,iqm"], "--layout corl shows one statistic: name one."),
+        (["--average", "--curve"], "--average is of one evaluation of each run: drop --curve."),
+        (["--paired", "--checkpoint", "best"], "--paired is of one evaluation: use --checkpoint last."),
+        (["--bandit", "--checkpoint", "mean:3"], "--bandit draws from one evaluation: use --checkpoint last."),
+        (["--bandit", "--actor", "0,1"], "--bandit chooses among all actors: drop --actor."),
+        (["--bandit", "0"], "--bandit 0 is no number of rollouts."),
+        (["--latex", "--paired"], "--latex has no --paired; use --json, or name a FILE."),
+        (["--actor", "7"], "--actor 7: these runs have no such actor; use some of 0, last, or all."),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path: Path, options: list[str], message: str) -> None:
+    write_run(tmp_path / "0", config(0), one_actor(1.0))
+    assert message in refused(str(tmp_path), *options)
+
+
+def test_two_formats_need_two_files(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", config(0), one_actor(1.0))
+    file = str(tmp_path / "same")
+    assert f"--csv {file} is the file of --json too" in refused(str(tmp_path), "--json", file, "--csv", file)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pogo.core.reports.groups import settings_in_words
 from pogo.core.reports.rows import ActorOfGroup, Row
-from pogo.core.reports.statistics import Estimate, Resampling, Statistic, estimate
+from pogo.core.reports.statistics import Estimate, Resampling, Statistic, estimates
 
 # D4RL's domains, by the first word of a dataset's name; any other name is a domain by that word.
 _DOMAINS = {
@@ -26,12 +26,14 @@ class Policy(NamedTuple):
     actor: int
     mode: str
 
+    def __str__(self) -> str:
+        actor = f"actor {self.actor}" if self.actor >= 0 else ""
+        return " ".join(filter(None, (self.algorithm, self.backend, self.chain, self.settings, actor, self.mode)))
+
     @classmethod
     def of(cls, row: Row) -> "Policy":
         """The policy that a row is of."""
-        return cls(
-            row.algorithm, row.backend, chain_in_words(row), settings_in_words(row.settings), row.actor, row.mode
-        )
+        return cls(row.algorithm, row.backend, chain_in_words(row), settings_in_words(row.told), row.actor, row.mode)
 
 
 @dataclass(frozen=True)
@@ -86,28 +88,30 @@ def averages(
                 tuple(scored),
                 tuple(name for name in wanted if name not in scored),
                 tuple(map(len, strata)),
-                {name: estimate(strata, name, resampling) for name in statistics},
+                estimates(strata, statistics, resampling),
             )
         )
     return found
 
 
 def missing_in_words(found: Sequence[Average]) -> list[str]:
-    """A sentence for each average that lacks datasets, and for each over unequal numbers of seeds."""
+    """A sentence for each set of datasets that some averages lack, and for averages over unequal numbers of seeds."""
+    lacking: dict[tuple[str, ...], list[str]] = defaultdict(list)
     sentences = []
     for average in found:
-        who = " ".join(filter(None, map(str, average.policy[:4]))) + f" actor {average.policy.actor}"
-        who = f"{who} ({average.policy.mode})"
         if average.missing:
-            sentences.append(f"{who} has no scores of {', '.join(average.missing)}: its average leaves them out.")
+            lacking[average.missing].append(str(average.policy))
         if len(set(average.num_seeds)) > 1:
-            seeds = ", ".join(
-                f"{name} {count}" for name, count in zip(average.datasets, average.num_seeds, strict=True)
-            )
+            counts = zip(average.datasets, average.num_seeds, strict=True)
+            seeds = ", ".join(f"{name} {count}" for name, count in counts)
             sentences.append(
-                f"{who} has unequal numbers of seeds ({seeds}): iqm and optimality_gap count every run once."
+                f"{average.policy} has unequal numbers of seeds ({seeds}): iqm and optimality_gap count every run once."
             )
-    return list(dict.fromkeys(sentences))
+    named = [
+        f"no scores of {', '.join(missing)}, which averages leave out: {'; '.join(dict.fromkeys(policies))}."
+        for missing, policies in lacking.items()
+    ]
+    return list(dict.fromkeys([*named, *sentences]))
 
 
 @dataclass(frozen=True)
@@ -132,18 +136,14 @@ def corl_layout(rows: Sequence[Row], statistic: Statistic, resampling: Resamplin
     def add_average(title: str, datasets: Sequence[str]) -> None:
         found = {average.policy: average for average in averages(rows, (statistic,), resampling, datasets)}
         behind.extend(found.values())
-        of_policies = [found[policy].estimates[statistic] if policy in found else None for policy in policies]
+        of_policies = [found[policy].estimates.get(statistic) if policy in found else None for policy in policies]
         lines.append((title, tuple(of_policies)))
 
     for domain, datasets in sorted(domains.items()):
         for name in datasets:
             of_dataset = [cells.get((policy, name)) for policy in policies]
-            lines.append(
-                (
-                    name,
-                    tuple(None if row is None else estimate([row.scores], statistic, resampling) for row in of_dataset),
-                )
-            )
+            found = [{} if row is None else estimates([row.scores], (statistic,), resampling) for row in of_dataset]
+            lines.append((name, tuple(each.get(statistic) for each in found)))
         if len(datasets) > 1:
             add_average(f"{domain} average", datasets)
     if len(domains) > 1:

@@ -59,7 +59,12 @@ def choose_actors_online(groups: Sequence[Group], bandit: Bandit, resampling: Re
             if not runs:
                 continue
             scores = [[_scores(run, result) for result in found] for run, found in runs]
-            deployed = np.stack([deployed_scores(each, bandit).mean(axis=0) for each in scores])
+            deployed = np.stack(
+                [
+                    deployed_scores(each, bandit._replace(seed=run.seed)).mean(axis=0)
+                    for each, (run, _) in zip(scores, runs, strict=True)
+                ]
+            )
             means = [[float(np.mean(policy)) for policy in each] for each in scores]
             curves.append(
                 BanditCurve(
@@ -72,8 +77,7 @@ def choose_actors_online(groups: Sequence[Group], bandit: Bandit, resampling: Re
                     num_seeds=len(runs),
                     deployed={
                         count: estimate([deployed[:, count - 1].tolist()], "mean", resampling)
-                        for count in SHOWN
-                        if count <= bandit.rollouts
+                        for count in sorted({*(each for each in SHOWN if each < bandit.rollouts), bandit.rollouts})
                     },
                     first=estimate([[each[0] for each in means]], "mean", resampling),
                     last=estimate([[each[-1] for each in means]], "mean", resampling),
@@ -113,7 +117,7 @@ def deployed_scores(policies: Sequence[Sequence[float]], bandit: Bandit) -> np.n
     if not policies or any(len(scores) == 0 for scores in policies):
         raise BadInput("a bandit needs policies with episodes to draw from: evaluate with eval.episodes=50 or more.")
     if min(bandit.rollouts, bandit.trials, bandit.among or 1) < 1:
-        raise BadInput(f"{bandit.rollouts} rollouts, {bandit.trials} trials: use at least 1 of each.")
+        raise BadInput(f"a bandit of {bandit.rollouts} rollouts is none: use at least 1.")
     generator = np.random.default_rng(bandit.seed)
     pools = [np.asarray(scores, dtype=float) for scores in policies]
     truth = np.array([pool.mean() for pool in pools])

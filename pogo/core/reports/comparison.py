@@ -10,7 +10,7 @@ import numpy as np
 
 from pogo.core.learner.interface import Mode
 from pogo.core.reports.averages import Policy
-from pogo.core.reports.groups import Group
+from pogo.core.reports.groups import Group, settings_in_words
 from pogo.core.reports.results import ActorMode, Evaluation, Run
 from pogo.core.reports.rows import ActorOfGroup, Row
 from pogo.core.reports.statistics import (
@@ -123,20 +123,19 @@ def improvements(rows: Sequence[Row], compared: Compared, resampling: Resampling
     contexts: dict[Policy, dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         if row.scores:
-            policy = Policy.of(row)
-            blank = policy._replace(**{compared: "" if compared != "actor" else -1})
-            contexts[blank][str(getattr(policy, compared))][row.dataset] = row
+            context, value = _apart(row, compared)
+            contexts[context][value][row.dataset] = row
     found = []
     for context, values in sorted(contexts.items()):
-        for ours, theirs in itertools.permutations(sorted(values), 2):
+        for theirs, ours in itertools.combinations(sorted(values, key=_in_order), 2):
             both = sorted(values[ours].keys() & values[theirs].keys())
-            if ours < theirs or not both:  # of the two directions, the later value over the earlier
+            if not both:
                 continue
             either = values[ours].keys() | values[theirs].keys()
             first, second = ([values[name][dataset].scores for dataset in both] for name in (ours, theirs))
             found.append(
                 Improvement(
-                    context=_in_words(context),
+                    context=str(context),
                     ours=ours,
                     theirs=theirs,
                     datasets=tuple(both),
@@ -147,17 +146,45 @@ def improvements(rows: Sequence[Row], compared: Compared, resampling: Resampling
     return found
 
 
-def _in_words(context: Policy) -> str:
-    actor = f"actor {context.actor}" if context.actor >= 0 else ""
-    return " ".join(
-        filter(None, (context.algorithm, context.backend, context.chain, context.settings, actor, context.mode))
-    )
+def _apart(row: Row, compared: Compared) -> tuple[Policy, str]:
+    """What has to be the same of two policies, and what is compared; an algorithm goes with its own settings."""
+    policy = Policy.of(row)
+    if compared == "actor":
+        return policy._replace(actor=-1), str(policy.actor)
+    if compared == "backend":
+        return policy._replace(backend=""), policy.backend
+    own = {key: value for key, value in row.told.items() if key.startswith("algorithm.")}
+    shared = {key: value for key, value in row.told.items() if key not in own}
+    named = " ".join(filter(None, (policy.algorithm, settings_in_words(own))))
+    return policy._replace(algorithm="", settings=settings_in_words(shared)), named
 
 
-def profiles(rows: Sequence[Row], resampling: Resampling) -> dict[Policy, list[Estimate]]:
-    """Each policy's share of runs above each of THRESHOLDS, over the datasets that it has scores of."""
-    strata: dict[Policy, list[tuple[float, ...]]] = defaultdict(list)
+def _in_order(value: str) -> tuple[int, str]:
+    """Actors by their number, words by their letters."""
+    return (int(value), "") if value.isdecimal() else (0, value)
+
+
+class Profile(NamedTuple):
+    """A policy's share of runs above each of THRESHOLDS."""
+
+    policy: Policy
+    datasets: tuple[str, ...]
+    num_runs: int
+    above: tuple[Estimate, ...]
+
+
+def profiles(rows: Sequence[Row], resampling: Resampling) -> list[Profile]:
+    """Every policy's, over the datasets that it has scores of."""
+    by_policy: dict[Policy, dict[str, tuple[float, ...]]] = defaultdict(dict)
     for row in rows:
         if row.scores:
-            strata[Policy.of(row)].append(row.scores)
-    return {policy: performance_profile(found, THRESHOLDS, resampling) for policy, found in sorted(strata.items())}
+            by_policy[Policy.of(row)][row.dataset] = row.scores
+    return [
+        Profile(
+            policy,
+            tuple(sorted(strata)),
+            sum(map(len, strata.values())),
+            tuple(performance_profile(list(strata.values()), THRESHOLDS, resampling)),
+        )
+        for policy, strata in sorted(by_policy.items())
+    ]

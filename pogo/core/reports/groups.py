@@ -4,7 +4,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pogo.core.reports.results import Labels, Run
@@ -20,6 +20,7 @@ class Group:
     labels: Labels
     settings: Values  # those that tell the groups of the same labels apart
     runs: Sequence[Run]
+    told: Values = field(default_factory=dict)  # those that its command gave, where other groups have other values
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
@@ -35,7 +36,36 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
             for differing, runs in zip(settings, members.values(), strict=True)
         ]
         groups += sorted(siblings, key=lambda group: [_order(value) for value in group.settings.values()])
-    return groups
+    return [replace(group, told=told) for group, told in zip(groups, _told_apart(groups), strict=True)]
+
+
+def _told_apart(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """What tells groups apart over datasets and algorithms: settings that some of them were told, and not all alike.
+
+    A group that was not told one has it by default, which counts where groups of its algorithm were told it. What a
+    dataset brings, such as settings published for it, is no difference, and neither are its file and environment.
+    """
+    runs = [group.runs[0] for group in groups]
+    asked: dict[str, set[str]] = defaultdict(set)  # by algorithm; of any, where it is a setting of all
+    for run in runs:
+        for key in run.told:
+            asked[run.labels.algorithm if key.startswith("algorithm.") else ""].add(key)
+
+    def told(run: Run) -> dict[str, Any]:
+        keys = (asked[run.labels.algorithm] | asked[""]) - (run.of_dataset - run.told)
+        return {key: run.settings[key] for key in sorted(keys) if key in run.settings and not _is_of_data(key)}
+
+    found = [told(run) for run in runs]
+    values: dict[str, set[str]] = defaultdict(set)
+    for run, each in zip(runs, found, strict=True):
+        for key in asked[run.labels.algorithm] | asked[""]:
+            if key in run.settings:
+                values[key].add(json.dumps(each[key], sort_keys=True) if key in each else "of its dataset")
+    return [{key: value for key, value in each.items() if len(values[key]) > 1} for each in found]
+
+
+def _is_of_data(key: str) -> bool:
+    return key == "env" or key.startswith("dataset.")
 
 
 def _differences(settings: Sequence[Values]) -> list[dict[str, Any]]:

@@ -314,8 +314,8 @@ def _errors(line: Line) -> list[list[float]]:
     """How far the interval reaches below and above; nothing where there is none."""
     estimates = [point.estimate for point in line.points]
     return [
-        [0.0 if each.low is None else each.value - each.low for each in estimates],
-        [0.0 if each.high is None else each.high - each.value for each in estimates],
+        [math.nan if each.low is None else each.value - each.low for each in estimates],
+        [math.nan if each.high is None else each.high - each.value for each in estimates],
     ]
 
 

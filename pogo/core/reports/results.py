@@ -8,13 +8,14 @@ import json
 import logging
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
-from pogo.core.config.schema import meaning, settings_of_old, shared_settings
+from pogo.core.config.schema import SOURCES, meaning, settings_of_old, shared_settings
 from pogo.core.data.config import ONLINE, DatasetConfig, dataset_name
 from pogo.core.data.scores import normalized_score
 from pogo.core.errors import BadInput
@@ -29,6 +30,9 @@ T = TypeVar("T")
 # What else config.json may hold (where a setting came from, what was asked for) is no setting.
 _SETTINGS = {"algorithm", *(key.partition(".")[0] for key in shared_settings())}
 _TYPE_NAMES = {str: "text", int: "a whole number", float: "a finite number", list: "a list", dict: "a mapping"}
+# Sources of settings, as config.json names them.
+_OF_DATASET = re.compile(r"conf/(dataset|published|algorithm_dataset)/")
+_TOLD = re.compile(r"(?!default|as |conf/(algorithm|dataset|published|algorithm_dataset|backend)/)")
 logger = logging.getLogger("pogo")
 
 
@@ -104,6 +108,8 @@ class Run:
     evaluations: Sequence[Evaluation]  # the last one, or all for a curve
     reference_returns: tuple[float, float] | None = None  # those that score 0 and 100; None: unknown, or none
     failed: str | None = None  # why the run ended before its time, in one line
+    told: frozenset[str] = frozenset()  # the settings that its command gave, by options or an experiment
+    of_dataset: frozenset[str] = frozenset()  # those that its dataset brings, as published for it
     log_every: int | None = None  # updates, or environment steps, between two lines of its log
 
     def score(self, value: float) -> float | None:
@@ -267,6 +273,8 @@ def read_run(path: Path, *, curve: bool = False) -> Run:
         path=path,
         labels=labels,
         settings=_settings(config),
+        told=_from(config, _TOLD),
+        of_dataset=_from(config, _OF_DATASET),
         seed=seed,
         clock=clock,
         length=length,
@@ -335,6 +343,14 @@ def _settings(config: _Document) -> dict[str, Any]:
             entries = value.items() if isinstance(value, dict) else [("", value)]
             flat |= {f"{section}.{key}".rstrip("."): entry for key, entry in entries}
     return {key: value for key, value in flat.items() if value is not None and _tells_apart(key)}
+
+
+def _from(config: _Document, source: re.Pattern[str]) -> frozenset[str]:
+    """The settings whose source is such; a pogo that did not say sources was told them all."""
+    sources = config.optional(dict, SOURCES)
+    if sources is None:
+        return frozenset(_settings(config)) if source is _TOLD else frozenset()
+    return frozenset(key for key, name in sources.items() if source.match(str(name)))
 
 
 def _tells_apart(key: str) -> bool:

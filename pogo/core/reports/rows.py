@@ -11,11 +11,12 @@ from statistics import fmean
 from typing import Any
 
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
+from pogo.core.errors import BadInput
 from pogo.core.learner.interface import Mode
 from pogo.core.reports.groups import Group, group_runs
 from pogo.core.reports.results import MODES, ActorMode, Result, Run, read_runs
 from pogo.core.reports.selection import ALL_ACTORS, LAST, ActorChoice, Checkpoint, choose_actors, select
-from pogo.core.reports.statistics import DEFAULT, Estimate, Resampling, Statistic, estimate
+from pogo.core.reports.statistics import DEFAULT, Estimate, Resampling, Statistic, estimates
 from pogo.core.setting import Values
 
 logger = logging.getLogger("pogo")
@@ -72,6 +73,7 @@ class Row(ActorOfGroup):
     returns: tuple[float, ...] = ()  # the mean return of each seed, in the order of `seeds`
     scores: tuple[float, ...] = ()  # their normalised scores; () where one of them has none
     estimates: Mapping[str, Estimate] = field(default_factory=dict)  # of the scores, or of the returns where none are
+    told: Values = field(default_factory=dict)  # what tells its group apart from those of other datasets and algorithms
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ class Report:
     unfinished: Sequence[Run]  # no summary.json, or one from before the run was extended
     failures: Sequence[Failure]
     unevaluated: Sequence[Path]  # finished, and never evaluated
-    groups: Sequence[Group]  # the runs behind the rows
+    groups: Sequence[Group]  # the runs behind the rows, with all of their actors
+    chosen: Sequence[Group]  # the same with the actors that were asked for
 
 
 def make_report(
@@ -152,10 +155,15 @@ def make_report(
     """
     runs = read_runs(folders, curve=curve or checkpoint.needs_all, watched=watched)
     counted = runs if curve else [select(run, checkpoint) for run in runs if run.is_finished]
-    groups = group_runs([choose_actors(run, actors, tuple(modes)) for run in counted])
+    whole = group_runs([choose_actors(run, ALL_ACTORS, tuple(modes)) for run in counted])
+    _check_actors(actors, whole)
+    groups = [
+        dataclasses.replace(group, runs=[choose_actors(run, actors, tuple(modes)) for run in group.runs])
+        for group in whole
+    ]
     kept = [run for group in groups for run in group.runs]
     return Report(
-        rows=[row for group in groups for row in _rows(group, str(checkpoint), statistics, resampling)],
+        rows=[row for group in groups for row in _rows(group, checkpoint, statistics, resampling)],
         measured=[actor for group in groups for actor in measured_actors(group)],
         unfinished=[run for run in runs if not run.is_finished],
         failures=[
@@ -169,11 +177,25 @@ def make_report(
             for run in counted
             if run.is_finished and not any(entry.results or entry.error is not None for entry in run.evaluations)
         ],
-        groups=groups,
+        groups=whole,
+        chosen=groups,
     )
 
 
-def _rows(group: Group, checkpoint: str, statistics: Sequence[Statistic], resampling: Resampling) -> list[Row]:
+def _check_actors(actors: ActorChoice, groups: Sequence[Group]) -> None:
+    """Refuse numbers that no chain has.
+
+    Raises:
+        BadInput: naming the actors that there are.
+    """
+    there = {key.actor for group in groups for run in group.runs for each in run.evaluations for key in each.results}
+    missing = [name for name in actors.names if name.isdecimal() and int(name) not in there]
+    if missing and there:
+        known = ",".join(map(str, sorted(there)))
+        raise BadInput(f"--actor {missing[0]}: these runs have no such actor; use some of {known}, last, or all.")
+
+
+def _rows(group: Group, checkpoint: Checkpoint, statistics: Sequence[Statistic], resampling: Resampling) -> list[Row]:
     """One row per actor, mode and point in the run, over the seeds that have it."""
     found: dict[tuple[ActorMode, int], list[tuple[int, Result]]] = defaultdict(list)
     for run in group.runs:
@@ -189,12 +211,13 @@ def _rows(group: Group, checkpoint: str, statistics: Sequence[Statistic], resamp
             scores = []
         # The gap is one of scores.
         of_these: list[Statistic] = [name for name in statistics if scores or name != "optimality_gap"]
+        is_chosen = checkpoint.kind == "best"  # each actor of each run at an update of its own
         rows.append(
             Row(
                 *group.labels,
                 group.settings,
                 *actor_mode,
-                **_counted(group.runs[0].clock, count),
+                **_counted(group.runs[0].clock, None if is_chosen else count),
                 num_seeds=len(results),
                 seeds=tuple(seed for seed, _ in results),
                 return_mean=fmean(returns),
@@ -202,10 +225,11 @@ def _rows(group: Group, checkpoint: str, statistics: Sequence[Statistic], resamp
                 normalized_score_mean=fmean(scores) if scores else None,
                 normalized_score_std_over_seeds=_std(scores),
                 behaviour_return_mean=behaviour,
-                checkpoint=checkpoint,
+                checkpoint=str(checkpoint),
                 returns=tuple(returns),
                 scores=tuple(scores),
-                estimates={name: estimate([scores or returns], name, resampling) for name in of_these},
+                estimates=estimates([scores or returns], of_these, resampling),
+                told=group.told,
             )
         )
     return rows
@@ -224,14 +248,14 @@ def rows_of_runs(groups: Sequence[Group], checkpoint: Checkpoint = LAST) -> list
             group.settings,
             *actor_mode,
             seed=run.seed,
-            **_counted(run.clock, evaluation.count),
+            **_counted(run.clock, None if checkpoint.kind == "best" else evaluation.count),
             checkpoint=str(checkpoint),
             return_mean=result.return_mean,
             return_std=_spread(result.returns, 0) if result.returns else None,
             normalized_score=result.normalized_score,
             episodes=len(result.returns) or None,
             behaviour_return_mean=run.behaviour,
-            wall_seconds=evaluation.wall_seconds,
+            wall_seconds=evaluation.wall_seconds if checkpoint.kind == "last" else None,
             run=str(run.path),
         )
         for group in groups
@@ -241,7 +265,7 @@ def rows_of_runs(groups: Sequence[Group], checkpoint: Checkpoint = LAST) -> list
     ]
 
 
-def _counted(clock: Clock, count: int) -> dict[str, int | None]:
+def _counted(clock: Clock, count: int | None) -> dict[str, int | None]:
     return {"updates": count if clock is UPDATES else None, "env_steps": count if clock is ENV_STEPS else None}
 
 

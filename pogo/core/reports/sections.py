@@ -11,7 +11,7 @@ from pogo.core.reports.bandit import Bandit, BanditCurve, choose_actors_online
 from pogo.core.reports.comparison import Compared, improvements, paired_gains, profiles
 from pogo.core.reports.groups import settings_in_words
 from pogo.core.reports.rows import MeasuredActor, Report, RunRow, plain, rows_of_runs
-from pogo.core.reports.selection import LAST, Checkpoint
+from pogo.core.reports.selection import ALL_ACTORS, LAST, ActorChoice, Checkpoint
 from pogo.core.reports.statistics import DEFAULT, FEW_SEEDS, Resampling, Statistic
 from pogo.core.reports.tables import Column, latex, markdown
 
@@ -22,6 +22,7 @@ class Asked(NamedTuple):
     statistics: Sequence[Statistic] = ()
     resampling: Resampling = DEFAULT
     checkpoint: Checkpoint = LAST
+    actors: ActorChoice = ALL_ACTORS
     per_seed: bool = False
     average: bool = False
     layout: Literal["rows", "corl"] = "rows"
@@ -42,8 +43,9 @@ class Sections:
         self.averages = averages(report.rows, statistics, resampling) if asked.average else []
         self.layout = corl_layout(report.rows, statistics[0], resampling) if asked.layout == "corl" else None
         self.gains, unpaired = paired_gains(report.groups, resampling) if asked.paired else ([], [])
+        self.gains = [gain for gain in self.gains if asked.actors.includes(gain.actor, len(gain.w2_weights))]
         self.improvements = [] if asked.compare is None else improvements(report.rows, asked.compare, resampling)
-        self.profiles = profiles(report.rows, resampling) if asked.profile else {}
+        self.profiles = profiles(report.rows, resampling) if asked.profile else []
         self.bandit: list[BanditCurve] = []
         if asked.bandit is not None:
             self.bandit = choose_actors_online(report.groups, Bandit(rollouts=asked.bandit), resampling)
@@ -53,7 +55,7 @@ class Sections:
     @cached_property
     def of_runs(self) -> list[RunRow]:
         """Every run by itself."""
-        return rows_of_runs(self.report.groups, self.asked.checkpoint)
+        return rows_of_runs(self.report.chosen, self.asked.checkpoint)
 
     def main_table(self) -> list[Column]:
         """The first table."""
@@ -104,6 +106,7 @@ class Sections:
             "rows": [row.to_json() for row in report.rows],
             "measured": [actor.to_json() for actor in report.measured],
             "unfinished": [str(run.path) for run in report.unfinished],
+            "failed_runs": [{"run": str(run.path), "error": run.failed} for run in report.unfinished if run.failed],
             "failed_evaluations": [
                 {"run": str(failure.run), failure.clock.unit: failure.count, "error": failure.error}
                 for failure in report.failures
@@ -116,9 +119,7 @@ class Sections:
             "layout": None if self.layout is None else plain(self.layout),
             "gains": [plain(gain) for gain in self.gains] or None,
             "improvements": [plain(each) for each in self.improvements] or None,
-            "profiles": [
-                {**policy._asdict(), "above": plain(shares)} for policy, shares in self.profiles.items()
-            ] or None,
+            "profiles": [plain(profile) for profile in self.profiles] or None,
             "bandit": [plain(curve) for curve in self.bandit] or None,
         }  # fmt: skip
         return document | {key: value for key, value in more.items() if value is not None}
@@ -136,6 +137,21 @@ class Sections:
             lines.append(line | measured)
         return [name for name in columns if name != "measures"] + measures, lines
 
+    def _empty(self) -> dict[str, str]:
+        """Tables that were asked for and have no row, and why."""
+        asked, compared = self.asked, self.asked.compare
+        found = {
+            "No averages": (asked.average and not self.averages, "no run has normalised scores"),
+            "No gains": (asked.paired and not self.gains, "no run has a later actor whose episodes can be paired"),
+            "No comparison": (
+                compared is not None and not self.improvements,
+                f"no two values of {compared} have scores of one dataset with all else the same",
+            ),
+            "No profile": (asked.profile and not self.profiles, "no run has normalised scores"),
+            "No bandit": (asked.bandit and not self.bandit, "no run has two actors whose evaluation kept its episodes"),
+        }
+        return {what: why for what, (is_empty, why) in found.items() if is_empty}
+
     def _has_rows(self) -> bool:
         return bool(self.report.measured if self.asked.chain else self.report.rows)
 
@@ -149,7 +165,13 @@ class Sections:
         if self.asked.checkpoint.kind == "best":
             remarks.append("The best of n noisy evaluations is biased: it is higher than what its policy is worth.")
         if unpaired:
-            remarks.append(f"{len(unpaired)} without episodes to pair: {', '.join(unpaired)}.")
+            runs = f"{len(unpaired)} run{'s' if len(unpaired) > 1 else ''}"
+            remarks.append(f"{runs} whose evaluations kept no episodes to pair: {', '.join(unpaired)}.")
+        remarks += [f"{what}: {why}." for what, why in self._empty().items()]
+        if lacking := {name for each in self.improvements for name in each.missing}:
+            remarks.append(
+                f"Comparisons leave out {', '.join(sorted(lacking))}, which one of the two has no scores of."
+            )
         few = sorted({row.num_seeds for row in self.report.rows if 1 < row.num_seeds < FEW_SEEDS})
         asked = self.asked
         if few and (asked.statistics or asked.paired or asked.compare or asked.bandit):

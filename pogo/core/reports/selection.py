@@ -33,7 +33,7 @@ class Checkpoint(NamedTuple):
             return cls(kind)  # type: ignore[arg-type] - one of the two
         if kind == "mean" and number.isdecimal() and int(number) >= 1:
             return cls("mean", int(number))
-        raise BadInput(f"{text!r} names no evaluations; use last, best, or mean:10 for the mean of the last 10.")
+        raise BadInput(f"--checkpoint {text}: use last, best, or mean:10 for the mean of the last 10 evaluations.")
 
     @property
     def needs_all(self) -> bool:
@@ -65,7 +65,7 @@ def select(run: Run, checkpoint: Checkpoint) -> Run:
             *(run.path, len(run.evaluations), checkpoint.number),
         )
     last = run.evaluations[-1]
-    return dataclasses.replace(run, evaluations=[Evaluation(last.count, chosen, last.error, last.wall_seconds)])
+    return dataclasses.replace(run, evaluations=[dataclasses.replace(last, results=chosen)])
 
 
 def _chosen(results: Sequence[Result], checkpoint: Checkpoint) -> Result:
@@ -94,7 +94,7 @@ class ActorChoice(NamedTuple):
             return cls()
         names = tuple(text.split(","))
         if not all(name == LAST_ACTOR or name.isdecimal() for name in names):
-            raise BadInput(f"{text!r} names no actors; use all, or numbers and last, as in 0,last.")
+            raise BadInput(f"--actor {text}: use all, or numbers and last, as in 0,last.")
         return cls(names)
 
     def includes(self, actor: int, last: int) -> bool:

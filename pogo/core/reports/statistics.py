@@ -49,7 +49,7 @@ class Resampling(NamedTuple):
             BadInput: a value is outside what it may be.
         """
         if not 0 < self.level < 100:
-            raise BadInput(f"an interval of {self.level:g} % is none; use a number between 0 and 100, such as 95.")
+            raise BadInput(f"--interval {self.level:g}: use a number of percent between 0 and 100, such as 95.")
         if self.resamples < 100:
             raise BadInput(f"{self.resamples} resamples give no quantiles; use at least 100.")
         return self
@@ -90,6 +90,14 @@ def estimate(
     if statistic not in _OF_SAMPLES:
         raise BadInput(f"{statistic} is no statistic; use {', '.join(STATISTICS)}.")
     return interval_of(samples, _OF_SAMPLES[statistic], resampling)
+
+
+def estimates(
+    strata: Sequence[Sequence[float] | np.ndarray], statistics: Sequence[Statistic], resampling: Resampling = DEFAULT
+) -> dict[str, Estimate]:
+    """Several statistics by name; without those that so few runs have not, as one run has no spread."""
+    found = {name: estimate(strata, name, resampling) for name in statistics}
+    return {name: each for name, each in found.items() if np.isfinite(each.value)}
 
 
 def interval_of(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pogo.core.reports.averages import Average, Layout, Policy, chain_in_words
 from pogo.core.reports.bandit import BanditCurve
-from pogo.core.reports.comparison import THRESHOLDS, Gain, Improvement
+from pogo.core.reports.comparison import THRESHOLDS, Gain, Improvement, Profile
 from pogo.core.reports.groups import settings_in_words
 from pogo.core.reports.rows import MEASURES, ActorOfGroup, MeasuredActor, Row, RunRow
 from pogo.core.reports.statistics import Estimate
@@ -20,7 +20,9 @@ def of_groups(rows: Sequence[Row], level: float, curve: bool = False) -> list[Co
         Column("score", [row.normalized_score_mean for row in rows]),
         Column("score std", [row.normalized_score_std_over_seeds for row in rows]),
     ]
-    asked = [Column(_header(name, level), [row.estimates.get(name) for row in rows]) for name in statistics]
+    of_returns = "" if any(row.scores for row in rows) else " of returns"
+    headers = {name: _header(name + of_returns, level) for name in statistics}
+    asked = [Column(header, [row.estimates.get(name) for row in rows]) for name, header in headers.items()]
     return [
         *_labels(rows),
         Column("kind", [row.kind for row in rows], "left"),
@@ -62,7 +64,9 @@ def of_measures(actors: Sequence[MeasuredActor]) -> list[Column]:
 def of_averages(averages: Sequence[Average], level: float) -> list[Column]:
     """Policies over datasets; the first column says how many of these an average is over."""
     statistics = list(dict.fromkeys(name for average in averages for name in average.estimates))
-    estimates = [Column(_header(name, level), [average.estimates[name] for average in averages]) for name in statistics]
+    estimates = [
+        Column(_header(name, level), [average.estimates.get(name) for average in averages]) for name in statistics
+    ]
     policies = _policies([average.policy for average in averages])
     return [Column("datasets", [average.name for average in averages], "left"), *policies, *estimates]
 
@@ -110,13 +114,17 @@ def of_improvements(found: Sequence[Improvement]) -> list[Column]:
     ]
 
 
-def of_profiles(found: dict[Policy, list[Estimate]]) -> list[Column]:
+def of_profiles(found: Sequence[Profile]) -> list[Column]:
     """Share of runs above each score."""
     shares = [
-        Column(f"> {threshold:g}", [estimates[index].value for estimates in found.values()], form=".2f")
+        Column(f"> {threshold:g}", [profile.above[index].value for profile in found], form=".2f")
         for index, threshold in enumerate(THRESHOLDS)
     ]
-    return [*_policies(list(found)), *shares]
+    counts = [
+        Column("datasets", [len(profile.datasets) for profile in found]),
+        Column("runs", [profile.num_runs for profile in found]),
+    ]
+    return [*_policies([profile.policy for profile in found]), *counts, *shares]
 
 
 def of_bandit(curves: Sequence[BanditCurve]) -> list[Column]:
@@ -136,11 +144,11 @@ def of_bandit(curves: Sequence[BanditCurve]) -> list[Column]:
 
 
 def comparisons_of_groups(columns: Sequence[Column], rows: Sequence[Row]) -> list[Comparison]:
-    """Rows of one dataset and mode stand beside each other, in every column of estimates."""
+    """Rows of one dataset, mode and point in the run stand beside each other, in every column of estimates."""
     shown = [column for column in columns if column.is_shown]
-    together: dict[tuple[str, str], list[int]] = {}
+    together: dict[tuple[str, str, int | None, int | None], list[int]] = {}
     for index, row in enumerate(rows):
-        together.setdefault((row.dataset, row.mode), []).append(index)
+        together.setdefault((row.dataset, row.mode, row.updates, row.env_steps), []).append(index)
     return [
         Comparison([(row, number) for row in members], not column.header.startswith("optimality gap"))
         for number, column in enumerate(shown)
@@ -166,7 +174,7 @@ def _labels(rows: Sequence[ActorOfGroup]) -> list[Column]:
         Column("dataset", [row.dataset for row in rows], "left"),
         Column("algorithm", [row.algorithm for row in rows], "left"),
         Column("backend", [row.backend for row in rows], "left"),
-        Column("w2 weights", [chain_in_words(row) for row in rows], "left"),
+        Column("chain", [chain_in_words(row) for row in rows], "left"),
         Column("settings", [settings_in_words(row.settings) for row in rows], "left", required=False),
         Column("actor", [row.actor for row in rows]),
     ]
@@ -187,7 +195,7 @@ def _policies(policies: Sequence[Policy]) -> list[Column]:
     return [
         Column("algorithm", [policy.algorithm for policy in policies], "left"),
         Column("backend", [policy.backend for policy in policies], "left"),
-        Column("w2 weights", [policy.chain for policy in policies], "left"),
+        Column("chain", [policy.chain for policy in policies], "left"),
         Column("settings", [policy.settings for policy in policies], "left", required=False),
         Column("actor", [policy.actor for policy in policies]),
         Column("mode", [policy.mode for policy in policies], "left"),

@@ -92,6 +92,8 @@ def _retuned(plan: Plan, recorded: RunRecord) -> list[str]:
 
     A run keeps those that it began with.
     """
+    if recorded.config.algorithm.name != plan.config.algorithm.name:
+        return []
     theirs, ours = recorded.asked.get(SOURCES, {}), plan.asked[SOURCES]
     return [
         key

@@ -140,7 +140,7 @@ def test_what_makes_no_sense_is_refused():
         estimate([[1.0], []], "mean")
     with pytest.raises(BadInput, match="mode is no statistic; use mean, std"):
         estimate([[1.0]], "mode")  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match="interval of 100 %"):
+    with pytest.raises(BadInput, match="--interval 100"):
         Resampling(level=100.0).checked()
     with pytest.raises(BadInput, match="20 resamples"):
         Resampling(resamples=20).checked()
