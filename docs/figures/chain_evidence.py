@@ -267,7 +267,7 @@ def made(rows: Sequence[Row]) -> str:
     """A Markdown table of the steps that were made, as multiples of those asked for: the least and the most."""
     groups: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in rows:
-        if row.mode == "deterministic" and row.steps and row.actor > 0 and row.step is not None:
+        if row.mode == "deterministic" and row.steps and row.actor > 0 and row.step is not None and not row.settings:
             groups[row.algorithm, row.dataset].append(row.step / float(row.steps.split()[row.actor - 1]))
     lines = ["| algorithm | dataset | steps | least | most |", "|---|---|---|---|---|"]
     for group, ratios in sorted(groups.items()):

@@ -53,7 +53,7 @@ def _told_apart(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
     def told(run: Run) -> dict[str, Any]:
         keys = (asked[run.labels.algorithm] | asked[""]) - (run.of_dataset - run.told)
-        return {key: run.settings[key] for key in sorted(keys) if key in run.settings and not _is_of_data(key)}
+        return {key: run.settings[key] for key in sorted(keys) if key in run.settings and not _is_said(key)}
 
     found = [told(run) for run in runs]
     values: dict[str, set[str]] = defaultdict(set)
@@ -64,8 +64,9 @@ def _told_apart(groups: Sequence[Group]) -> list[dict[str, Any]]:
     return [{key: value for key, value in each.items() if len(values[key]) > 1} for each in found]
 
 
-def _is_of_data(key: str) -> bool:
-    return key == "env" or key.startswith("dataset.")
+def _is_said(key: str) -> bool:
+    """Whether a row says it anyway: by its dataset, or by how many steps or weights its chain has."""
+    return key in ("env", "chain.num_actors") or key.startswith("dataset.")
 
 
 def _differences(settings: Sequence[Values]) -> list[dict[str, Any]]:
