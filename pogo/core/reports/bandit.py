@@ -12,8 +12,9 @@ import numpy as np
 
 from pogo.core.errors import BadInput
 from pogo.core.learner.interface import MODES, Mode
+from pogo.core.reports.evaluations import Result
 from pogo.core.reports.groups import Group
-from pogo.core.reports.results import Result, Run
+from pogo.core.reports.results import Run
 from pogo.core.reports.rows import ActorOfGroup
 from pogo.core.reports.statistics import Estimate, Resampling, estimate
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from pogo.core.learner.interface import Mode
 from pogo.core.reports.averages import Policy
+from pogo.core.reports.evaluations import ActorMode, Evaluation
 from pogo.core.reports.groups import Group, settings_in_words
-from pogo.core.reports.results import ActorMode, Evaluation, Run
+from pogo.core.reports.results import Run
 from pogo.core.reports.rows import ActorOfGroup, Row
 from pogo.core.reports.statistics import (
     Estimate,

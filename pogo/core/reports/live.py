@@ -13,15 +13,9 @@ from pogo.core.files.checkpoint import CHECKPOINTS
 from pogo.core.files.event_file import host_of
 from pogo.core.files.logs import EVALUATION, MESSAGES, TRAIN, last_line
 from pogo.core.files.summary import CONFIG, SUMMARY
-from pogo.core.reports.results import (
-    Evaluation,
-    Run,
-    Unreadable,
-    find_runs,
-    read_last_evaluation,
-    read_last_metrics,
-    read_run,
-)
+from pogo.core.reports.documents import Unreadable
+from pogo.core.reports.evaluations import Evaluation, read_last_evaluation, read_last_metrics
+from pogo.core.reports.results import Run, find_runs, read_run
 from pogo.core.setting import Values
 
 Status = Literal["running", "silent", "failed", "stopped", "finished"]

@@ -19,9 +19,11 @@ from pogo.core.files.checkpoint import CHECKPOINTS, RECORDS
 from pogo.core.files.documents import JSON
 from pogo.core.files.logs import EVALUATION
 from pogo.core.files.summary import CONFIG, SUMMARY
+from pogo.core.reports.documents import Unreadable
+from pogo.core.reports.evaluations import ActorMode, Evaluation, Result, read_curve
 from pogo.core.reports.groups import Group, group_runs
 from pogo.core.reports.live import RunState, Watch
-from pogo.core.reports.results import ActorMode, Evaluation, Result, Run, Unreadable, read_curve
+from pogo.core.reports.results import Run
 from pogo.core.reports.rows import MEASURES, measured_actors
 from pogo.core.reports.statistics import DEFAULT as RESAMPLING
 from pogo.core.reports.statistics import FEW_SEEDS, estimate

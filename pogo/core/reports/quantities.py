@@ -11,9 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pogo.core.errors import BadInput, check_name
+from pogo.core.files.logs import TRAIN
 from pogo.core.learner.interface import Mode
+from pogo.core.reports.documents import Unreadable
+from pogo.core.reports.evaluations import Logged, Result, read_training
 from pogo.core.reports.groups import Group
-from pogo.core.reports.results import Logged, Result, Run, Unreadable, read_training
+from pogo.core.reports.results import Run
 from pogo.core.reports.selection import LAST_ACTOR, ActorChoice
 
 SCORE = "normalized_score"
@@ -141,7 +144,7 @@ class Courses:
             self._logs = []
             for index, run in self._runs():
                 try:
-                    self._logs.append((index, run, read_training(run)))
+                    self._logs.append((index, run, read_training(run.path / TRAIN, run.clock, run.is_finished)))
                 except Unreadable as error:
                     logger.warning("%s; the run is left out.", error)
                 except OSError as error:

@@ -12,9 +12,10 @@ from typing import Any
 
 from pogo.core.config.clock import ENV_STEPS, UPDATES, Clock
 from pogo.core.errors import BadInput
-from pogo.core.learner.interface import Mode
+from pogo.core.learner.interface import MODES, Mode
+from pogo.core.reports.evaluations import ActorMode, Result
 from pogo.core.reports.groups import Group, group_runs
-from pogo.core.reports.results import MODES, ActorMode, Result, Run, read_runs
+from pogo.core.reports.results import Run, read_runs
 from pogo.core.reports.selection import ALL_ACTORS, LAST, ActorChoice, Checkpoint, choose_actors, select
 from pogo.core.reports.statistics import DEFAULT, Estimate, Resampling, Statistic, estimates
 from pogo.core.setting import Values

@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from pogo.core.errors import BadInput
-from pogo.core.reports.results import ActorMode, Evaluation, Result, Run
+from pogo.core.reports.evaluations import ActorMode, Evaluation, Result
+from pogo.core.reports.results import Run
 
 Kind = Literal["last", "mean", "best"]
 LAST_ACTOR = "last"

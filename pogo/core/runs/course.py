@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pogo.core.files.logs import EVALUATION
-from pogo.core.reports.results import Unreadable, read_curve
+from pogo.core.reports.documents import Unreadable
+from pogo.core.reports.evaluations import read_curve
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.plan import Plan
 
