@@ -25,6 +25,7 @@ from pogo.core.data.config import BUNDLED, CUSTOM, ONLINE
 from pogo.core.data.environment import NO_ENVIRONMENT
 from pogo.core.data.readers import FILE_SUFFIXES
 from pogo.core.errors import BadInput, check_name
+from pogo.core.files.summary import CONFIG
 from pogo.core.problem.actors import ACTOR_KINDS
 from pogo.core.registry import BACKENDS
 
@@ -84,6 +85,8 @@ def read_request(arguments: Sequence[str]) -> Request:
     for argument in arguments:
         if argument.startswith("-"):
             raise BadInput(f"{argument}: no such option; options are key=value, --cfg, --help and --version.")
+        if "=" not in argument and Path(argument).name == CONFIG:
+            raise BadInput(f"{argument} is no setting; for the run that it is of: --config {argument}.")
     arguments = [_quoted_path(argument.removeprefix("++")) for argument in arguments]  # ++key=value sets a key too
     arguments, sources = _with_file(arguments)
     overrides = parse_overrides(arguments)

@@ -174,9 +174,10 @@ def read_recorded(path: Path) -> Recorded:
     except BadInput as error:
         raise BadInput(f"--config {path}: {error}") from error
     if unknown := sorted(settings.keys() - known.keys() - {"algorithm.name"}):
+        other = "" if writer == __version__ else f", or run it with the pogo that wrote it ({writer})"
         raise BadInput(
             f"--config {path} has {', '.join(unknown)}, which pogo {__version__} does not know; take that out of the "
-            f"file, or run it with the pogo that wrote it ({writer})."
+            f"file{other}."
         )
     old = {key: value for key, value in settings_of_old().items() if key not in settings and value != MISSING}
     if missing := sorted((known.keys() - settings.keys()) | old.keys()):

@@ -207,3 +207,8 @@ def test_the_option_needs_a_file() -> None:
     outcome = train("--config")
     outcome.assert_code(2)
     assert outcome.output == "pogo-train: --config: give a run's config.json.\n"
+
+
+def test_a_config_without_its_option_is_said_to_need_it() -> None:
+    with pytest.raises(BadInput, match=r"runs/a/config.json is no setting; .*: --config runs/a/config.json\."):
+        compose_config(["runs/a/config.json"])
