@@ -78,12 +78,13 @@ def test_a_wheel_with_one_backend_trains(wheel: Path, tmp_path: Path, backend: s
             home / "bin" / "pogo-train",
             f"backend={backend}",
             f"algorithm={algorithm}",
+            f"run.dir=runs/{algorithm}",
             *small,
             *options,
             cwd=where,
             **offline,
         )
-        run_dir = where / "runs" / "pendulum-medium-replay" / f"{algorithm}_{backend}" / "w2_10_10" / "seed_0"
+        run_dir = where / "runs" / algorithm
         assert json.loads((run_dir / "summary.json").read_text())["updates"] == 20
         run(home / "bin" / "pogo-eval", run_dir, "--episodes", 1, "--json", cwd=where, **offline)
     assert {path.name for path in where.iterdir()} == {"runs"}
