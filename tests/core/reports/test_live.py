@@ -277,9 +277,12 @@ def test_a_page_is_rewritten_without_a_terminal_until_a_signal(tmp_path: Path) -
     pytest.importorskip("vl_convert")
     write_speeds(write_run(tmp_path / "runs" / "run", config(), finished=False), (1000, 50.0))
     page = tmp_path / "report" / "index.html"
+    # Where this suite runs in the background of a script, Ctrl-C is ignored, and would be by what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(
         *(str(tmp_path / "runs"), "--html", str(page.parent), "--live", "--every", "0.2"), module="pogo.cli.report"
     )
+    signal.signal(signal.SIGINT, before)
     wait_for(page.exists, process)
     assert '"reload":0.2' in page.read_text()
     first = page.stat().st_mtime_ns
