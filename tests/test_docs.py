@@ -15,7 +15,7 @@ from pogo.core.algorithms import ALGORITHMS, entry_points, load_algorithm
 from pogo.core.config.compose import compose_config
 from pogo.core.config.resolution import resolve
 from pogo.core.config.schema import shared_settings
-from pogo.core.runs.sweep import plan_sweep
+from pogo.core.sweeps.planning import plan_sweep
 from pogo.core.verify.parity import drift, parity_case
 from tests.helpers.problems import CHAINS, problem
 from tests.helpers.runs import run_command

@@ -22,7 +22,7 @@ from pogo.core.runs.lock import RunLock
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.plan import LARGEST_NUM_SEEDS, check_settings
 from pogo.core.runs.seed_run import SeedRun
-from pogo.core.runs.sweep import plan_sweep
+from pogo.core.sweeps.planning import plan_sweep
 from tests.helpers.framework import Framework
 from tests.helpers.learners import rows, transitions
 from tests.helpers.problems import ACT, OBS, problem

@@ -16,7 +16,7 @@ from pogo.core.config.resolution import resolve
 from pogo.core.config.search_path import config_folder
 from pogo.core.errors import BadInput
 from pogo.core.registry import BACKENDS
-from pogo.core.runs.sweep import plan_sweep, share_threads
+from pogo.core.sweeps.planning import plan_sweep, share_threads
 from tests.helpers.runs import call, run_command, start, stop, wait_for
 
 EXPERIMENTS = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))

@@ -76,7 +76,8 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _sweep(asked_for: TrainOptions) -> int:
-    from pogo.core.runs.sweep import plan_sweep, run_sweep, share_threads
+    from pogo.core.sweeps.planning import plan_sweep, share_threads
+    from pogo.core.sweeps.pool import run_sweep
 
     cells = plan_sweep(share_threads(asked_for.overrides, asked_for.num_jobs))
     if asked_for.cfg is not None:

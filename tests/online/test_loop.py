@@ -11,7 +11,7 @@ import pytest
 from pogo.cli import evaluate, report
 from pogo.core.errors import BadInput
 from pogo.core.problem.streams import generator, stream
-from pogo.core.runs.sweep import plan_sweep
+from pogo.core.sweeps.planning import plan_sweep
 from tests.helpers.framework import Framework
 from tests.helpers.online_runs import ENV_STEPS, LEARNING_STARTS, TORCH_QUICKLY, arguments
 from tests.helpers.runs import (

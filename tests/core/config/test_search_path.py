@@ -12,7 +12,7 @@ from pogo.core.config.provenance import SOURCES
 from pogo.core.config.resolution import resolve
 from pogo.core.config.search_path import config_folder
 from pogo.core.errors import BadInput
-from pogo.core.runs.sweep import plan_sweep
+from pogo.core.sweeps.planning import plan_sweep
 from tests.helpers.runs import PENDULUM, call, environment
 
 FILES = {

@@ -1,17 +1,11 @@
-"""Many runs from one command: `pogo-train -m`, one process for each, all checked before the first starts."""
+"""From the options of one command to the runs that they make, all checked before the first starts."""
 
 import itertools
-import logging
 import math
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Sweep
 
@@ -19,45 +13,15 @@ from pogo.core.algorithms import algorithm_names
 from pogo.core.config.compose import compose_config, experiment_sweep, parse_overrides
 from pogo.core.config.online import is_online
 from pogo.core.config.resolution import resolve
-from pogo.core.config.schema import Config, meaning
+from pogo.core.config.schema import meaning
 from pogo.core.config.search_path import OWN_KEYS, search_path
 from pogo.core.config.variant import inferred_variant
-from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
+from pogo.core.errors import BadInput
 from pogo.core.runs.plan import check_settings
+from pogo.core.sweeps.cell import Cell
 from pogo.core.system.machine import available_cpus
-from pogo.core.system.signals import StopRequest
 
-POLL_SECONDS = 0.05
 MOST_RUNS = 10_000  # of one command: each config is checked before the first run starts
-SHOWN_LINES = 5  # of a failed run's output, where runs go on side by side
-_COMMAND = "import sys; from pogo.cli.train import main; sys.exit(main())"
-
-logger = logging.getLogger("pogo")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of a sweep."""
-
-    arguments: tuple[str, ...]  # of pogo-train
-    run_dirs: tuple[Path, ...]  # one per seed
-    save_replay: Path | None  # the file that it leaves
-    label: str  # what tells it from the others
-    config: Config
-
-    @property
-    def run_dir(self) -> Path:
-        """The folder of the first seed's run."""
-        return self.run_dirs[0]
-
-
-@dataclass
-class _Process:
-    cell: Cell
-    number: int
-    popen: subprocess.Popen
-    output: IO[bytes] | None  # where it is kept until the end; none: shown as it comes
-    began: float
 
 
 def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
@@ -90,36 +54,6 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
                 "pogo-collect RUN_DIR --replay --out FILE."
             )
     return cells
-
-
-def run_sweep(cells: Sequence[Cell], jobs: int = 1) -> int:
-    """Run every cell, `jobs` at a time; the exit code: 0 all done, 1 some failed, 130 or 143 stopped by a signal.
-
-    A failed run does not stop the others. A signal is passed on to the runs that are going, which save; none starts
-    after it. Each run is a process of its own, so that the frameworks of one leave nothing to the next.
-    """
-    results: dict[int, tuple[int, float]] = {}
-    waiting = list(enumerate(cells, start=1))
-    running: list[_Process] = []
-    with StopRequest() as stop:
-        told = False
-        while running or (waiting and not stop.requested):
-            while waiting and len(running) < jobs and not stop.requested:
-                number, cell = waiting.pop(0)
-                logger.info("run %d of %d: %s", number, len(cells), cell.label or cell.run_dir)
-                running.append(_start(cell, number, shown=jobs == 1))
-            if stop.requested and not told:
-                told = True
-                for process in running:
-                    process.popen.send_signal(stop.signal_number or signal.SIGTERM)
-            for process in [process for process in running if process.popen.poll() is not None]:
-                running.remove(process)
-                results[process.number] = (process.popen.returncode, time.perf_counter() - process.began)
-                _report_failure(process)
-            time.sleep(POLL_SECONDS)
-        failed = sum(code != EXIT_DONE for code, _ in results.values())
-        _report(cells, results)
-        return stop.exit_code if stop.requested else EXIT_FAILED if failed else EXIT_DONE
 
 
 def share_threads(arguments: Sequence[str], jobs: int) -> list[str]:
@@ -239,38 +173,3 @@ def _literal(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(_literal(entry) for entry in value)}]"
     return str(value)
-
-
-def _start(cell: Cell, number: int, shown: bool) -> _Process:
-    output = None if shown else tempfile.TemporaryFile()
-    # A session of its own: a Ctrl-C in the terminal reaches it once, by way of this process.
-    popen = subprocess.Popen(
-        [sys.executable, "-c", _COMMAND, "--in-sweep", *cell.arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-    )
-    return _Process(cell, number, popen, output, time.perf_counter())
-
-
-def _report_failure(process: _Process) -> None:
-    if process.output is None:
-        return
-    with process.output as output:
-        if process.popen.returncode == EXIT_DONE:
-            return
-        output.seek(0)
-        last = output.read().decode(errors="replace").splitlines()[-SHOWN_LINES:]
-    logger.error("run %d failed: %s\n%s", process.number, process.cell.label, "\n".join(last))
-
-
-def _report(cells: Sequence[Cell], results: Mapping[int, tuple[int, float]]) -> None:
-    for number, cell in enumerate(cells, start=1):
-        if number not in results:
-            logger.info("%3d  not run            %s", number, cell.label)
-            continue
-        code, seconds = results[number]
-        logger.info("%3d  exit %3d  %6.0f s  %s  %s", number, code, seconds, cell.label, cell.run_dir)
-    done = sum(code == EXIT_DONE for code, _ in results.values())
-    logger.info("%d of %d runs done; pogo-report tables them.", done, len(cells))
