@@ -19,14 +19,17 @@ import pytest
 
 import pogo
 from pogo.cli import evaluate
+from pogo.core.config import compose
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
 from pogo.core.reports.results import read_runs
+from pogo.core.runs import plan, training
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.record import Progress
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.system.checkout import commit
 from pogo.core.system.machine import processor_name
+from pogo.core.system.signals import STOP_SIGNALS
 from tests.helpers.runs import (
     ALGORITHMS,
     BACKENDS,
@@ -56,7 +59,8 @@ UPDATES = 40
 INTERVALS = {"log__every": 7, "eval__every": 20, "checkpoint__every": 5, "eval__episodes": 1}
 # JAX compiles for longer than these tests run; `make test-slow` has them too.
 TORCH_QUICKLY = ["torch", pytest.param("jax", marks=pytest.mark.slow)]
-SIGNALS = [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+CODES = {number: 130 if number == signal.SIGINT else 143 for number in STOP_SIGNALS}
+SIGNALS = [(number, code) for number, code in CODES.items() if number in (signal.SIGTERM, signal.SIGINT)]
 
 
 def arguments(run_dir: Path, backend: str = "torch", algorithm: str = "iql", **changes: Any) -> list[str]:
@@ -111,6 +115,35 @@ def test_a_signal_saves_and_the_resume_gives_the_same_bits(
     assert summary(run_dir)["actors"] == summary(reference)["actors"]
 
 
+# Before anything is saved, while everything is done already, and what lies between; `MOMENTS` has the rest.
+STAGES: dict[str, tuple[object, str, Callable[[], Callable[..., bool]], int | None]] = {
+    "options": (compose, "compose_config", lambda: lambda *_: True, None),
+    "data": (plan, "_load", lambda: lambda *_: True, None),
+    "networks": (training, "make_learner_group", lambda: lambda *_: True, None),
+    "config.json": (SeedRun, "begin", lambda: lambda *_: True, None),
+    "first update": (TrainingLoop, "_advance", lambda: at_update(0), None),
+    **{name: (*moment, None) for name, moment in MOMENTS.items()},
+    "summary": (SeedRun, "write_summary", lambda: lambda *_: True, 0),
+    "end": (SeedRun, "end", lambda: lambda *_: True, 0),
+}
+
+
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    quick(
+        list(itertools.product(STAGES, STOP_SIGNALS)), list(zip(STAGES, itertools.cycle(STOP_SIGNALS), strict=False))
+    ),
+)
+def test_every_signal_twice_at_every_stage(whole: Callable, tmp_path: Path, stage: str, number: signal.Signals) -> None:
+    """As schedulers send them, two within 10 ms; not Ctrl-C, of which a second one insists."""
+    reference, run_dir = whole("torch"), tmp_path / "run"
+    owner, method, when, code = STAGES[stage]
+    with signalled(owner, method, number, when(), times=1 if number == signal.SIGINT else 2):
+        train(*arguments(run_dir)).assert_code(CODES[number] if code is None else code)
+    train(*arguments(run_dir)).assert_code(0)
+    assert_same_run(run_dir, reference)
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("backend", TORCH_QUICKLY)
 def test_many_restarts_give_the_same_bits(whole: Callable, tmp_path: Path, backend: str, algorithm: str) -> None:
@@ -122,11 +155,12 @@ def test_many_restarts_give_the_same_bits(whole: Callable, tmp_path: Path, backe
     assert_same_run(run_dir, reference)
 
 
-def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+def test_a_later_signal_ends_at_once(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     # An update that takes for ever.
     (tmp_path / "slow.py").write_text(
-        "import time, pogo.core.runs.loop as loop\n"
+        "import time, pogo.core.runs.loop as loop, pogo.core.system.signals as signals\n"
+        "signals.REPEAT_SECONDS = 0.2\n"
         "loop.TrainingLoop._advance = lambda self: (print('here', flush=True), time.sleep(1000))\n"
         "from pogo.cli.train import main\n"
     )

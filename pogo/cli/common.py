@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from pogo import __version__
 from pogo.core.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, BadInput, RunFailed
+from pogo.core.system.signals import ended_by_signals
 
 MANY_RUNS = 100  # that take a while to read
 
@@ -54,7 +55,14 @@ def run_command(
     Returns:
         The exit code.
     """
-    arguments, parser = sys.argv[1:] if arguments is None else list(arguments), make_parser()
+    with ended_by_signals(restore=arguments is not None):
+        return _run_command(make_parser, command, sys.argv[1:] if arguments is None else list(arguments))
+
+
+def _run_command(
+    make_parser: Callable[[], CommandParser], command: Callable[[argparse.Namespace], int], arguments: list[str]
+) -> int:
+    parser = make_parser()
     # Asked for anywhere, these two are never refused.
     if "--help" in arguments or "-h" in arguments:
         parser.print_help()

@@ -67,6 +67,8 @@ def call(main: Callable[[Sequence[str]], int], *given: str) -> Outcome:
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = main(given)
+    except SystemExit as ended:  # a signal came before there was anything to save
+        code = int(str(ended.code))
     finally:
         logger.setLevel(level)  # a command sets it for its whole process
     return Outcome(code, output.getvalue())

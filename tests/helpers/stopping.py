@@ -10,15 +10,18 @@ import pytest
 
 
 @contextmanager
-def signalled(owner: type, method: str, number: signal.Signals, when: Callable[..., bool]) -> Iterator[None]:
-    """Send this process a signal inside the first call of a method for which `when` holds."""
+def signalled(
+    owner: object, method: str, number: signal.Signals, when: Callable[..., bool], times: int = 1
+) -> Iterator[None]:
+    """Send this process a signal, or several within 10 ms, inside the first call of a method for which `when` holds."""
     original, sent = getattr(owner, method), []
 
-    def interrupted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not sent and when(self, *args, **kwargs):
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        if not sent and when(*args, **kwargs):
             sent.append(True)
-            os.kill(os.getpid(), number)
-        return original(self, *args, **kwargs)
+            for _ in range(times):
+                os.kill(os.getpid(), number)
+        return original(*args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, method, interrupted)

@@ -156,8 +156,8 @@ class WorkerSimulators(Simulators):
     """Simulators in worker processes, which make them while this process goes on.
 
     They are kept until one fails or dies, and the next reset then starts new ones; an environment's fault is an answer
-    like others. They leave it to this process to answer SIGINT and SIGTERM, and end when their pipe closes, so also
-    where this process is killed.
+    like others. They leave it to this process to answer signals that ask for a stop, and end when their pipe closes, so
+    also where this process is killed.
     """
 
     def __init__(self, spec: EnvironmentSpec, policies: int, episodes: int, processes: int) -> None:
@@ -260,7 +260,7 @@ def _end(workers: list[_Worker]) -> None:
 
 @contextlib.contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """What starts within never sees SIGINT and SIGTERM, from its first instruction on."""
+    """What starts within never sees a signal that asks for a stop, from its first instruction on."""
     earlier = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

@@ -13,6 +13,7 @@ from pogo.core.environments.make import environment_spec
 from pogo.core.environments.simulators import LocalSimulators, WorkerSimulators, default_processes, make_simulators
 from pogo.core.environments.spec import EnvironmentSpec
 from pogo.core.errors import RunFailed
+from pogo.core.system.signals import STOP_SIGNALS
 
 PENDULUM = environment_spec("Pendulum-v1")
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -179,14 +180,14 @@ def test_workers_leave_signals_to_the_main_process() -> None:
     try:
         for moment in ("starting", "stepping"):
             for pid in pids(simulators):
-                os.kill(pid, signal.SIGTERM)
-                os.kill(pid, signal.SIGINT)
+                for number in STOP_SIGNALS:
+                    os.kill(pid, number)
             if moment == "starting":
                 simulators.reset(SEEDS)
         simulators.step(STILL, ALL)
     finally:
         simulators.close()
-    assert not {signal.SIGTERM, signal.SIGINT} & signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert not set(STOP_SIGNALS) & signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 MAIN = """
