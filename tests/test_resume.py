@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.logs import RunLog
 from pogo.core.reports.results import read_runs
 from pogo.core.runs import plan, training
+from pogo.core.runs.lock import RunLock
 from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.record import Progress
 from pogo.core.runs.seed_run import SeedRun
@@ -616,9 +618,58 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     outcome.assert_code(2)
-    assert f"{run_dir} is in use: another process is training in it" in outcome.output
+    assert f"{run_dir} is in use: process {process.pid} on {socket.gethostname()} is training in it" in outcome.output
     with signalled(TrainingLoop, "_advance", signal.SIGTERM, lambda *_: True):
         train(*arguments(run_dir, train__updates=10**6, eval__every=0)).assert_code(143)
+
+
+def test_a_second_process_waits_and_goes_on(whole: Callable, tmp_path: Path) -> None:
+    reference, run_dir = whole("torch"), tmp_path / "run"
+    with RunLock(run_dir) as held:
+        held.acquire()
+        process = start(*arguments(run_dir, run__wait="true"))
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert f"{run_dir} is in use: waiting for process {os.getpid()}" in line
+    finish(process).assert_code(0)
+    assert_same_run(run_dir, reference)
+
+
+def test_a_process_that_waits_can_be_stopped(tmp_path: Path) -> None:
+    with RunLock(tmp_path) as held:
+        held.acquire()
+        with signalled(RunLock, "acquire", signal.SIGUSR1, lambda *_, **__: True):
+            train(*arguments(tmp_path, run__wait="true")).assert_code(143)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("moment", [moment for moment in MOMENTS if moment != "save"])
+def test_a_process_whose_folder_was_taken_over_writes_nothing_more(
+    whole: Callable, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was paused, say, for so long that another machine's process took it for dead."""
+    reference, run_dir = whole("torch"), tmp_path / "run"
+    owner, method, when = MOMENTS[moment]
+    original, is_due = getattr(owner, method), when()
+    left: list[dict[str, tuple[str, int]]] = []
+
+    def taken_over(*args: Any, **kwargs: Any) -> Any:
+        if not left and is_due(*args, **kwargs):
+            (run_dir / "lease.2.json").write_text("{}")
+            left.append(fingerprint(run_dir))
+        return original(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, taken_over)
+        outcome = train(*arguments(run_dir))
+    outcome.assert_code(1)
+    assert "is no longer held by this process" in outcome.output
+    now = fingerprint(run_dir)
+    written = {name for name in now if now[name] != left[0].get(name)}
+    assert written <= {".", "run.log"} | {name for name in now if "tfevents" in name}, "messages at most"
+    (run_dir / "lease.2.json").unlink()
+    train(*arguments(run_dir)).assert_code(0)
+    assert_same_run(run_dir, reference)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -415,7 +415,7 @@ def test_folders_that_do_not_fit_together_are_refused(copy: Path) -> None:
 
 def test_a_group_locks_every_folder(copy: Path) -> None:
     with RunLock(run_dir(copy, 1)) as lock:
-        lock.acquire(make=False)
+        lock.acquire()
         refused(copy, "seed_1 is in use")
 
 

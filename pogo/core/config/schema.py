@@ -148,6 +148,8 @@ class RunSection:
     root: str = setting("runs", on_resume="free", identity=False, path=True)
     # The run's own folder; none: <root>/<dataset>/<algorithm>_<backend>/w2_<weights>/seed_<n>.
     dir: str | None = setting(None, on_resume="free", identity=False, path=True)
+    # Whether to wait while another process trains in the folder, and then to go on; else that is refused.
+    wait: bool = setting(False, on_resume="free", identity=False)
     # A folder above seed_<n>, for settings that the path does not name; -m fills it.
     variant: str | None = setting(None, on_resume="free", identity=False)
 

@@ -22,6 +22,7 @@ from pogo.core.runs.console import RunConsole
 from pogo.core.runs.diagnosis import below_data, measures_by_actor, setbacks
 from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, failures, failures_in_words
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
+from pogo.core.runs.lock import RunLock
 from pogo.core.runs.plan import Plan
 from pogo.core.runs.record import Progress, ResumePoint, notes
 from pogo.core.runs.resume import changes_from_here
@@ -43,6 +44,7 @@ class SeedRun:
     def __init__(
         self,
         plan: Plan,
+        lock: RunLock,
         learner: Learner,
         probe: Probe,
         store: CheckpointStore,
@@ -55,7 +57,7 @@ class SeedRun:
         listener: Listener = NOBODY,
     ) -> None:
         self.plan, self.learner, self._evaluator, self._collector = plan, learner, evaluator, collector
-        self._probe, self._store, self._log, self._stop = probe, store, log, stop
+        self._lock, self._probe, self._store, self._log, self._stop = lock, probe, store, log, stop
         self._listener = listener
         self._record = plan.record(learner.machine)
         progress = Progress({}) if point is None else point.progress
@@ -94,6 +96,7 @@ class SeedRun:
 
     def begin(self) -> None:
         """Write config.json, and say where the run starts."""
+        self._lock.check()
         self._forget_failure()
         said = self.plan.config.to_json() | notes(self.plan.command, self.learner.machine)
         write_json_atomically(self.plan.run_dir / CONFIG, said, as_text)
@@ -122,6 +125,7 @@ class SeedRun:
 
     def log_training(self, metrics: Mapping[str, float]) -> None:
         """One line of the log."""
+        self._lock.check()
         described = {**metrics, **self.learner.describe(self._probe)}
         described[WALL_SECONDS] = self._spent.wall
         if self._collector is not None:
@@ -164,6 +168,7 @@ class SeedRun:
                 self._evaluation = evaluation
                 console.evaluation_table(self._title(where, among_others), rows, self._behaviour())
                 self._show_chain(console, rows)
+        self._lock.check()
         self.owes_evaluation = self._failure is not None and position == self.plan.config.length
         self._log.evaluation(position, {**self._evaluation, WALL_SECONDS: self._spent.wall})
         self._show_clip()
@@ -230,6 +235,7 @@ class SeedRun:
         Raises:
             RunFailed: a parameter is not finite, or it cannot be written.
         """
+        self._lock.check()
         total = self._spent
         progress = Progress(
             log_positions=self._log.positions(),
@@ -257,6 +263,7 @@ class SeedRun:
 
     def write_summary(self) -> None:
         """Write summary.json: the run is complete."""
+        self._lock.check()
         write_json_atomically(self.plan.run_dir / SUMMARY, self._summary())
         self._is_summed_up = True
 

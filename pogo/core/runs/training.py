@@ -17,6 +17,7 @@ from pogo.core.data.write_hdf5 import check_new_file
 from pogo.core.environments.checks import in_one_line
 from pogo.core.errors import EXIT_DONE, BadInput, RunFailed
 from pogo.core.files.checkpoint import CheckpointStore
+from pogo.core.files.lease import LeaseLost
 from pogo.core.files.logs import RunLog
 from pogo.core.learner.group import LearnerGroup
 from pogo.core.learner.interface import Learner
@@ -79,10 +80,11 @@ def train_plans(plans: Sequence[Plan], stop: StopRequest, listener: Listener = N
 
 def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest, listener: Listener) -> bool:
     locks = [held.enter_context(RunLock(plan.run_dir)) for plan in plans]
-    for lock in locks:
-        lock.acquire(make=False)  # a folder that is not there yet is made when nothing can be refused any more
+    if not _hold(locks, plans[0].config.run.wait, stop):
+        return False
     group = ",".join(str(seed) for seed in plans[0].seeds) if len(plans) > 1 else ""
     stores = [CheckpointStore(plan.run_dir, plan.config.checkpoint.keep, group) for plan in plans]
+    seen = {store.run_dir: store.steps() for store in stores}
     start = find_start(plans, stores)
     if start.finished:
         _refuse_late_replay(plans[0])
@@ -98,7 +100,8 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest, listener: 
     _restore(plans, learners, collector, start.points)
     probes = [make_probe(_probed(plan), plan.spec.action_size, plan.config.seed) for plan in plans]
     for plan, lock, store in zip(plans, locks, stores, strict=True):
-        if lock.acquire(make=True) and store.steps():
+        lock.acquire()
+        if store.steps() != seen[store.run_dir]:
             raise BadInput(f"{plan.run_dir} was begun by another process meanwhile; start again to go on from there.")
     for store, point in zip(stores, start.points, strict=False):
         go_back(store, point)
@@ -113,12 +116,21 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest, listener: 
         logs = [opened.enter_context(_open_log(*each)) for each in zip(plans, points, strict=True)]
         stopwatch = Stopwatch()
         runs = [
-            SeedRun(plan, learner, probe, store, log, point, stop, stopwatch, evaluator, collector, listener)
-            for plan, learner, probe, store, log, point in zip(
-                plans, learners.learners, probes, stores, logs, points, strict=True
+            SeedRun(plan, lock, learner, probe, store, log, point, stop, stopwatch, evaluator, collector, listener)
+            for plan, lock, learner, probe, store, log, point in zip(
+                plans, locks, learners.learners, probes, stores, logs, points, strict=True
             )
         ]
         return _run(runs, learners, collector, stop, stopwatch, listener.show)
+
+
+def _hold(locks: Sequence[RunLock], wait: bool, stop: StopRequest) -> bool:
+    """Lock the folders that are there, or, by `run.wait`, every one; whether no stop was asked for meanwhile."""
+    if wait:
+        return all(lock.wait(stop) for lock in locks)
+    for lock in locks:
+        lock.reserve()  # a folder that is not there yet is made when nothing can be refused any more
+    return True
 
 
 def _refuse_late_replay(plan: Plan) -> None:
@@ -231,6 +243,8 @@ def _run(
                 finished = OnlineLoop(runs[0], learners, collector, console, stop, stopwatch).run()
             else:
                 finished = TrainingLoop(runs, learners, console, stop, stopwatch).run()
+    except LeaseLost:  # what is in the folder is another's
+        raise
     except RunFailed as error:
         logger.error("%s", error)
         error.reported = True
