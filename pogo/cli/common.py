@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from pogo import __version__
 from pogo.core.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, BadInput, RunFailed
-from pogo.core.system.signals import ended_by_signals
+from pogo.core.system.signals import PARENT_PIPE, end_with_parent, ended_by_signals
 
 MANY_RUNS = 100  # that take a while to read
 
@@ -55,8 +55,12 @@ def run_command(
     Returns:
         The exit code.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if PARENT_PIPE in given:
+        given.remove(PARENT_PIPE)
+        end_with_parent()
     with ended_by_signals(restore=arguments is not None):
-        return _run_command(make_parser, command, sys.argv[1:] if arguments is None else list(arguments))
+        return _run_command(make_parser, command, given)
 
 
 def _run_command(

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pogo.core.errors import EXIT_DONE, BadInput
-from pogo.core.reports.live import RunState, Watch, Watcher
+from pogo.core.reports.live import RunState, Watch, Watcher, duration
 from pogo.core.reports.page import PAGE, vega_bundle, write_page
 
 EVERY, EVERY_PAGE = 5.0, 30.0  # seconds between two looks
@@ -187,31 +187,11 @@ def _cells(state: RunState, now: float) -> Mapping[str, RenderableType]:
         "done": f"{state.position} of {state.run.length}, {100 * state.position // state.run.length} %",
         "left": "-" if state.seconds_left is None else duration(state.seconds_left),
         "per s": "-" if state.per_second is None else f"{state.per_second:.0f}",
-        "last scores": " ".join(f"{value:.1f}" for value in last_values(state)) or "-",
+        "last scores": " ".join(f"{value:.1f}" for value in state.last_values) or "-",
         "host": Text(state.host or "-"),
         "last sign": f"{duration(now - state.last_sign)} ago",
         "state": Text(status, style=_STYLES[state.status]),
     }
-
-
-def last_values(state: RunState) -> list[float]:
-    """The latest score of each actor, or its return where there is no score; of its mean actions if it has them."""
-    found: dict[int, float] = {}
-    if state.evaluation is not None:
-        for (actor, _, mode), result in sorted(state.evaluation.results.items()):
-            if mode == "deterministic" or actor not in found:
-                value = result.normalized_score
-                found[actor] = result.return_mean if value is None else value
-    return list(found.values())
-
-
-def duration(seconds: float) -> str:
-    """In the two largest of its units."""
-    whole = max(0, round(seconds))
-    for size, unit, part_size, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // part_size} {part}"
-    return f"{whole} s"
 
 
 def _name(state: RunState, folder: Path) -> str:

@@ -1,7 +1,6 @@
 """pogo-train: train a chain of actors."""
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -61,7 +60,9 @@ def _train(options: argparse.Namespace) -> int:
         complete_shell(asked_for.completion)
         return EXIT_DONE
     if asked_for.many:
-        return _sweep(asked_for)
+        from pogo.cli.sweep import sweep
+
+        return sweep(asked_for)
     if asked_for.info is not None:
         print(information(asked_for.info, asked_for.overrides), end="")
         return EXIT_DONE
@@ -73,18 +74,6 @@ def _train(options: argparse.Namespace) -> int:
     if asked_for.cfg in ("hydra", "all"):
         print(hydra_yaml(asked_for.overrides), end="")
     return EXIT_DONE
-
-
-def _sweep(asked_for: TrainOptions) -> int:
-    from pogo.core.sweeps.planning import plan_sweep, share_threads
-    from pogo.core.sweeps.pool import run_sweep
-
-    cells = plan_sweep(share_threads(asked_for.overrides, asked_for.num_jobs))
-    if asked_for.cfg is not None:
-        for cell in cells:
-            print(shlex.join(("pogo-train", *cell.arguments)), f" # {cell.run_dir}")
-        return EXIT_DONE
-    return run_sweep(cells, asked_for.num_jobs)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "again.",
     )  # fmt: skip
     add(
-        "--jobs", metavar="N", nargs="?", const="", default="1", help="with -m: so many runs side by side, 1 by default"
-    )
+        "--jobs", metavar="N", nargs="?", const="",
+        help="with -m: so many runs side by side on this machine, 1 by default; short for launcher.jobs=N. "
+        "launcher=slurm and launcher=ray start them on a cluster",
+    )  # fmt: skip
+    add("--status", action="store_true", help="with -m: how far each run is, by the folders alone; starts nothing")
+    add("--json", dest="as_json", action="store_true", help="with --status: as JSON")
+    add("--cancel", action="store_true", help="with -m: have the runs that go on save and stop, and start no other")
+    add("--retry-failed", action="store_true", help="with -m: start those again that have failed; else they are left")
     add(
         "--cfg", metavar="PART", nargs="?", action=_Part,
         help="print the whole config that these options make, and where each setting comes from; with -m, the runs; "
@@ -87,6 +93,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--in-sweep", action="store_true", help=argparse.SUPPRESS)  # one run of many: an experiment without its sweep
 
 
+def _check_many(options: argparse.Namespace) -> None:
+    """Refuse options of many runs where there is one, and those that do not go together."""
+    for name in ("jobs", "status", "cancel", "retry_failed"):
+        if getattr(options, name) and not options.many:
+            raise BadInput(f"--{name.replace('_', '-')} is of many runs; add -m.")
+    if options.as_json and not options.status:
+        raise BadInput("--json is of --status; add it.")
+    if options.status and options.cancel:
+        raise BadInput("--status and --cancel: one at a time.")
+
+
 def _quoted(path: str) -> str:
     """A path as Hydra's grammar takes it."""
     escaped = path.replace("'", "\\'")
@@ -100,7 +117,11 @@ class TrainOptions:
     overrides: list[str]  # key=value, those that an option stands for among them
     many: bool  # a run for each combination of values
     in_sweep: bool  # this is one of them: an experiment's settings without its sweep
-    num_jobs: int  # runs that go on side by side
+    num_jobs: int | None  # runs that go on side by side; none: as the launcher says
+    status: bool  # only say how far the runs are
+    as_json: bool  # that as JSON
+    cancel: bool  # stop what runs of them
+    retry_failed: bool  # start those again that have failed
     cfg: str | None  # a part of the config that is printed
     info: str | None  # a part of what Hydra knows of it
     completion: str | None
@@ -115,8 +136,9 @@ class TrainOptions:
         for name, (option, what) in _VALUES.items():
             if getattr(options, name) == "":
                 raise BadInput(f"{option}: give {what}.")
-        if not options.jobs.isdecimal() or int(options.jobs) < 1:
+        if options.jobs is not None and (not options.jobs.isdecimal() or int(options.jobs) < 1):
             raise BadInput(f"--jobs {options.jobs}: use a whole number of at least 1.")
+        _check_many(options)
         overrides = [*options.overrides, *options.more_overrides]
         if options.config is not None:
             overrides.insert(0, f"hydra.job.config_file={_quoted(options.config)}")
@@ -125,5 +147,15 @@ class TrainOptions:
         if options.config_name is not None:
             overrides.append(f"hydra.job.config_name={options.config_name}")
         return cls(
-            overrides, options.many, options.in_sweep, int(options.jobs), options.cfg, options.info, options.completion
+            overrides,
+            many=options.many,
+            in_sweep=options.in_sweep,
+            num_jobs=None if options.jobs is None else int(options.jobs),
+            status=options.status,
+            as_json=options.as_json,
+            cancel=options.cancel,
+            retry_failed=options.retry_failed,
+            cfg=options.cfg,
+            info=options.info,
+            completion=options.completion,
         )

@@ -14,6 +14,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pogo.core.algorithms import algorithm_names, load_algorithm
 from pogo.core.config.hydra_schemas import register, register_algorithm
+from pogo.core.config.launcher import GROUP as LAUNCHER
+from pogo.core.config.launcher import (
+    LAUNCHERS,
+    Launcher,
+    check_launcher_key,
+    is_of_launcher,
+    is_path_of_launcher,
+    launcher_of,
+    refuse_without_many,
+)
 from pogo.core.config.option_types import check_values, check_written, option_types
 from pogo.core.config.provenance import setting_sources
 from pogo.core.config.published import GROUP, published_choices, register_published
@@ -58,11 +68,51 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(_explain(error, algorithm)) from error
     check_values(values, option_types(algorithm))
+    del values[LAUNCHER]
     sweep = values.pop("sweep")
     if sweep and not in_sweep:
         raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
     sources = setting_sources(values, parse_overrides(request.arguments), request.folders)
     return values | {SOURCES: {**sources, **request.sources}}
+
+
+def compose_launcher(arguments: Sequence[str]) -> Launcher:
+    """Where the options, or the experiment that they name, have many runs computed.
+
+    Args:
+        arguments: overrides, key=value; those of one run are not looked at.
+
+    Raises:
+        BadInput: an unknown launcher, or a setting of it that is unknown, of the wrong type, or out of bounds.
+    """
+    register()
+    overrides = parse_overrides([_quoted_path(argument) for argument in arguments])
+    folders = search_path(overrides)
+    choices, settings = [], []
+    for override in overrides:
+        key = override.key_or_group
+        if is_of_launcher(key) and override.is_sweep_override():
+            raise BadInput(f"{override.input_line}: all runs of one command have one launcher; give one value.")
+        if key == LAUNCHER:
+            check_name(LAUNCHER, str(override.value()), {*LAUNCHERS, *folders.names(LAUNCHER)})
+        if key == LAUNCHER or (key == "experiment" and not _is_no_experiment(override)):
+            choices.append(override)
+        elif is_of_launcher(key):
+            settings.append(override)
+    launcher = _composed_launcher(choices, folders)
+    for override in settings:
+        check_launcher_key(launcher, override.key_or_group)
+    return _composed_launcher([*choices, *settings], folders) if settings else launcher
+
+
+def _composed_launcher(overrides: Sequence[Override], folders: SearchPath) -> Launcher:
+    try:
+        with folders.hydra():
+            composed = compose(folders.primary, [override.input_line or "" for override in overrides])
+        values: Any = OmegaConf.to_container(composed[LAUNCHER], resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(_explain(error, DEFAULT_ALGORITHM)) from error
+    return launcher_of(values)
 
 
 class Request(NamedTuple):
@@ -192,7 +242,12 @@ def experiment_sweep(name: str, folders: SearchPath) -> dict[str, list[Any]]:
 def _quoted_path(argument: str) -> str:
     """A path as Hydra's grammar takes it, which knows no ~ and gives = and commas meanings of their own."""
     key, separator, value = argument.partition("=")
-    if not meaning(key).path or not separator or value in ("", "null") or value[0] in "'\"":
+    if (
+        not (meaning(key).path or is_path_of_launcher(key))
+        or not separator
+        or value in ("", "null")
+        or value[0] in "'\""
+    ):
         return argument
     backslashes = len(value) - len(value.rstrip("\\"))
     quoted = value.replace("'", "\\'") + "\\" * backslashes
@@ -246,6 +301,8 @@ def _check_form(override: Override) -> None:
         raise BadInput(f"{line}: {_why_not_hydras(key)}")
     if _names_target(key.split(".")) or _names_target(override.value()):
         raise BadInput(f"{line}: _target_ has no place here; a config names what pogo has registered.")
+    if is_of_launcher(key):
+        raise refuse_without_many(line or key)
     if override.is_sweep_override():
         raise BadInput(f"{line}: one run takes one value; add -m for a run of each.")
     if key in ("backend.name", "algorithm.name"):

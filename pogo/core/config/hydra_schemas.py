@@ -10,6 +10,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from pogo.core.algorithms import ALGORITHMS, algorithm_names, load_algorithm
+from pogo.core.config.launcher import GROUP as LAUNCHER
+from pogo.core.config.launcher import LAUNCHERS
 from pogo.core.config.schema import SECTIONS, AskedSetting, Config, asked_settings
 from pogo.core.data import d4rl
 from pogo.core.data.config import DatasetConfig
@@ -22,6 +24,8 @@ def register() -> None:
     store.store(name="config_schema", node=_whole_config())
     for name in ALGORITHMS:
         store.store(group="algorithm", name=f"{name}_schema", node=_group(load_algorithm(name).Hyperparameters))
+    for name, kind in LAUNCHERS.items():
+        store.store(group=LAUNCHER, name=f"{name}_schema", node=_group(kind))
     dataset = _group(DatasetConfig)
     store.store(group="dataset", name="dataset_schema", node=dataset)
     for name in d4rl.D4RL_DATASETS:
@@ -42,7 +46,7 @@ def register_algorithm(name: str) -> None:
 
 
 def _whole_config() -> type:
-    columns: list[Any] = [(name, Any, field(default=MISSING)) for name in ("algorithm", "dataset")]
+    columns: list[Any] = [(name, Any, field(default=MISSING)) for name in ("algorithm", "dataset", LAUNCHER)]
     for name, section in SECTIONS.items():
         if name != "dataset":
             node = dataclasses.make_dataclass(section.__name__, _columns(section))
@@ -50,7 +54,7 @@ def _whole_config() -> type:
     sweep = ("sweep", dict[str, list[Any]], field(default_factory=dict))  # an experiment's: what -m runs over
     by_name = {column[0]: column for column in [*columns, *_columns(Config), sweep]}
     order = [entry.name for entry in dataclasses.fields(Config) if entry.name in by_name]
-    return dataclasses.make_dataclass("Config", [by_name[name] for name in (*order, "sweep")])
+    return dataclasses.make_dataclass("Config", [by_name[name] for name in (*order, LAUNCHER, "sweep")])
 
 
 def _group(kind: type) -> type:

@@ -41,6 +41,17 @@ class RunState:
     note: str | None  # why it failed, what stopped it, or what its latest evaluation failed by, in one line
 
     @property
+    def last_values(self) -> list[float]:
+        """The latest score of each actor, or its return where there is no score; of its mean actions if it has them."""
+        found: dict[int, float] = {}
+        if self.evaluation is not None:
+            for (actor, _, mode), result in sorted(self.evaluation.results.items()):
+                if mode == "deterministic" or actor not in found:
+                    value = result.normalized_score
+                    found[actor] = result.return_mean if value is None else value
+        return list(found.values())
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing more comes of it by itself."""
         return self.status in ("failed", "stopped", "finished")
@@ -65,6 +76,15 @@ class Watch:
         if not self.have_all_ended:
             return False
         return self.time - max(state.last_sign for state in self.states) > _NEXT_OF_SWEEP
+
+
+def duration(seconds: float) -> str:
+    """In the two largest of its units."""
+    whole = max(0, round(seconds))
+    for size, unit, part_size, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part_size} {part}"
+    return f"{whole} s"
 
 
 class Watcher:
@@ -99,6 +119,16 @@ class Watcher:
         if state.status == "finished":
             self._finished[path] = state
         return state
+
+
+def state_of_run(path: Path, now: float) -> RunState:
+    """One run as it is at a time, in seconds since 1970.
+
+    Raises:
+        Unreadable: its files are not what a run leaves.
+        OSError: they cannot be read.
+    """
+    return _state_of(read_run(path), _changes(path), now)
 
 
 def _changes(path: Path) -> dict[str, float]:

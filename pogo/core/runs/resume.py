@@ -68,11 +68,11 @@ def _settings_compared(recorded: RunRecord, plan: Plan) -> tuple[dict[str, Any],
 
     A value written out where it would be the same anyway is then no difference.
     """
-    before, now = _comparable(recorded.asked), _comparable(plan.asked)
+    before, now = comparable(recorded.asked), comparable(plan.asked)
     # What an older pogo had no setting for was as it is by default.
     defaults = known_settings(plan.config.algorithm.name)
     before = {key: entry.default for key, entry in defaults.items() if key in now} | before
-    resolved_before, resolved_now = _comparable(recorded.config.to_json()), _comparable(plan.config.to_json())
+    resolved_before, resolved_now = comparable(recorded.config.to_json()), comparable(plan.config.to_json())
     for key in before.keys() & now.keys() & resolved_before.keys() & resolved_now.keys():
         # A schedule that is given no length follows the run's, and a longer run keeps the one that it began with.
         follows_length = key.startswith("algorithm.") and before[key] is None and now[key] is None
@@ -105,7 +105,7 @@ def _retuned(plan: Plan, recorded: RunRecord) -> list[str]:
     ]
 
 
-def _comparable(config: Values) -> dict[str, Any]:
+def comparable(config: Values) -> dict[str, Any]:
     """The settings of a composed or recorded config that a resumed run may not change, by dotted key."""
     flat = {}
     for section, value in config.items():

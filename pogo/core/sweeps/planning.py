@@ -19,7 +19,6 @@ from pogo.core.config.variant import inferred_variant
 from pogo.core.errors import BadInput
 from pogo.core.runs.plan import check_settings
 from pogo.core.sweeps.cell import Cell
-from pogo.core.system.machine import available_cpus
 
 MOST_RUNS = 10_000  # of one command: each config is checked before the first run starts
 
@@ -54,13 +53,6 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
                 "pogo-collect RUN_DIR --replay --out FILE."
             )
     return cells
-
-
-def share_threads(arguments: Sequence[str], jobs: int) -> list[str]:
-    """The options, with the processors shared out among `jobs` runs where `threads` is not given."""
-    if jobs == 1 or any(argument.startswith("threads=") for argument in arguments):
-        return list(arguments)
-    return [*arguments, f"threads={max(1, available_cpus() // jobs)}"]
 
 
 def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:

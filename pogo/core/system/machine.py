@@ -39,6 +39,16 @@ def memory_bytes() -> int | None:
         return None
 
 
+def visible_gpus() -> list[str]:
+    """The NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; none where there is no driver."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return [name.strip() for name in allowed.split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
+    # The driver's devices are numbered as CUDA numbers them by the bus, which is not its default.
+    count = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return [str(number) for number in range(count)]
+
+
 @contextlib.contextmanager
 def on_few_cpus(threads: int | None) -> Iterator[None]:
     """Let what is started inside see only so many CPUs; none, or a system that cannot: all that there are.

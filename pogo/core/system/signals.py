@@ -17,6 +17,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, s
 # after the first is that, and nobody's impatience.
 REPEAT_SECONDS = 5.0
 
+# The option of every command that says that its input is a pipe of whoever started it, and ends with that.
+PARENT_PIPE = "--parent-pipe"
+
 _END = b"\x00"  # no signal has this number
 
 
@@ -194,6 +197,18 @@ def ended_by_signals(restore: bool) -> Iterator[None]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler if restore else repeat)
+
+
+def end_with_parent() -> None:
+    """Stop as by SIGTERM once the standard input ends: whoever held the pipe's other end is gone, however it went."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 1):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="pogo-parent", daemon=True).start()
 
 
 def _forget_in_child() -> None:

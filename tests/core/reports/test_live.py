@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pogo.cli.live import duration, last_values, table, watch
+from pogo.cli.live import table, watch
 from pogo.cli.report import main
 from pogo.core.files.logs import last_line
-from pogo.core.reports.live import RunState, Watch, Watcher
+from pogo.core.reports.live import RunState, Watch, Watcher, duration
 from tests.helpers.run_folders import actors, config, one_actor, write_curve, write_run, write_speeds
 from tests.helpers.runs import call, finish, start, wait_for
 
@@ -75,7 +75,7 @@ def test_the_latest_scores_of_each_actor(tmp_path: Path) -> None:
     write_curve(run, at_1000=actors(one_actor(-9.0, 1.0)), at_2000=results)
     found = state(aged(run, 1.0))
     assert found.position == 2000  # an evaluation comes after the update it is of
-    assert last_values(found) == [40.0, 60.0, -3.0]
+    assert found.last_values == [40.0, 60.0, -3.0]
 
 
 def test_no_sign_of_life(tmp_path: Path) -> None:
