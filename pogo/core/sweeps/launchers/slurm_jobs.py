@@ -16,6 +16,7 @@ from typing_extensions import override
 from pogo.core.config.launcher import SlurmLauncher
 from pogo.core.errors import EXIT_FAILED, BadInput
 from pogo.core.sweeps.launchers.engine import Engine, Handle
+from pogo.core.sweeps.records import cancel, is_cancelled
 from pogo.core.sweeps.runner import Runner, shares, was_stopped
 from pogo.core.sweeps.task import Task
 from pogo.core.system.machine import visible_gpus
@@ -54,7 +55,7 @@ class Job:
         runner = Runner(self._tasks, shares(len(self._tasks), visible_gpus()), self._max_requeues)
         results = runner.run(lambda: bool(told))
         stopped = len(results) < len(self._tasks) or any(map(was_stopped, results.values()))
-        if not told or not stopped:
+        if not told or not stopped or all(is_cancelled(task.folder) for task in self._tasks):
             return results
         deadline = time.monotonic() + TERM_PATIENCE_SECONDS
         while set(told) == {signal.SIGTERM} and time.monotonic() < deadline:
@@ -125,6 +126,7 @@ class SlurmEngine(Engine):
         self._settings, self._queue = settings, _Queue()
         self._folder = Path(settings.folder or Path(run_root) / "slurm").expanduser().absolute()
         self._jobs: list[str] = []
+        self._handles: list[Handle] = []
 
     @property
     @override
@@ -151,6 +153,7 @@ class SlurmEngine(Engine):
                 self._queue.add(job.job_id)
                 self._jobs.append(job.job_id)
                 handles += [_SlurmHandle(task, job, self._queue) for task in group]
+        self._handles = handles
         return handles
 
     @override
@@ -159,6 +162,9 @@ class SlurmEngine(Engine):
 
     @override
     def stop(self, number: int = signal.SIGTERM) -> None:
+        for handle in self._handles:  # so that a job knows that it is not to wait for its next start
+            if handle.code() is None:
+                cancel(handle.task.folder)
         cancel_jobs(self._jobs)
 
 
