@@ -1,7 +1,9 @@
 """From command-line overrides to one composed config; every mistake becomes one line of pogo's own."""
 
+import contextlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pogo.core.algorithms import algorithm_names, load_algorithm
+from pogo.core.config.bases import SWEEP, Bases
 from pogo.core.config.hydra_schemas import register, register_algorithm
 from pogo.core.config.launcher import GROUP as LAUNCHER
 from pogo.core.config.launcher import (
@@ -49,31 +52,54 @@ _TAKEN = (
 )
 
 
-def compose_config(arguments: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
+class Request(NamedTuple):
+    """Options that are checked, and what Hydra is asked for by them."""
+
+    folders: SearchPath
+    algorithm: str
+    overrides: list[Override]  # as they were given
+    arguments: list[str]  # for Hydra: with the dataset that others stand for, without what names folders
+    sources: dict[str, str]  # of what a run's config.json has said
+
+
+def compose_config(arguments: Sequence[str], in_sweep: bool = False, bases: Bases | None = None) -> dict[str, Any]:
     """The composed config as plain values, before anything is derived from it; `sources` says where each came from.
 
     Args:
         arguments: overrides, key=value.
         in_sweep: whether this is one run of many, which an experiment's `sweep` needs.
+        bases: what it shares with the other runs.
 
     Raises:
         BadInput: an override that cannot be read, an unknown key or option, a value of the wrong type.
     """
-    request = read_request(arguments)
+    request = read_request(arguments, bases)
     overrides, algorithm = request.overrides, request.algorithm
     try:
-        with request.folders.hydra():
-            composed = compose(request.folders.primary, request.arguments)
-        values: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment] - a mapping
+        values = _composed_values(request, bases)
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(_explain(error, algorithm)) from error
     check_values(values, option_types(algorithm))
     del values[LAUNCHER]
-    sweep = values.pop("sweep")
+    sweep = values.pop(SWEEP, None)
     if sweep and not in_sweep:
         raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
     sources = setting_sources(values, parse_overrides(request.arguments), request.folders)
     return values | {SOURCES: {**sources, **request.sources}}
+
+
+def _composed_values(request: Request, bases: Bases | None) -> dict[str, Any]:
+    folders = request.folders
+    if bases is not None:
+        # What is refused here is refused below too, where Hydra has the whole of it to speak of.
+        with contextlib.suppress(HydraException, OmegaConfBaseException):
+            return _plain(bases.composed(folders, parse_overrides(request.arguments)))
+    with folders.hydra():
+        return _plain(compose(folders.primary, request.arguments))
+
+
+def _plain(composed: DictConfig) -> dict[str, Any]:
+    return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value] - a mapping
 
 
 def compose_launcher(arguments: Sequence[str]) -> Launcher:
@@ -115,18 +141,8 @@ def _composed_launcher(overrides: Sequence[Override], folders: SearchPath) -> La
     return launcher_of(values)
 
 
-class Request(NamedTuple):
-    """Options that are checked, and what Hydra is asked for by them."""
-
-    folders: SearchPath
-    algorithm: str
-    overrides: list[Override]  # as they were given
-    arguments: list[str]  # for Hydra: with the dataset that others stand for, without what names folders
-    sources: dict[str, str]  # of what a run's config.json has said
-
-
-def read_request(arguments: Sequence[str]) -> Request:
-    """Check what can be checked of options before they are composed.
+def read_request(arguments: Sequence[str], bases: Bases | None = None) -> Request:
+    """Check what can be checked of options before they are composed; `bases`: what they share with other runs.
 
     Raises:
         BadInput: an override that cannot be read, an unknown name, or a form that has no place here.
@@ -138,9 +154,11 @@ def read_request(arguments: Sequence[str]) -> Request:
         if "=" not in argument and Path(argument).name == CONFIG:
             raise BadInput(f"{argument} is no setting; for the run that it is of: --config {argument}.")
     arguments = [_quoted_path(argument.removeprefix("++")) for argument in arguments]  # ++key=value sets a key too
-    arguments, sources = _with_file(arguments)
+    arguments, sources = _with_file(arguments, bases)
     overrides = parse_overrides(arguments)
     folders = search_path(overrides)
+    if bases is not None:
+        folders = bases.folders(folders)
     _check_choices(overrides, folders)
     # Hydra takes no null for a group, not even where it is the default.
     given = zip(arguments, overrides, strict=True)
@@ -157,7 +175,7 @@ def read_request(arguments: Sequence[str]) -> Request:
     return Request(folders, algorithm, overrides, arguments, sources)
 
 
-def _with_file(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
+def _with_file(arguments: list[str], bases: Bases | None) -> tuple[list[str], dict[str, str]]:
     """The options with those that a run's config.json stands for, if one is named; and the sources of these."""
     overrides = parse_overrides(arguments)
     file = _value(overrides, FILE_KEY)
@@ -166,7 +184,8 @@ def _with_file(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
     pairs = zip(arguments, overrides, strict=True)
     others = [(text, each) for text, each in pairs if each.key_or_group != FILE_KEY]
     texts, rest = [text for text, _ in others], [each for _, each in others]
-    taken, sources = options_of(Path(str(file)).expanduser(), texts, rest, lambda given: compose_config(given, True))
+    path = Path(str(file)).expanduser()
+    taken, sources = options_of(path, texts, rest, lambda given: compose_config(given, True, bases))
     return [*map(_quoted_path, taken), *texts], sources
 
 
@@ -197,8 +216,7 @@ def _algorithm_of_choice(choice: str, folders: SearchPath, above: tuple[str, ...
     path = folders.find("algorithm", choice)
     if choice in algorithm_names() or path is None:
         return choice
-    content = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(content, dict)
+    content = folders.read(path).content
     if "name" in content:
         return str(content["name"])
     for entry in content.get("defaults", []):
@@ -261,11 +279,16 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
         BadInput: Hydra's grammar refuses an override.
     """
     try:
-        return OverridesParser.create().parse_overrides(list(arguments))
+        return [_parsed(argument) for argument in arguments]
     except HydraException as error:
         raise BadInput(
             f"{_one_line(error)} Overrides are written key=value, lists [a,b], mappings {{k: v}}."
         ) from error
+
+
+@lru_cache(maxsize=8192)  # the runs of a sweep are asked for by the same few options
+def _parsed(argument: str) -> Override:
+    return OverridesParser.create().parse_overrides([argument])[0]
 
 
 def _check_choices(overrides: Sequence[Override], folders: SearchPath) -> None:

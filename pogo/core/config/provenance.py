@@ -2,20 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from pogo.core.config.published import GROUP, published_settings, table_path
 from pogo.core.config.schema import SOURCES, Config
-from pogo.core.config.search_path import PRIMARY, SearchPath
+from pogo.core.config.search_path import PRIMARY, GroupFile, SearchPath
 from pogo.core.setting import Values
 
 COMMAND_LINE = "command line"
 DEFAULT = "default"
 GROUPS = ("backend", "algorithm", "dataset", "algorithm_dataset", "experiment")  # in the order of their precedence
-_GLOBAL_PACKAGE = "@package _global_"
 
 
 def setting_sources(composed: Values, overrides: Sequence[Override], folders: SearchPath) -> dict[str, str]:
@@ -38,9 +36,9 @@ def setting_sources(composed: Values, overrides: Sequence[Override], folders: Se
         if path is None:  # a D4RL name and most pairs have none
             continue
         name = folders.label(path)
-        sources |= {key: name for key in _keys_of_file(path, group) if key in sources}
+        sources |= {key: name for key in _keys_of_file(folders.read(path), group) if key in sources}
     if folders.primary != PRIMARY and (path := folders.find("", folders.primary)) is not None:
-        sources |= {key: folders.label(path) for key in _keys_of_file(path, "") if key in sources}
+        sources |= {key: folders.label(path) for key in _keys_of_file(folders.read(path), "") if key in sources}
     for override in overrides:
         sources |= {key: COMMAND_LINE for key in keys_of_override(override) if key in sources}
     return sources
@@ -76,13 +74,9 @@ def flat_keys(config: Values, prefix: str = "") -> list[str]:
     return keys
 
 
-def _keys_of_file(path: Path, group: str) -> list[str]:
-    content = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(content, dict)
-    content.pop("defaults", None)
-    is_global = _GLOBAL_PACKAGE in path.read_text()
-    prefix = "" if is_global or not group else f"{group}."
-    return flat_keys({str(key): value for key, value in content.items()}, prefix)
+def _keys_of_file(file: GroupFile, group: str) -> list[str]:
+    content = {key: value for key, value in file.content.items() if key != "defaults"}
+    return flat_keys(content, "" if file.is_global or not group else f"{group}.")
 
 
 def keys_of_override(override: Override) -> list[str]:

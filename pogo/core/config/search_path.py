@@ -2,10 +2,10 @@
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlparse
 
 from hydra import version
@@ -16,6 +16,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from pogo.core.errors import BadInput
+from pogo.core.setting import Values
 
 PACKAGE = Path(__file__).resolve().parents[2]
 KEY = "hydra.searchpath"
@@ -23,6 +24,8 @@ NAME_KEY = "hydra.job.config_name"  # what --config-name stands for
 FILE_KEY = "hydra.job.config_file"  # what --config stands for
 OWN_KEYS = (KEY, NAME_KEY, FILE_KEY)
 PRIMARY = "config"
+_GLOBAL_PACKAGE = "@package _global_"
+Answer = TypeVar("Answer")
 
 
 def config_folder() -> Path:
@@ -37,12 +40,23 @@ def config_folder() -> Path:
     raise BadInput(f"conf/config.yaml is neither in {PACKAGE} nor beside it; install pogo again.")
 
 
+class GroupFile(NamedTuple):
+    """What one file of a group says."""
+
+    content: dict[str, Any]  # as it is written: nothing in it is resolved
+    is_global: bool  # its keys are the whole config's, not its group's
+
+
 @dataclass(frozen=True)
 class SearchPath:
-    """The folders of groups; of two files of one name the first folder's counts, as in Hydra."""
+    """The folders of groups; of two files of one name the first folder's counts, as in Hydra.
+
+    Each folder and file is read once: thousands of configs that one search path composes ask for the same few.
+    """
 
     users: tuple[Path, ...] = ()  # those that the user names, in order
     primary: str = PRIMARY  # the file that everything is composed from
+    _read: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -51,20 +65,16 @@ class SearchPath:
 
     def find(self, group: str, name: str) -> Path | None:
         """The file of a choice; None where no folder has one, as of a name in the registry."""
-        for folder in self.folders:
-            path = folder / group / f"{name}.yaml"
-            if _is_file(path):
-                return path
-        return None
+        paths = (folder / group / f"{name}.yaml" for folder in self.folders)
+        return self._once(("find", group, name), lambda: next(filter(_is_file, paths), None))
+
+    def read(self, path: Path) -> GroupFile:
+        """What a file says; one that holds no mapping says nothing, and Hydra refuses it."""
+        return self._once(("read", path), lambda: _read(path))
 
     def names(self, group: str) -> list[str]:
         """Every choice of a group that has a file, by name."""
-        found = {
-            path.relative_to(folder / group).with_suffix("").as_posix()
-            for folder in self.folders
-            for path in (folder / group).rglob("*.yaml")
-        }
-        return sorted(found)
+        return self._once(("names", group), lambda: _names(group, self.folders))
 
     def label(self, path: Path) -> str:
         """How the record of a run names a file: below conf/ for pogo's own, in full for another's."""
@@ -78,10 +88,15 @@ class SearchPath:
         of_experiment = None if experiment is None else self.find("experiment", str(experiment))
         found: dict[str, str | None] = {}
         for path in (self.find("", self.primary), of_experiment):
-            for key, choice in _defaults(path):
+            for key, choice in _defaults({} if path is None else self.read(path).content):
                 found[key.removeprefix("override").strip(" /")] = choice
         found |= {key: value for key, value in given.items() if key in found or key == "algorithm_dataset"}
         return {key: value for key, value in found.items() if value is not None}
+
+    def _once(self, question: tuple[Any, ...], answer: Callable[[], Answer]) -> Answer:
+        if question not in self._read:
+            self._read[question] = answer()
+        return self._read[question]
 
     @contextlib.contextmanager
     def hydra(self) -> Iterator[Hydra]:
@@ -123,11 +138,25 @@ def _last(overrides: Sequence[Override], key: str) -> Any:
     return next((override.value() for override in reversed(overrides) if override.key_or_group == key), None)
 
 
-def _defaults(path: Path | None) -> list[tuple[str, str | None]]:
+def _names(group: str, folders: Sequence[Path]) -> list[str]:
+    """Every choice of a group that has a file in one of these folders."""
+    found = {
+        path.relative_to(folder / group).with_suffix("").as_posix()
+        for folder in folders
+        for path in (folder / group).rglob("*.yaml")
+    }
+    return sorted(found)
+
+
+def _read(path: Path) -> GroupFile:
+    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    known = {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
+    return GroupFile(known, _GLOBAL_PACKAGE in path.read_text())
+
+
+def _defaults(content: Values) -> list[tuple[str, str | None]]:
     """The groups and choices in a file's defaults list; None: the group is there, and nothing is chosen."""
-    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False) if path is not None else {}
-    entries = content.get("defaults", []) if isinstance(content, dict) else []
-    pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
+    pairs = [pair for entry in content.get("defaults", []) if isinstance(entry, dict) for pair in entry.items()]
     return [(str(key), None if choice is None else str(choice)) for key, choice in pairs]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Sweep
 
 from pogo.core.algorithms import algorithm_names
+from pogo.core.config.bases import Bases
 from pogo.core.config.compose import compose_config, experiment_sweep, parse_overrides
 from pogo.core.config.online import is_online
 from pogo.core.config.resolution import resolve
@@ -36,10 +37,10 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
     swept = [key for key, values in axes if len(values) > 1]
     unnamed = [key for key, values in axes if len(values) > 1 and not _is_named_by_folder(key, values)]
     variant_given = bool(unnamed) and "run.variant" in dict(axes)
-    cells = []
+    cells, bases = [], Bases()
     for chosen in itertools.product(*(values for _, values in axes)):
         label = " ".join(text for (key, _), text in zip(axes, chosen, strict=True) if key in swept)
-        cells.append(_cell(list(chosen), label, unnamed))
+        cells.append(_cell(list(chosen), label, unnamed, bases))
     owners: dict[Path, Cell] = {}
     for cell in cells:
         for run_dir in cell.run_dirs:
@@ -122,10 +123,10 @@ def _is_named_by_folder(key: str, values: Sequence[str]) -> bool:
     return is_group or is_file or meaning(key).label or key.startswith("run.")
 
 
-def _cell(arguments: list[str], label: str, unnamed: Sequence[str]) -> Cell:
+def _cell(arguments: list[str], label: str, unnamed: Sequence[str], bases: Bases) -> Cell:
     by_key = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
     try:
-        asked = compose_config(arguments, in_sweep=True)
+        asked = compose_config(arguments, in_sweep=True, bases=bases)
         if "env" in unnamed and is_online(asked):
             unnamed = [key for key in unnamed if key != "env"]  # an online run is filed under it
         if unnamed and not ({"run.dir", "run.variant"} & by_key.keys()):
