@@ -51,6 +51,8 @@ def test_folders_tell_runs_apart(given, folders):
 
 
 def test_files_are_swept_too(tmp_path):
+    for name in ("a=b.hdf5", "c.hdf5"):
+        (tmp_path / name).touch()
     cells = plan_sweep([f"dataset.path={tmp_path}/a=b.hdf5,{tmp_path}/c.hdf5", "env=Pendulum-v1"])
     assert [cell.run_dir.parts[1] for cell in cells] == ["a=b", "c"]
 
@@ -68,10 +70,118 @@ def test_a_long_folder_name_is_cut_and_still_tells_runs_apart():
 def test_shipped_experiments_can_be_run(experiment):
     """One seed and its first dataset: to compose a config takes a while, and the others differ in names alone."""
     sweep = yaml.safe_load((config_folder() / "experiment" / f"{experiment}.yaml").read_text())["sweep"]
+    if isinstance(sweep, list):  # the first of its mappings
+        assert isinstance(sweep[0]["dataset"], str)
+        cells = plan_sweep([f"experiment={experiment}", f"dataset={sweep[0]['dataset']}"])
+        assert len(cells) == len({cell.run_dir for cell in cells}) == len(sweep[0]["chain.w2_weights"])
+        return
     narrowed = {key: values[0] for key, values in sweep.items() if key in ("seed", "dataset")}
     expected = math.prod(len(values) for key, values in sweep.items() if key not in narrowed)
     cells = plan_sweep([f"experiment={experiment}", *(f"{key}={value}" for key, value in narrowed.items())])
     assert len(cells) == len({cell.run_dir for cell in cells}) == expected
+
+
+CELLS = """\
+sweep:
+  - {dataset: hopper-medium-v2, chain.w2_weights: [[1, 2]], algorithm.beta: 5.0}
+  - {dataset: hopper-medium-replay-v2, chain.w2_weights: [[3, 4], [5, 6]]}
+  - {dataset: [hopper-medium-v2, hopper-medium-replay-v2], chain.w2_weights: [[3, 4]], algorithm: td3_bc}
+"""
+
+
+@pytest.fixture
+def cells_of(tmp_path):
+    """The runs of an experiment with this text, each by its dataset, algorithm, weights and seed."""
+
+    def cells(*given, text=CELLS):
+        (tmp_path / "experiment").mkdir(exist_ok=True)
+        (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}")
+        planned = plan_sweep([f"hydra.searchpath=['{tmp_path}']", "experiment=mine", *given])
+        assert len({cell.run_dir for cell in planned}) == len(planned)
+        configs = [cell.config for cell in planned]
+        return [
+            (each.dataset.name.removeprefix("hopper-"), each.algorithm.name, each.chain.w2_weights, each.seed)
+            for each in configs
+        ]
+
+    return cells
+
+
+def test_a_sweep_may_be_a_list_of_cells(cells_of):
+    assert cells_of() == [
+        ("medium-v2", "iql", (1, 2), 0),
+        ("medium-replay-v2", "iql", (3, 4), 0),
+        ("medium-replay-v2", "iql", (5, 6), 0),
+        ("medium-v2", "td3_bc", (3, 4), 0),
+        ("medium-replay-v2", "td3_bc", (3, 4), 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        # A choice picks the mappings that make it, whatever quotes it is written in.
+        (["dataset='hopper-medium-v2'", "algorithm=iql"],
+         [("medium-v2", "iql", (1, 2), 0), ("medium-v2", "iql", (3, 4), 0)]),
+        # A setting takes the place of theirs, and what is the same then is one run.
+        (["dataset=hopper-medium-replay-v2", "chain.w2_weights=[7,7]", "algorithm=td3_bc"],
+         [("medium-replay-v2", "td3_bc", (7, 7), 0)]),
+        (["dataset=walker2d-medium-v2", "algorithm.beta=1", "algorithm=iql", "seed=1"],
+         [("walker2d-medium-v2", "iql", weights, 1) for weights in ((1, 2), (3, 4), (5, 6))]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_command_line_picks_and_replaces_cells(cells_of, given, expected):
+    assert cells_of(*given) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "message"),
+    [
+        (CELLS, ["dataset=hopper-medium-v2,hopper-expert-v2"], "dataset=hopper-expert-v2 is in no cell of"),
+        ("sweep: [{dataset: hopper-medium-v2, algorithm: iql}, {dataset: hopper-expert-v2, algorithm: cql}]",
+         ["dataset=hopper-medium-v2", "algorithm=cql"],
+         "experiment=mine has no cell with dataset=hopper-medium-v2 and algorithm=cql; its file says which"),
+        ("sweep: [{seed: 1}, 5]", [], "mine.yaml: its sweep has 5 in it; write KEY: [VALUE, VALUE], or a list of"),
+        ("sweep: [{}]", [], "mine.yaml: its sweep has {} in it"),
+        ("sweep: seed", [], "mine.yaml: its sweep has 'seed' in it"),
+        ("sweep: {seed: []}", [], "mine.yaml: its sweep has no values for seed"),
+        ("sweep: {train: {updates: [1, 2]}}", [], "its sweep has a mapping for train; name each of its keys"),
+        ("sweep: [{seed: 1, dtype: float32}, {seed: 1}]", [], "they are the same run: drop one of them."),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_cells_that_cannot_be_are_refused(cells_of, text, given, message):
+    with pytest.raises(BadInput, match=re.escape(message)):
+        cells_of(*given, text=text)
+
+
+def test_what_some_cells_set_is_in_the_folder_of_all(cells_of, tmp_path):
+    cells_of(text="sweep: [{seed: [0, 1], algorithm.beta: 5.0}, {seed: 0}]")
+    planned = plan_sweep([f"hydra.searchpath=['{tmp_path}']", "experiment=mine"])
+    assert [cell.run_dir.parent.name for cell in planned] == ["algorithm.beta=5.0"] * 2 + ["algorithm.beta=3.0"]
+    assert [cell.label for cell in planned] == ["seed=0 algorithm.beta=5.0", "seed=1 algorithm.beta=5.0", "seed=0"]
+
+
+def test_an_experiment_of_too_many_runs_is_refused(cells_of):
+    with pytest.raises(BadInput, match=r"experiment=mine makes this 20000 runs; one command starts at most 10000"):
+        cells_of("seed=range(0,5000)", text="sweep: {chain.last_w2_weight: [1, 2, 3, 4]}")
+
+
+def test_a_file_that_is_not_there_is_refused_before_anything_starts(tmp_path):
+    """A name of D4RL's is downloaded when its turn comes."""
+    (tmp_path / "there.hdf5").touch()
+    missing = f"dataset.path={tmp_path}/nowhere.hdf5"
+    outcome = call(train_command.main, "-m", f"dataset.path={tmp_path}/there.hdf5,{tmp_path}/nowhere.hdf5", "env=none")
+    assert (outcome.code, outcome.output) == (2, f"pogo-train: {missing}: no such file; name one that is there.\n")
+    with pytest.raises(BadInput, match=r"dataset.path=~nobody_here/x.hdf5 cannot be read"):
+        plan_sweep(["dataset.path=~nobody_here/x.hdf5", "env=none"])
+    assert len(plan_sweep(["dataset=hopper-medium-v2,walker2d-medium-v2"])) == 2
+
+
+def test_a_sweep_is_no_option():
+    with pytest.raises(BadInput, match=r"an experiment's file has a sweep; here a key takes several values"):
+        plan_sweep(["sweep={seed: [1, 2]}"])
 
 
 def test_the_command_line_narrows_an_experiment():
@@ -85,7 +195,7 @@ def test_the_command_line_narrows_an_experiment():
     ("given", "message"),
     [
         (["algorithm=iql,td3bc"], "Did you mean 'td3_bc'"),
-        (["algorithm=iql,td3_bc", "chain.energy=value,advantage"], "td3_bc chain.energy=advantage: chain.energy="),
+        (["algorithm=iql,td3_bc", "chain.energy=value,advantage"], "algorithm=td3_bc: chain.energy=advantage is not"),
         (["seed=0,1", "run.dir=runs/one"], "'seed=0' and 'seed=1' would share runs/one; drop run.dir, or let"),
         (["algorithm=glob(*)"], "algorithm=glob(*): list the values"),
         (["experiment=nothing"], "experiment=nothing is unknown"),
@@ -216,9 +326,18 @@ def test_too_many_runs_are_counted_before_any_is_planned():
         plan_sweep(["seed=range(0,100)", "chain.last_w2_weight=range(1,200)"])
 
 
-def test_a_bad_value_is_named_once():
+@pytest.mark.parametrize(
+    ("given", "beginning"),
+    [
+        (["seed=x"], "seed=x: Value"),
+        (["seed=1,x"], "seed=x: Value"),
+        (["algorithm.beta=1,2", "seed=1,x"], "algorithm.beta=1: seed=x: Value"),
+    ],
+)
+def test_a_bad_value_is_named_once(given, beginning):
     with pytest.raises(BadInput) as caught:
-        plan_sweep(["seed=1,x"])
+        plan_sweep(given)
+    assert str(caught.value).startswith(beginning)
     assert str(caught.value).count("seed=x") == 1
 
 

@@ -1,7 +1,10 @@
 """What the configs of many runs have in common, composed once."""
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 
 from hydra import compose
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -9,6 +12,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pogo.core.config.search_path import SearchPath
+from pogo.core.setting import Values
 
 SWEEP = "sweep"  # the key under which an experiment says what it runs over
 
@@ -22,6 +26,7 @@ class Bases:
     """
 
     def __init__(self) -> None:
+        self.of_files: dict[Path, Values] = {}  # what each config.json comes to by itself
         self._folders: dict[SearchPath, SearchPath] = {}
         self._is_group: dict[SearchPath, Callable[[str], bool]] = {}
         self._bases: dict[tuple[SearchPath, tuple[str, ...]], DictConfig] = {}
@@ -41,12 +46,13 @@ class Bases:
             self._is_group[folders] = _groups(folders)
         is_group = self._is_group[folders]
         # As in Hydra: a mapping that is given for a group sets its keys, and chooses nothing.
-        choices = [each for each in overrides if is_group(each.key_or_group) and not isinstance(each.value(), dict)]
-        key = folders, tuple(str(each.input_line) for each in choices)
+        is_choice = [is_group(each.key_or_group) and not isinstance(each.value(), dict) for each in overrides]
+        key = folders, tuple(str(each.input_line) for each in itertools.compress(overrides, is_choice))
         if key not in self._bases:
             self._bases[key] = _base(folders, key[1])
         config = copy.deepcopy(self._bases[key])
-        ConfigLoaderImpl._apply_overrides_to_config([each for each in overrides if each not in choices], config)
+        settings = [each for each, chooses in zip(overrides, is_choice, strict=True) if not chooses]
+        ConfigLoaderImpl._apply_overrides_to_config(settings, config)
         return config
 
 
@@ -56,14 +62,15 @@ def _groups(folders: SearchPath) -> Callable[[str], bool]:
         loader = instance.config_loader
         assert isinstance(loader, ConfigLoaderImpl)
         _, repository = loader._parse_overrides_and_create_caching_repo(folders.primary, [])
-    return repository.group_exists
+    return cache(repository.group_exists)
 
 
 def _base(folders: SearchPath, choices: Sequence[str]) -> DictConfig:
     with folders.hydra():
         base = compose(folders.primary, list(choices))
     # It may be many times as long as the config, and no run reads it.
-    OmegaConf.to_container(base[SWEEP], resolve=True)
+    if OmegaConf.is_config(sweep := base[SWEEP]):
+        OmegaConf.to_container(sweep, resolve=True)
     with open_dict(base):
         del base[SWEEP]
     return base

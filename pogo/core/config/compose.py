@@ -185,7 +185,8 @@ def _with_file(arguments: list[str], bases: Bases | None) -> tuple[list[str], di
     others = [(text, each) for text, each in pairs if each.key_or_group != FILE_KEY]
     texts, rest = [text for text, _ in others], [each for _, each in others]
     path = Path(str(file)).expanduser()
-    taken, sources = options_of(path, texts, rest, lambda given: compose_config(given, True, bases))
+    of_files = {} if bases is None else bases.of_files
+    taken, sources = options_of(path, texts, rest, lambda given: compose_config(given, True, bases), of_files)
     return [*map(_quoted_path, taken), *texts], sources
 
 
@@ -241,20 +242,6 @@ def _check_published(overrides: Sequence[Override], algorithm: str, folders: Sea
         raise BadInput(
             f"algorithm_dataset={choice} is of algorithm={owner}, and this is algorithm={algorithm}; {mend}."
         )
-
-
-def experiment_sweep(name: str, folders: SearchPath) -> dict[str, list[Any]]:
-    """What an experiment runs over, by key; empty if it is one run.
-
-    Raises:
-        BadInput: no file of the group `experiment` has that name.
-    """
-    check_name("experiment", name, folders.names("experiment"))
-    path = folders.find("experiment", name)
-    assert path is not None
-    content = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(content, dict)
-    return {str(key): list(values) for key, values in content.get("sweep", {}).items()}
 
 
 def _quoted_path(argument: str) -> str:
@@ -326,6 +313,8 @@ def _check_form(override: Override) -> None:
         raise BadInput(f"{line}: _target_ has no place here; a config names what pogo has registered.")
     if is_of_launcher(key):
         raise refuse_without_many(line or key)
+    if key.split(".")[0] == SWEEP:
+        raise BadInput(f"{line}: an experiment's file has a {SWEEP}; here a key takes several values, as in seed=0,1.")
     if override.is_sweep_override():
         raise BadInput(f"{line}: one run takes one value; add -m for a run of each.")
     if key in ("backend.name", "algorithm.name"):

@@ -10,6 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from pogo.core.algorithms import ALGORITHMS, algorithm_names, load_algorithm
+from pogo.core.config.bases import SWEEP
 from pogo.core.config.launcher import GROUP as LAUNCHER
 from pogo.core.config.launcher import LAUNCHERS
 from pogo.core.config.schema import SECTIONS, AskedSetting, Config, asked_settings
@@ -51,10 +52,10 @@ def _whole_config() -> type:
         if name != "dataset":
             node = dataclasses.make_dataclass(section.__name__, _columns(section))
             columns.append((name, node, field(default_factory=node)))
-    sweep = ("sweep", dict[str, list[Any]], field(default_factory=dict))  # an experiment's: what -m runs over
+    sweep = (SWEEP, Any, field(default=None))  # an experiment's: what -m runs over, a mapping or a list of mappings
     by_name = {column[0]: column for column in [*columns, *_columns(Config), sweep]}
     order = [entry.name for entry in dataclasses.fields(Config) if entry.name in by_name]
-    return dataclasses.make_dataclass("Config", [by_name[name] for name in (*order, LAUNCHER, "sweep")])
+    return dataclasses.make_dataclass("Config", [by_name[name] for name in (*order, LAUNCHER, SWEEP)])
 
 
 def _group(kind: type) -> type:

@@ -66,7 +66,7 @@ class Recorded:
 
 
 def options_of(
-    path: Path, arguments: Sequence[str], overrides: Sequence[Override], compose: Compose
+    path: Path, arguments: Sequence[str], overrides: Sequence[Override], compose: Compose, of_files: dict[Path, Values]
 ) -> tuple[list[str], dict[str, str]]:
     """The options that a config.json stands for beside further ones, and the sources of what they set.
 
@@ -79,6 +79,7 @@ def options_of(
         arguments: the further options.
         overrides: the same, as Hydra reads them.
         compose: composes options.
+        of_files: what files come to by themselves, as far as that is known; it is added to.
 
     Raises:
         BadInput: it is no config.json of pogo's; it has a setting that this pogo has not; or the options do not go with
@@ -87,10 +88,12 @@ def options_of(
     recorded = read_recorded(path)
     _check_choices(recorded, overrides)
     taken, inferred = _taken(recorded, overrides), recorded.inferred
-    try:
-        alone = resolve(compose(_written(recorded, recorded.settings.keys() - inferred.keys()))).to_json()
-    except BadInput as error:
-        raise BadInput(f"{recorded.path}: {error}") from error
+    if path not in of_files:
+        try:
+            of_files[path] = resolve(compose(_written(recorded, recorded.settings.keys() - inferred.keys()))).to_json()
+        except BadInput as error:
+            raise BadInput(f"{recorded.path}: {error}") from error
+    alone = of_files[path]
     now = alone
     if arguments:
         now = resolve(compose([*_written(recorded, taken - inferred.keys()), *arguments])).to_json()

@@ -63,6 +63,23 @@ def load_dataset(config: DatasetConfig, preprocessing: Preprocessing, env: str |
     return assemble(raw, origin, preprocessing, view, bounds, rules)
 
 
+def check_file_is_there(config: DatasetConfig) -> None:
+    """Refuse a config that names a file which is not there; nothing is read, and a name is not looked for.
+
+    Raises:
+        BadInput: there is no such file, or its folder cannot be looked into.
+    """
+    if config.path is None:
+        return
+    try:
+        _locate(config).stat()
+    except FileNotFoundError:
+        raise BadInput(f"dataset.path={config.path}: no such file; name one that is there.") from None
+    except (OSError, ValueError, RuntimeError) as error:  # the last: a ~NAME whose home nobody knows
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"dataset.path={config.path} cannot be read ({reason}); name another.") from error
+
+
 def _read(config: DatasetConfig) -> tuple[Recorded, str, str]:
     """What the source holds, its file or name, and its digest."""
     wanted = Wanted("full" if config.view == "full" else "d4rl", config.max_gib, config.offline)

@@ -1,46 +1,41 @@
 """From the options of one command to the runs that they make, all checked before the first starts."""
 
-import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Sweep
 
 from pogo.core.algorithms import algorithm_names
 from pogo.core.config.bases import Bases
-from pogo.core.config.compose import compose_config, experiment_sweep, parse_overrides
+from pogo.core.config.compose import compose_config
 from pogo.core.config.online import is_online
 from pogo.core.config.resolution import resolve
-from pogo.core.config.schema import meaning
-from pogo.core.config.search_path import OWN_KEYS, search_path
+from pogo.core.config.schema import SOURCES, meaning
 from pogo.core.config.variant import inferred_variant
+from pogo.core.data.loading import check_file_is_there
 from pogo.core.errors import BadInput
 from pogo.core.runs.plan import check_settings
 from pogo.core.sweeps.cell import Cell
-
-MOST_RUNS = 10_000  # of one command: each config is checked before the first run starts
+from pogo.core.sweeps.combinations import blocks_of, combinations, swept_keys
 
 
 def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
     """Every run that these options make, each one's config checked; data is looked at when a run starts.
 
     A key takes several values as Hydra writes them: `seed=0,1,2`, `seed=range(0,3)`, `chain.w2_weights=[1,1],[10,10]`.
-    `experiment=NAME` brings those of its `sweep`, where the options do not set them.
+    `experiment=NAME` brings those of its `sweep`, where the options do not set them; of a list of mappings, each one's.
 
     Raises:
         BadInput: an option that cannot be read, a run that cannot be made, or two that would share a folder.
     """
-    axes = _axes(arguments)
-    swept = [key for key, values in axes if len(values) > 1]
-    unnamed = [key for key, values in axes if len(values) > 1 and not _is_named_by_folder(key, values)]
-    variant_given = bool(unnamed) and "run.variant" in dict(axes)
-    cells, bases = [], Bases()
-    for chosen in itertools.product(*(values for _, values in axes)):
-        label = " ".join(text for (key, _), text in zip(axes, chosen, strict=True) if key in swept)
-        cells.append(_cell(list(chosen), label, unnamed, bases))
+    blocks = blocks_of(arguments)
+    swept = swept_keys(blocks)
+    unnamed = [key for key, values in swept.items() if not _is_named_by_folder(key, values)]
+    variant_given = bool(unnamed) and any(axis.key == "run.variant" for block in blocks for axis in block)
+    bases = Bases()
+    cells = [
+        _cell([text for _, text in chosen], [text for key, text in chosen if key in swept], unnamed, bases)
+        for chosen in combinations(blocks)
+    ]
     owners: dict[Path, Cell] = {}
     for cell in cells:
         for run_dir in cell.run_dirs:
@@ -56,64 +51,6 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
     return cells
 
 
-def _axes(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The overrides `key=value` that each key takes in turn, one or several."""
-    axes: list[tuple[str, list[str]]] = []
-    for argument in arguments:
-        key, separator, value = argument.partition("=")
-        if meaning(key).path and separator:  # Hydra's grammar is not for paths
-            axes.append((key, [f"{key}={part}" for part in value.split(",")]))
-            continue
-        (override,) = parse_overrides([argument])
-        axes.append((override.key_or_group, _values(override, argument)))
-        if (count := math.prod(len(values) for _, values in axes)) > MOST_RUNS:
-            raise BadInput(f"{argument} makes this {count} runs; one command starts at most {MOST_RUNS}.")
-    given = {key for key, _ in axes}
-    names = [values for key, values in axes if key == "experiment" and values != ["experiment=null"]]
-    if not names:
-        return axes
-    if len(names[0]) > 1:
-        raise BadInput(f"{' and '.join(names[0])}: one experiment at a time.")
-    folders = search_path(parse_overrides([argument for argument in arguments if argument.startswith(OWN_KEYS)]))
-    of_experiment = experiment_sweep(names[0][0].partition("=")[2], folders)
-    return [
-        *((key, [f"{key}={_literal(value)}" for value in values])
-          for key, values in of_experiment.items() if key not in given),
-        *axes,
-    ]  # fmt: skip
-
-
-def _values(override: Override, argument: str) -> list[str]:
-    """The overrides `key=value` that one takes, one or several.
-
-    Raises:
-        BadInput: the override takes no values, too many to list, or values that cannot be listed.
-    """
-    if not override.is_sweep_override():
-        return [argument]
-    key, sweep = override.key_or_group, override.value()
-    if isinstance(sweep, RangeSweep):
-        _check_range(sweep, argument)
-    elif not isinstance(sweep, ChoiceSweep) or any(isinstance(entry, Sweep | Glob) for entry in sweep.list):
-        kind = "an interval has no values to list" if isinstance(sweep, IntervalSweep) else "list the values"
-        raise BadInput(f"{argument}: {kind}; write {key}=a,b, or {key}=range(start,stop,step).")
-    values = [f"{key}={text}" for text in override.sweep_string_iterator()]
-    if not values:
-        raise BadInput(f"{argument}: no values, and so no run; write {key}=a,b.")
-    return values
-
-
-def _check_range(sweep: RangeSweep, argument: str) -> None:
-    start, stop, step = (0 if number is None else number for number in (sweep.start, sweep.stop, sweep.step))
-    if step == 0 or not all(math.isfinite(number) for number in (start, stop, step)):
-        raise BadInput(f"{argument}: a range goes from start to stop by a step that is not 0, as in range(0,10,2).")
-    count = math.ceil((stop - start) / step)
-    if count < 1:
-        raise BadInput(f"{argument}: no values between {start} and {stop} by steps of {step}, and so no run.")
-    if count > MOST_RUNS:
-        raise BadInput(f"{argument}: {count} values; one command starts at most {MOST_RUNS} runs.")
-
-
 def _is_named_by_folder(key: str, values: Sequence[str]) -> bool:
     """Whether a run's folder differs with this option by itself; of the rest it gets a folder, `run.variant`."""
     if key == "algorithm":  # a choice of the user's is filed under the algorithm that it builds on
@@ -123,23 +60,33 @@ def _is_named_by_folder(key: str, values: Sequence[str]) -> bool:
     return is_group or is_file or meaning(key).label or key.startswith("run.")
 
 
-def _cell(arguments: list[str], label: str, unnamed: Sequence[str], bases: Bases) -> Cell:
+def _cell(arguments: list[str], told_by: Sequence[str], unnamed: Sequence[str], bases: Bases) -> Cell:
+    """One run, checked.
+
+    Args:
+        arguments: its options.
+        told_by: those of them that tell it from the others.
+        unnamed: the keys among these that its path does not name by itself.
+        bases: what its config shares with the others'.
+    """
     by_key = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
     try:
         asked = compose_config(arguments, in_sweep=True, bases=bases)
         if "env" in unnamed and is_online(asked):
             unnamed = [key for key in unnamed if key != "env"]  # an online run is filed under it
         if unnamed and not ({"run.dir", "run.variant"} & by_key.keys()):
-            variant = inferred_variant(asked, resolve(asked), always={key: by_key[key] for key in unnamed})
+            always = {key: by_key.get(key, "") for key in unnamed if key in by_key or key in asked[SOURCES]}
+            variant = inferred_variant(asked, resolve(asked), always)
             asked["run"]["variant"] = variant
             arguments.append(f"run.variant='{variant}'")
         settings = check_settings(asked)
+        check_file_is_there(settings.config.dataset)
     except BadInput as error:
-        is_named = not label or str(error).startswith(label)
-        raise BadInput(str(error) if is_named else f"{label}: {error}") from error
+        others = [option for option in told_by if not str(error).startswith(option)]
+        raise BadInput(f"{' '.join(others)}: {error}" if others else str(error)) from error
     saved = settings.config.train.save_replay
     replay = None if saved is None else Path(saved)
-    return Cell(tuple(arguments), tuple(settings.run_dirs.values()), replay, label, settings.config)
+    return Cell(tuple(arguments), tuple(settings.run_dirs.values()), replay, " ".join(told_by), settings.config)
 
 
 def _mend_of_shared(first: Cell, second: Cell, variant_given: bool) -> str:
@@ -155,14 +102,3 @@ def _mend_of_shared(first: Cell, second: Cell, variant_given: bool) -> str:
     if variant_given:
         return "drop run.variant, and each run gets a folder named by what differs"
     return "the folder's name does not tell them apart: start each by itself, with a run.variant=NAME of its own"
-
-
-def _literal(value: Any) -> str:
-    """A YAML value as Hydra's grammar writes it."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f"[{','.join(_literal(entry) for entry in value)}]"
-    return str(value)
