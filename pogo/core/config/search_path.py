@@ -5,12 +5,14 @@ import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import unquote, urlparse
 
 from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
@@ -114,7 +116,9 @@ class SearchPath:
         GlobalHydra.instance().clear()
         version.setbase("1.3")
         try:
-            yield Hydra.create_main_hydra2("pogo", path)
+            hydra = Hydra.create_main_hydra2("pogo", path)
+            _share_registry(hydra)
+            yield hydra
         finally:
             GlobalHydra.instance().clear()
 
@@ -136,6 +140,22 @@ def search_path(overrides: Sequence[Override]) -> SearchPath:
 def _last(overrides: Sequence[Override], key: str) -> Any:
     """What a key is set to: Hydra takes the last of several."""
     return next((override.value() for override in reversed(overrides) if override.key_or_group == key), None)
+
+
+class _Registry(ConfigStore):
+    """Hydra's registry, for a loader that copies what it loads from: for each config it would copy all schemas."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # what is loaded from it is a copy in any case
+
+
+def _share_registry(hydra: Hydra) -> None:
+    loader, registry = hydra.config_loader, _Registry()
+    assert isinstance(loader, ConfigLoaderImpl)
+    registry.repo = ConfigStore.instance().repo
+    for source in loader.repository.get_sources():
+        if source.scheme() == "structured":  # Hydra imports its sources' classes under their names a second time
+            source.store = registry  # type: ignore[attr-defined]
 
 
 def _names(group: str, folders: Sequence[Path]) -> list[str]:
