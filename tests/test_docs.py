@@ -100,9 +100,12 @@ def commands(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
-def test_commands_are_accepted(page: Path) -> None:
+def test_commands_are_accepted(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for line in commands(page):
         given = [word for word in shlex.split(line, comments=True)[1:] if word != "--cfg"]
+        for name in (word.removeprefix("dataset.path=") for word in given if word.startswith("dataset.path=")):
+            (tmp_path / name).touch()
         if "-m" in given:
             narrowed = [word for word in given if word not in ("-m", "--jobs") and not word.isdecimal()]
             assert plan_sweep([*narrowed, "seed=0"] if not any("seed=" in word for word in narrowed) else narrowed), (
