@@ -1,6 +1,5 @@
 """The engines, each with what it needs."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Engine]:
     """An engine by its launcher's name, with settings of it."""
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
     def made(name: str, **settings: Any) -> Engine:
         if name == "ray":
@@ -40,7 +38,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             for key, value in request.getfixturevalue("cluster").items():
                 monkeypatch.setenv(key, value)
             settings = {"cpus": 1, **settings}
-        os.chdir(tmp_path)
+        monkeypatch.chdir(tmp_path)
         return make_engine(SETTINGS[name](**settings), str(tmp_path))
 
     return made

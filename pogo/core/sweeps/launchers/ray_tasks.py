@@ -2,6 +2,7 @@
 
 import importlib
 import signal
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from pogo.core.sweeps.task import Task
 from pogo.core.system.signals import exit_code_of
 
 KILLED = 128 + signal.SIGKILL
+ANSWER_SECONDS = 10.0
 
 
 def _run(task: Task, threads: int, max_retries: int) -> int:
@@ -26,6 +28,23 @@ def _run(task: Task, threads: int, max_retries: int) -> int:
         except KeyboardInterrupt:  # ray.cancel
             runner.stop()
     return runner.results.get(task, exit_code_of(signal.SIGTERM))
+
+
+def _check_answers(address: str | None) -> None:
+    """Refuse an address where nothing answers, which Ray itself goes on asking for minutes.
+
+    Raises:
+        BadInput: so it is.
+    """
+    host, separator, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise BadInput(
+            f"launcher.address={address}: no Ray answers there ({error}); ray start --head starts one."
+        ) from error
 
 
 class _RayHandle(Handle):
@@ -62,6 +81,7 @@ class RayEngine(Engine):
             raise BadInput("launcher=ray needs ray, not installed here: pip install 'pogo[ray]'.") from error
         self._settings = settings
         self._handles: list[_RayHandle] = []
+        _check_answers(settings.address)
         own = {"address": "local", "include_dashboard": False}
         try:
             self._ray.init(
