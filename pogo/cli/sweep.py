@@ -29,7 +29,8 @@ _FILE_WIDTH = 200
 def sweep(asked_for: TrainOptions) -> int:
     """Do with the runs of the options what they say; returns the exit code."""
     launcher = compose_launcher(_of_launcher(asked_for))
-    cells = plan_sweep([text for text in asked_for.overrides if not is_of_launcher(_key(text))])
+    starts = not (asked_for.status or asked_for.cancel)
+    cells = plan_sweep([text for text in asked_for.overrides if not is_of_launcher(_key(text))], to_run=starts)
     if asked_for.cfg is not None:
         for cell in cells:
             print(shlex.join(("pogo-train", *cell.arguments)), f" # {cell.run_dir}")

@@ -18,11 +18,15 @@ from pogo.core.sweeps.cell import Cell
 from pogo.core.sweeps.combinations import blocks_of, combinations, swept_keys
 
 
-def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
+def plan_sweep(arguments: Sequence[str], to_run: bool = True) -> list[Cell]:
     """Every run that these options make, each one's config checked; data is looked at when a run starts.
 
     A key takes several values as Hydra writes them: `seed=0,1,2`, `seed=range(0,3)`, `chain.w2_weights=[1,1],[10,10]`.
     `experiment=NAME` brings those of its `sweep`, where the options do not set them; of a list of mappings, each one's.
+
+    Args:
+        arguments: overrides, key=value.
+        to_run: whether the files that they name must be here, which to ask how far the runs are does not take.
 
     Raises:
         BadInput: an option that cannot be read, a run that cannot be made, or two that would share a folder.
@@ -33,7 +37,7 @@ def plan_sweep(arguments: Sequence[str]) -> list[Cell]:
     variant_given = bool(unnamed) and any(axis.key == "run.variant" for block in blocks for axis in block)
     bases = Bases()
     cells = [
-        _cell([text for _, text in chosen], [text for key, text in chosen if key in swept], unnamed, bases)
+        _cell([text for _, text in chosen], [text for key, text in chosen if key in swept], unnamed, bases, to_run)
         for chosen in combinations(blocks)
     ]
     owners: dict[Path, Cell] = {}
@@ -60,7 +64,7 @@ def _is_named_by_folder(key: str, values: Sequence[str]) -> bool:
     return is_group or is_file or meaning(key).label or key.startswith("run.")
 
 
-def _cell(arguments: list[str], told_by: Sequence[str], unnamed: Sequence[str], bases: Bases) -> Cell:
+def _cell(arguments: list[str], told_by: Sequence[str], unnamed: Sequence[str], bases: Bases, to_run: bool) -> Cell:
     """One run, checked.
 
     Args:
@@ -68,6 +72,7 @@ def _cell(arguments: list[str], told_by: Sequence[str], unnamed: Sequence[str], 
         told_by: those of them that tell it from the others.
         unnamed: the keys among these that its path does not name by itself.
         bases: what its config shares with the others'.
+        to_run: whether its files must be here.
     """
     by_key = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
     try:
@@ -79,8 +84,9 @@ def _cell(arguments: list[str], told_by: Sequence[str], unnamed: Sequence[str], 
             variant = inferred_variant(asked, resolve(asked), always)
             asked["run"]["variant"] = variant
             arguments.append(f"run.variant='{variant}'")
-        settings = check_settings(asked)
-        check_file_is_there(settings.config.dataset)
+        settings = check_settings(asked, to_run)
+        if to_run:
+            check_file_is_there(settings.config.dataset)
     except BadInput as error:
         others = [option for option in told_by if not str(error).startswith(option)]
         raise BadInput(f"{' '.join(others)}: {error}" if others else str(error)) from error
