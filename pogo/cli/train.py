@@ -66,7 +66,7 @@ def _train(options: argparse.Namespace) -> int:
     if asked_for.info is not None:
         print(information(asked_for.info, asked_for.overrides), end="")
         return EXIT_DONE
-    asked = compose_config(asked_for.overrides, asked_for.in_sweep)
+    asked = compose_config(asked_for.overrides)
     if asked_for.cfg is None:
         return train(asked, options.command)
     if asked_for.cfg in ("job", "all"):

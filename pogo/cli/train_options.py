@@ -90,7 +90,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help='print what completes these options: eval "$(pogo-train -sc install=bash)"',
     )  # fmt: skip
     add("-r", "--resolve", action="store_true", help="Hydra's; what --cfg prints is resolved in any case")
-    add("--in-sweep", action="store_true", help=argparse.SUPPRESS)  # one run of many: an experiment without its sweep
 
 
 def _check_many(options: argparse.Namespace) -> None:
@@ -116,7 +115,6 @@ class TrainOptions:
 
     overrides: list[str]  # key=value, those that an option stands for among them
     many: bool  # a run for each combination of values
-    in_sweep: bool  # this is one of them: an experiment's settings without its sweep
     num_jobs: int | None  # runs that go on side by side; none: as the launcher says
     status: bool  # only say how far the runs are
     as_json: bool  # that as JSON
@@ -149,7 +147,6 @@ class TrainOptions:
         return cls(
             overrides,
             many=options.many,
-            in_sweep=options.in_sweep,
             num_jobs=None if options.jobs is None else int(options.jobs),
             status=options.status,
             as_json=options.as_json,

@@ -67,7 +67,8 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False, bases: Base
 
     Args:
         arguments: overrides, key=value.
-        in_sweep: whether this is one run of many, which an experiment's `sweep` needs.
+        in_sweep: whether an experiment's `sweep` does not matter; else it is refused, unless the options say a value
+            of each key that it goes over.
         bases: what it shares with the other runs.
 
     Raises:
@@ -83,9 +84,17 @@ def compose_config(arguments: Sequence[str], in_sweep: bool = False, bases: Base
     del values[LAUNCHER]
     sweep = values.pop(SWEEP, None)
     if sweep and not in_sweep:
-        raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
+        _check_is_one_run(sweep, overrides)
     sources = setting_sources(values, parse_overrides(request.arguments), request.folders)
     return values | {SOURCES: {**sources, **request.sources}}
+
+
+def _check_is_one_run(sweep: Any, overrides: Sequence[Override]) -> None:
+    """Refuse an experiment of many runs, unless the options say which one of them."""
+    given = {override.key_or_group for override in overrides}
+    if any(set(block) <= given for block in (sweep if isinstance(sweep, list) else [sweep])):
+        return
+    raise BadInput(f"experiment={_value(overrides, 'experiment')} is many runs; add -m to start them.")
 
 
 def _composed_values(request: Request, bases: Bases | None) -> dict[str, Any]:

@@ -26,8 +26,7 @@ class Task:
         """The run of a cell, which waits while another process trains in its folder."""
         given = {argument.partition("=")[0] for argument in cell.arguments}
         waits = () if "run.wait" in given else ("run.wait=true",)
-        arguments = ("--in-sweep", *cell.arguments, *waits)
-        return cls(arguments, cell.run_dir.absolute(), cell.label, working_folder=os.getcwd())
+        return cls((*cell.arguments, *waits), cell.run_dir.absolute(), cell.label, working_folder=os.getcwd())
 
     def __str__(self) -> str:
         return self.label or shlex.join(self.arguments)
