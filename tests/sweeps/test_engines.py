@@ -13,6 +13,7 @@ import pytest
 from pogo.core.sweeps.launchers.engine import Engine, Handle
 from pogo.core.sweeps.records import cancel, read_attempts
 from pogo.core.sweeps.task import Task
+from tests.helpers.slow import quick
 
 ENGINES = ("local", "slurm", "ray")
 PATIENCE = 200.0
@@ -67,8 +68,12 @@ def test_four_of_which_one_fails(make: Callable[..., Engine], tmp_path: Path, na
         assert read_attempts(tasks[3].folder)[0].line == "it was to fail"
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGUSR2], ids=lambda number: number.name)
-@pytest.mark.parametrize("name", ENGINES)
+KILLS = [(name, number) for name in ENGINES for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), quick(KILLS, [("local", signal.SIGUSR2), ("slurm", signal.SIGKILL), ("ray", signal.SIGKILL)])
+)
 def test_a_run_that_is_killed_is_started_again(
     make: Callable[..., Engine], tmp_path: Path, name: str, number: signal.Signals
 ) -> None:

@@ -50,5 +50,7 @@ PACKAGES: Sequence[Package] = (
     Package("pygame", "pygame", "video", "pictures of Pendulum and other classic tasks"),
     Package("matplotlib", "matplotlib", "plot", "pogo-plot"),
     Package("vl-convert-python", "vl_convert", "report", "pogo-report --html"),
+    Package("submitit", "submitit", "slurm", "launcher=slurm"),
+    Package("ray", "ray", "ray", "launcher=ray"),
     Package("wandb", "wandb", "wandb", "logger.wandb=true"),
 )
