@@ -1,5 +1,6 @@
 """The documentation does what it says: its example runs, its commands are accepted, its links lead somewhere."""
 
+import itertools
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pogo.core.algorithms import ALGORITHMS, entry_points, load_algorithm
-from pogo.core.config.compose import compose_config
+from pogo.core.config.compose import compose_config, compose_launcher
 from pogo.core.config.resolution import resolve
 from pogo.core.config.schema import shared_settings
 from pogo.core.sweeps.planning import plan_sweep
@@ -107,7 +108,9 @@ def test_commands_are_accepted(page: Path, tmp_path: Path, monkeypatch: pytest.M
         for name in (word.removeprefix("dataset.path=") for word in given if word.startswith("dataset.path=")):
             (tmp_path / name).touch()
         if "-m" in given:
-            narrowed = [word for word in given if word not in ("-m", "--jobs") and not word.isdecimal()]
+            settings = itertools.takewhile(lambda word: word != ">", given)
+            narrowed = [word for word in settings if not word.startswith("-") and not word.isdecimal()]
+            compose_launcher(narrowed)
             assert plan_sweep([*narrowed, "seed=0"] if not any("seed=" in word for word in narrowed) else narrowed), (
                 line
             )

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from pogo.cli.train_options import TrainOptions
 from pogo.core.config.compose import compose_launcher
-from pogo.core.config.launcher import is_of_launcher
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput
 from pogo.core.sweeps.cell import Cell
 from pogo.core.sweeps.display import progress_in_words
@@ -29,8 +28,7 @@ _FILE_WIDTH = 200
 def sweep(asked_for: TrainOptions) -> int:
     """Do with the runs of the options what they say; returns the exit code."""
     launcher = compose_launcher(_of_launcher(asked_for))
-    starts = not (asked_for.status or asked_for.cancel)
-    cells = plan_sweep([text for text in asked_for.overrides if not is_of_launcher(_key(text))], to_run=starts)
+    cells = plan_sweep(asked_for.overrides, to_run=not (asked_for.status or asked_for.cancel))
     if asked_for.cfg is not None:
         for cell in cells:
             print(shlex.join(("pogo-train", *cell.arguments)), f" # {cell.run_dir}")

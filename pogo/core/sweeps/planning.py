@@ -7,6 +7,7 @@ from pathlib import Path
 from pogo.core.algorithms import algorithm_names
 from pogo.core.config.bases import Bases
 from pogo.core.config.compose import compose_config
+from pogo.core.config.launcher import is_of_launcher
 from pogo.core.config.online import is_online
 from pogo.core.config.resolution import resolve
 from pogo.core.config.schema import SOURCES, meaning
@@ -25,13 +26,15 @@ def plan_sweep(arguments: Sequence[str], to_run: bool = True) -> list[Cell]:
     `experiment=NAME` brings those of its `sweep`, where the options do not set them; of a list of mappings, each one's.
 
     Args:
-        arguments: overrides, key=value.
+        arguments: overrides, key=value; those of the launcher are no run's.
         to_run: whether the files that they name must be here, which to ask how far the runs are does not take.
 
     Raises:
         BadInput: an option that cannot be read, a run that cannot be made, or two that would share a folder.
     """
-    blocks = blocks_of(arguments)
+    blocks = blocks_of(
+        [argument for argument in arguments if not is_of_launcher(argument.partition("=")[0].lstrip("+"))]
+    )
     swept = swept_keys(blocks)
     unnamed = [key for key, values in swept.items() if not _is_named_by_folder(key, values)]
     variant_given = bool(unnamed) and any(axis.key == "run.variant" for block in blocks for axis in block)
