@@ -21,8 +21,9 @@ from typing import Any, Self, TypeAlias
 
 from pogo.core.errors import EXIT_DONE, EXIT_FAILED, BadInput, RunFailed
 from pogo.core.files.documents import JSON, as_json, as_null, as_number
-from pogo.core.files.durable import make_folder, sync_folder, write_all
+from pogo.core.files.durable import make_folder, sync_folder
 from pogo.core.files.event_file import EventFile
+from pogo.core.files.line_files import LineFile, naming, put_back
 from pogo.core.files.summary import FAILED, write_json_atomically
 
 TRAIN = "train.jsonl"
@@ -51,6 +52,7 @@ class RunLog:
         tensorboard: bool = True,
         wandb: Mapping[str, object] | None = None,
         resume_from: LogPositions | None = None,
+        keep_to: int | None = None,
         unit: str = UPDATE,
     ) -> None:
         """Open the logs of a run, new or resumed.
@@ -61,6 +63,8 @@ class RunLog:
             wandb: arguments of `wandb.init`, or None for no Weights & Biases.
             resume_from: what `positions()` said at the checkpoint. None starts at update 0: what a run that never
                 reached a checkpoint has left in the JSONL files is cut, and hidden in TensorBoard.
+            keep_to: the last update whose evaluations are kept of those logged after the checkpoint, which were made
+                beside the run; none: the last one logged.
             unit: what the lines are counted in, the first key of each.
 
         Raises:
@@ -72,27 +76,32 @@ class RunLog:
         positions = {TRAIN: 0, EVALUATION: 0, UPDATE: -1} if resume_from is None else _checked(resume_from)
         wandb_module = None if wandb is None else _import_wandb()
         self._last_update = positions[UPDATE]
+        keep_to = self._last_update if keep_to is None else keep_to
+        self._wandb_step = self._last_update
         self._opened = contextlib.ExitStack()
         self._events: EventFile | None = None
         self._wandb: Any = None
         self._exit_code = EXIT_DONE
         with contextlib.ExitStack() as on_failure:
             on_failure.enter_context(self._opened)
-            with _naming(self.run_dir):
+            with naming(self.run_dir):
                 make_folder(self.run_dir)
             self._messages = self._opened.enter_context(_logging_to(self.run_dir / MESSAGES, self))
+            evaluations = put_back(self.run_dir / EVALUATION, unit, positions[EVALUATION], keep_to)
+            # The updates that eval.jsonl has a line of.
+            self.evaluated = {line.count for line in evaluations if line.count is not None}
+            ends = {TRAIN: positions[TRAIN], EVALUATION: sum(len(line.text) for line in evaluations)}
             self._files = {
-                name: self._opened.enter_context(_LineFile(self.run_dir / name, positions[name]))
-                for name in (TRAIN, EVALUATION)
+                name: self._opened.enter_context(LineFile(self.run_dir / name, end)) for name, end in ends.items()
             }
             if tensorboard:
-                with _naming(self.run_dir):
-                    self._events = EventFile(self.run_dir, purge_from=self._last_update + 1)
+                with naming(self.run_dir):
+                    self._events = EventFile(self.run_dir, purge_from=max(self._last_update, keep_to) + 1)
                 self._opened.enter_context(_closing(self._events))
             if wandb is not None:
                 self._wandb = _start_wandb(wandb_module, self.run_dir, wandb, resumed=resume_from is not None)
                 self._opened.callback(self._finish_wandb)
-            with _naming(self.run_dir):
+            with naming(self.run_dir):
                 sync_folder(self.run_dir)
             on_failure.pop_all()
 
@@ -114,8 +123,24 @@ class RunLog:
             TypeError: something in the document has no JSON form.
             RunFailed: a log cannot be written.
         """
-        line = {key: as_json(document[key], f"evaluation/{key}", as_null) for key in sorted(document)}
-        self._add(EVALUATION, update, line, dict(_numbers(line, "eval")))
+        line = evaluation_line(document)
+        self._add(EVALUATION, update, line, evaluation_numbers(line))
+        self.evaluated.add(update)
+
+    def late_evaluation(self, update: int, document: Mapping[str, object]) -> None:
+        """Log one line about an evaluation of an update that the run has left behind.
+
+        Raises:
+            TypeError, RunFailed: as `evaluation`.
+        """
+        line = evaluation_line(document)
+        numbers = evaluation_numbers(line)
+        self._add_to_files(EVALUATION, update, line, numbers)
+        if self._wandb is not None:
+            # It takes no step twice and none that lies behind: the next one, and the update beside the numbers.
+            self._wandb_step += 1
+            self._wandb.log({**numbers, f"eval/{self._unit}": update}, step=self._wandb_step)
+        self.evaluated.add(update)
 
     def clip(self, update: int, gif: bytes, size: tuple[int, int]) -> None:
         """Show a moving picture of this height and width beside an evaluation, in TensorBoard and wandb.
@@ -124,10 +149,11 @@ class RunLog:
             RunFailed: a log cannot be written.
         """
         if self._events is not None:
-            with _naming(self._events.path):
+            with naming(self._events.path):
                 self._events.image(update, CLIP, gif, size)
         if self._wandb is not None:
-            self._wandb.log({CLIP: importlib.import_module("wandb").Video(io.BytesIO(gif), format="gif")}, step=update)
+            video = importlib.import_module("wandb").Video(io.BytesIO(gif), format="gif")
+            self._wandb.log({CLIP: video}, step=max(update, self._wandb_step))
 
     def message(self, text: str) -> None:
         """Say something, with the time, in run.log and wherever else the logger `pogo` leads."""
@@ -162,7 +188,7 @@ class RunLog:
         for file in self._files.values():
             file.sync()
         if self._events is not None:
-            with _naming(self._events.path):
+            with naming(self._events.path):
                 self._events.sync()
         return {**{name: file.position for name, file in self._files.items()}, UPDATE: self._last_update}
 
@@ -194,15 +220,42 @@ class RunLog:
         self._wandb.finish(exit_code=self._exit_code)
 
     def _add(self, name: str, update: int, line: Mapping[str, JSON], numbers: Mapping[str, float]) -> None:
-        if self._unit in line:
-            raise ValueError(f"{self._unit!r} is the line's own key in {name}: give the metric another name.")
-        self._files[name].add({self._unit: update, **line})
-        self._last_update = update
-        if self._events is not None and numbers:
-            with _naming(self._events.path):
-                self._events.scalars(update, numbers)
+        self._add_to_files(name, update, line, numbers)
         if self._wandb is not None:
-            self._wandb.log(dict(numbers), step=update)
+            self._wandb_step = max(update, self._wandb_step)
+            self._wandb.log(dict(numbers), step=self._wandb_step)
+
+    def _add_to_files(self, name: str, update: int, line: Mapping[str, JSON], numbers: Mapping[str, float]) -> None:
+        self._files[name].add(counted_line(self._unit, update, line, name))
+        self._last_update = max(update, self._last_update)
+        if self._events is not None and numbers:
+            with naming(self._events.path):
+                self._events.scalars(update, numbers)
+
+
+def counted_line(unit: str, update: int, line: Mapping[str, JSON], name: str) -> dict[str, JSON]:
+    """A line of a log as the file has it, its count first.
+
+    Raises:
+        ValueError: something in the line is called as the count is.
+    """
+    if unit in line:
+        raise ValueError(f"{unit!r} is the line's own key in {name}: give the metric another name.")
+    return {unit: update, **line}
+
+
+def evaluation_line(document: Mapping[str, object]) -> dict[str, JSON]:
+    """What eval.jsonl says of an evaluation beside its count.
+
+    Raises:
+        TypeError: something in the document has no JSON form.
+    """
+    return {key: as_json(document[key], f"evaluation/{key}", as_null) for key in sorted(document)}
+
+
+def evaluation_numbers(line: Mapping[str, JSON]) -> dict[str, float]:
+    """The numbers of such a line, by their tags in TensorBoard and wandb."""
+    return dict(_numbers(line, "eval"))
 
 
 def last_line(path: Path) -> bytes | None:
@@ -238,60 +291,6 @@ def _checked(positions: LogPositions) -> LogPositions:
     return positions
 
 
-class _LineFile:
-    """A JSONL file that is appended to line by line, each line handed to the system at once."""
-
-    def __init__(self, path: Path, position: int) -> None:
-        """Open, cut back to `position` bytes.
-
-        Raises:
-            BadInput: the file is shorter than that, or has no line's end there.
-            RunFailed: the file cannot be opened.
-        """
-        self.path = path
-        self.position = position
-        with _naming(path):
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        try:
-            with _naming(path):
-                size = os.fstat(self._descriptor).st_size
-                at_line_end = position == 0 or os.pread(self._descriptor, 1, position - 1) == b"\n"
-            if size < position or not at_line_end:
-                raise BadInput(
-                    f"{path} is not the log that the checkpoint was taken with (it has {size} bytes, the checkpoint "
-                    f"counted {position}): put the original back, or start in another folder."
-                )
-            with _naming(path):
-                os.ftruncate(self._descriptor, position)
-        except BaseException:
-            os.close(self._descriptor)
-            raise
-
-    def add(self, document: Mapping[str, JSON]) -> None:
-        """Append one line."""
-        line = json.dumps(document, allow_nan=False).encode() + b"\n"
-        with _naming(self.path):
-            try:
-                write_all(self._descriptor, line)
-            except OSError:
-                with contextlib.suppress(OSError):  # no torn line: the file stays JSONL
-                    os.ftruncate(self._descriptor, self.position)
-                raise
-        self.position += len(line)
-
-    def sync(self) -> None:
-        """Flush to the disk."""
-        with _naming(self.path):
-            os.fsync(self._descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with _naming(self.path):
-            os.close(self._descriptor)
-
-
 class _MessageHandler(logging.FileHandler):
     """Logging's file handler, except that a message it cannot write ends the run, once."""
 
@@ -317,7 +316,7 @@ class _MessageHandler(logging.FileHandler):
 @contextlib.contextmanager
 def _logging_to(path: Path, owner: RunLog) -> Iterator[_MessageHandler]:
     """Let the logger `pogo` write into `path`, at least from INFO on."""
-    with _naming(path):
+    with naming(path):
         handler = _MessageHandler(path, owner)
     level = _logger.level
     _logger.addHandler(handler)
@@ -333,19 +332,11 @@ def _logging_to(path: Path, owner: RunLog) -> Iterator[_MessageHandler]:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise RunFailed(f"log {path} could not be written: {exc}.") from exc
-
-
-@contextlib.contextmanager
 def _closing(events: EventFile) -> Iterator[None]:
     try:
         yield
     finally:
-        with _naming(events.path):
+        with naming(events.path):
             events.close()
 
 

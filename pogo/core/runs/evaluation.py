@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from pogo.core.errors import BadInput, RunFailed
 from pogo.core.learner.interface import MODES, Mode, Pair
 from pogo.core.problem.actors import ActorConfig
 from pogo.core.problem.streams import generator, stream
+from pogo.core.setting import Values
 
 
 class Played(NamedTuple):
@@ -60,6 +61,18 @@ class ModeResult:
         """Plain JSON values."""
         return {**asdict(self), "returns": list(self.returns), "lengths": list(self.lengths)}
 
+    @classmethod
+    def from_json(cls, values: Values) -> Self:
+        """The result that `to_json` gave; what is not its form raises what Python does."""
+        score = values["normalized_score"]
+        return cls(
+            return_mean=float(values["return_mean"]),
+            return_std=float(values["return_std"]),
+            normalized_score=None if score is None else float(score),
+            returns=tuple(map(float, values["returns"])),
+            lengths=tuple(map(int, values["lengths"])),
+        )
+
 
 @dataclass(frozen=True)
 class ActorEvaluation:
@@ -81,6 +94,22 @@ class ActorEvaluation:
             "deterministic": None if self.deterministic is None else self.deterministic.to_json(),
             "stochastic": None if self.stochastic is None else self.stochastic.to_json(),
         } | ({"failed": failed} if failed else {})
+
+    @classmethod
+    def from_json(cls, values: Values, measures: Mapping[str, Any]) -> Self:
+        """The evaluation that `to_json` gave; what is not its form raises what Python does.
+
+        Args:
+            values: an entry of `actors` in a line of eval.jsonl.
+            measures: what the line says of this actor under `measures`.
+        """
+        results = {mode: None if values[mode] is None else ModeResult.from_json(values[mode]) for mode in MODES}
+        # As a JSON file has it, a measure that is not finite is null.
+        finite = {name: float(value) for name, value in measures.items() if value is not None}
+        failed: dict[Mode, Fault] = {
+            mode: Fault(str(values["failed"][mode]), "") for mode in MODES if mode in values.get("failed", {})
+        }
+        return cls(values["index"], values["kind"], **results, failed=failed, measures=finite)
 
     def in_words(self) -> list[str]:
         """A line for each mode that has results."""
@@ -105,6 +134,24 @@ def failures_in_words(rows: Sequence[ActorEvaluation]) -> str | None:
     if len(found) == 1:
         return found[0].message
     return f"{found[0].message.rstrip('.')} (and {len(found) - 1} more failed)."
+
+
+def evaluation_document(rows: Sequence[ActorEvaluation]) -> dict[str, Any]:
+    """What eval.jsonl says of an evaluation, but for when it was; `failed` where no actor has a result."""
+    document: dict[str, Any] = {
+        "actors": [row.to_json() for row in rows],
+        "measures": {str(row.index): dict(row.measures) for row in rows},
+    }
+    failure = failures_in_words(rows)
+    if failure is not None and not any(row.deterministic or row.stochastic for row in rows):
+        document["failed"] = failure
+    return document
+
+
+def rows_of(document: Values) -> list[ActorEvaluation]:
+    """The rows of which `evaluation_document` says this; what is not its form raises what Python does."""
+    measures = document["measures"]
+    return [ActorEvaluation.from_json(actor, measures[str(actor["index"])]) for actor in document["actors"]]
 
 
 def pairs_to_evaluate(actors: Sequence[ActorConfig], only: int | None = None) -> tuple[Pair, ...]:

@@ -1,8 +1,9 @@
 """The training loop: updates, logs, evaluations and checkpoints, once for both backends and any number of seeds."""
 
+import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pogo.core.errors import RunFailed
 from pogo.core.learner.group import LearnerGroup
@@ -111,6 +112,9 @@ class Loop(ABC):
 
     def _at_boundary(self) -> None:
         last = self._now == self._last
+        if any(map(self._is_due, self._every)):
+            for run in self._runs:
+                run.take_over()
         if last or self._is_due("eval"):
             self._evaluate(self._runs)
         if not last and self._is_due("checkpoint"):
@@ -118,14 +122,18 @@ class Loop(ABC):
         self._seen = self._now
 
     def _evaluate(self, runs: Sequence[SeedRun]) -> None:
-        compiled = self._learners.compile_seconds
-        with self._console.pause():
+        with self._counting_compilation(), self._console.pause():
             for run in runs:
                 run.evaluate(self._console, among_others=len(self._runs) > 1)
+
+    @contextlib.contextmanager
+    def _counting_compilation(self) -> Iterator[None]:
+        compiled = self._learners.compile_seconds
+        yield
         self._stopwatch.add(compile=self._learners.compile_seconds - compiled)
 
     def _save(self) -> None:
-        with self._console.pause():
+        with self._counting_compilation(), self._console.pause():
             for run in self._runs:
                 try:
                     run.save(prune=False)

@@ -104,6 +104,7 @@ class Progress:
     wall_seconds: float = 0.0
     evaluation: Values | None = None  # the latest, as evaluation.jsonl has it
     owes_evaluation: bool = False  # whether the one that is due at this point has yet to be made
+    measures: Values | None = None  # of the actors, by their number, as a line of eval.jsonl has them at this point
 
     @classmethod
     def from_json(cls, values: Values) -> Self:
@@ -118,6 +119,8 @@ class Progress:
             raise TypeError("its seconds are no numbers, or owes_evaluation is neither true nor false")
         if not isinstance(values["log_positions"], dict) or not isinstance(values["evaluation"], dict | None):
             raise TypeError("log_positions or evaluation is no mapping")
+        if not isinstance(values.get("measures"), dict | None):  # an older pogo wrote none
+            raise TypeError("measures is no mapping")
         return cls(**values)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from pogo.core.environments.checks import in_one_line
-from pogo.core.errors import RunFailed
+from pogo.core.errors import BadInput, RunFailed, reading
 from pogo.core.files.checkpoint import CheckpointStore
 from pogo.core.files.documents import as_text
+from pogo.core.files.evaluation_queue import EvaluationQueue
 from pogo.core.files.logs import WALL_SECONDS, RunLog
 from pogo.core.files.summary import CONFIG, FAILED, SUMMARY, read_summary, write_json_atomically
 from pogo.core.learner.interface import Learner, Pair
@@ -20,7 +21,14 @@ from pogo.core.learner.probe import Probe
 from pogo.core.online.collector import Collector
 from pogo.core.runs.console import RunConsole
 from pogo.core.runs.diagnosis import below_data, measures_by_actor, setbacks
-from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, failures, failures_in_words
+from pogo.core.runs.evaluation import (
+    ActorEvaluation,
+    Evaluator,
+    evaluation_document,
+    failures,
+    failures_in_words,
+    rows_of,
+)
 from pogo.core.runs.listener import NOBODY, Callback, Event, Listener
 from pogo.core.runs.lock import RunLock
 from pogo.core.runs.plan import Plan
@@ -70,6 +78,8 @@ class SeedRun:
         self._failure: str | None = None  # of the latest evaluation that this process has tried
         self._saved_at = None if point is None else point.step
         self._is_summed_up = False
+        self._queue = EvaluationQueue(plan.run_dir, plan.config.clock.unit)
+        self._description: tuple[tuple[int, int], Mapping[str, float]] | None = None  # and what it is of
         self._changes = [] if point is None else changes_from_here(plan, point)
 
     @property
@@ -98,6 +108,8 @@ class SeedRun:
         """Write config.json, and say where the run starts."""
         self._lock.check()
         self._forget_failure()
+        # Of a course that the run does not take: it goes on from an earlier checkpoint, or begins anew.
+        self._queue.drop([step for step in self._queue.steps() if self._saved_at is None or step > self._saved_at])
         said = self.plan.config.to_json() | notes(self.plan.command, self.learner.machine)
         write_json_atomically(self.plan.run_dir / CONFIG, said, as_text)
         with self._log.own_messages():
@@ -126,7 +138,7 @@ class SeedRun:
     def log_training(self, metrics: Mapping[str, float]) -> None:
         """One line of the log."""
         self._lock.check()
-        described = {**metrics, **self.learner.describe(self._probe)}
+        described = {**metrics, **self._described()}
         described[WALL_SECONDS] = self._spent.wall
         if self._collector is not None:
             described["updates"] = self.learner.updates
@@ -150,10 +162,6 @@ class SeedRun:
                 self._evaluation = {"failed": f"{type(error).__name__}: {error}"}
                 self._failure = in_one_line(error)
             else:
-                evaluation: dict[str, Any] = {
-                    "actors": [row.to_json() for row in rows],
-                    "measures": {str(row.index): dict(row.measures) for row in rows},
-                }
                 traces: set[str] = set()
                 for fault in failures(rows):
                     logger.error("evaluation at %s: %s", where, fault.message)
@@ -163,9 +171,7 @@ class SeedRun:
                 for line in (line for row in rows for line in row.in_words()):  # the console has them in a table
                     self._log.note(f"{where}: {line}")
                 self._failure = failures_in_words(rows)
-                if self._failure is not None and not any(row.deterministic or row.stochastic for row in rows):
-                    evaluation["failed"] = self._failure
-                self._evaluation = evaluation
+                self._evaluation = evaluation_document(rows)
                 console.evaluation_table(self._title(where, among_others), rows, self._behaviour())
                 self._show_chain(console, rows)
         self._lock.check()
@@ -174,25 +180,61 @@ class SeedRun:
         self._show_clip()
         self._tell(self._listener.on_evaluation, actors=rows)
 
+    def take_over(self) -> None:
+        """Log the evaluations of earlier checkpoints that `pogo-eval --watch` has made beside the run.
+
+        One that the run owes is its own to make.
+        """
+        for step in self._queue.steps():
+            if step in self._log.evaluated or (step == self.position and self.owes_evaluation):
+                continue
+            with self._log.own_messages():
+                try:
+                    document = self._queue.read(step)
+                    with reading(f"the evaluation {step} that waits in {self._queue.folder}"):
+                        rows = rows_of(document)
+                except BadInput as error:
+                    logger.warning("%s It is deleted.", error)
+                    self._queue.drop([step])
+                    continue
+                for line in (line for row in rows for line in row.in_words()):
+                    self._log.note(f"{self._position_in_words(step)}, evaluated beside the run: {line}")
+                self._diagnose(rows, step)
+            if step > max(self._log.evaluated, default=-1):
+                self._evaluation = document
+            self._log.late_evaluation(step, document)
+
     def _measured(self, rows: Sequence[ActorEvaluation]) -> list[ActorEvaluation]:
         """The rows with what the log says of their actors, now."""
-        measures = measures_by_actor(self.learner.describe(self._probe))
+        measures = measures_by_actor(self._described())
         return [dataclasses.replace(row, measures=measures[row.index]) for row in rows]
 
+    def _described(self) -> Mapping[str, float]:
+        """What the probe says of the actors; asked once where a line of the log and a checkpoint fall together."""
+        now = self.position, self.learner.updates
+        if self._description is None or self._description[0] != now:
+            self._description = now, self.learner.describe(self._probe)
+        return self._description[1]
+
     def _show_chain(self, console: RunConsole, rows: Sequence[ActorEvaluation]) -> None:
-        """At the last evaluation what each actor has done; at any, which are far below actor 0 and why.
+        """At the last evaluation what each actor has done; at any, which are far below actor 0 and why."""
+        neighbours = self._probe.neighbours
+        if self.position == self.plan.config.length and len(rows) > 1:
+            steps = self.plan.spec.chain.steps
+            console.chain_table(rows, steps, None if neighbours is None else neighbours.own_distance)
+        self._diagnose(rows, self.position)
+
+    def _diagnose(self, rows: Sequence[ActorEvaluation], position: int) -> None:
+        """Say which actors are far below actor 0 and why.
 
         In the run's second half also which are below the data: in the first they are still on their way up from where
         they began.
         """
         chain, reference = self.plan.spec.chain, self.plan.dataset.reference_returns
-        neighbours = self._probe.neighbours
-        if self.position == self.plan.config.length and len(rows) > 1:
-            console.chain_table(rows, chain.steps, None if neighbours is None else neighbours.own_distance)
         for setback in setbacks(rows, chain, None if reference is None else reference[0]):
             logger.warning("%s", setback)
         below = below_data(rows, self.plan.dataset.behaviour)
-        if below is not None and 2 * self.position >= self.plan.config.length:
+        if below is not None and 2 * position >= self.plan.config.length:
             logger.warning("%s", below)
 
     def _behaviour(self) -> tuple[float, float, float | None] | None:
@@ -235,8 +277,15 @@ class SeedRun:
         Raises:
             RunFailed: a parameter is not finite, or it cannot be written.
         """
+<<<<<<< HEAD
         self._lock.check()
+=======
+        self.take_over()
+>>>>>>> 33a4a96 (A run takes evaluations over that were made beside it)
         total = self._spent
+        arrays = self.learner.snapshot()
+        check_parameters(self.learner.updates, arrays)
+        measures = measures_by_actor(self._described())
         progress = Progress(
             log_positions=self._log.positions(),
             train_seconds=total.train,
@@ -244,14 +293,14 @@ class SeedRun:
             wall_seconds=total.wall,
             evaluation=self._evaluation,
             owes_evaluation=self.owes_evaluation,
+            measures={str(actor): measures.get(actor, {}) for actor in range(len(self.plan.spec.actors))},
         )
         records = {"run": self._record.to_json(), "progress": dataclasses.asdict(progress)}
-        arrays = self.learner.snapshot()
-        check_parameters(self.learner.updates, arrays)
         if self._collector is not None:
             arrays |= self._collector.snapshot()
         folder = self._store.save(self.position, arrays, records, prune=prune)
         self._saved_at = self.position
+        self._queue.drop(self._log.evaluated.intersection(self._queue.steps()))
         self._tell(self._listener.on_checkpoint, checkpoint=folder)
 
     def _tell(self, callback: Callback | None, **news: Any) -> None:

@@ -273,6 +273,8 @@ def _open_log(plan: Plan, point: ResumePoint | None) -> RunLog:
         tensorboard=plan.config.logger.tensorboard,
         wandb=_wandb(plan),
         resume_from=None if point is None else point.progress.log_positions,
+        # What is owed at the checkpoint is evaluated again.
+        keep_to=None if point is None else point.step - point.progress.owes_evaluation,
         unit=plan.config.clock.unit,
     )
 
