@@ -109,6 +109,11 @@ class CheckpointStore:
         names = {*_names(self.folder), *_names(self._replaced_folder)}
         return sorted(int(name) for name in names if _STEP_NAME.fullmatch(name))
 
+    def path(self, step: int) -> Path:
+        """The folder of a committed checkpoint; where it would be, if there is none."""
+        committed, replaced = self.folder / _name(step), self._replaced_folder / _name(step)
+        return replaced if os.path.lexists(replaced) and not os.path.lexists(committed) else committed
+
     def save(
         self, step: int, arrays: Mapping[str, np.ndarray], records: Mapping[str, object], *, prune: bool = True
     ) -> Path:
@@ -162,7 +167,7 @@ class CheckpointStore:
         try:
             for step in self.steps()[: -self.keep]:
                 if step != self._saved:  # newer ones may exist where a run went back
-                    self._discard(self._path(step))
+                    self._discard(self.path(step))
             self._remove_empty_folders()
         except OSError as exc:
             raise RunFailed(f"older checkpoints of {self.run_dir} could not be removed: {exc}.") from exc
@@ -178,7 +183,7 @@ class CheckpointStore:
         steps = self.steps()
         if step not in steps:
             raise BadInput(f"{self.folder} has no checkpoint {step}. It has: {', '.join(map(str, steps)) or 'none'}.")
-        return _load(self._path(step), step)
+        return _load(self.path(step), step)
 
     def load_newest(
         self, *, set_aside: bool = True, among: Collection[int] = range(LARGEST_STEP + 1)
@@ -196,7 +201,7 @@ class CheckpointStore:
         # Listed afresh each time: a run that is going on may commit and delete while a reader looks.
         while candidates := [step for step in self.steps() if step in among and step not in tried]:
             step = candidates[-1]
-            path = self._path(step)
+            path = self.path(step)
             try:
                 return _load(path, step)
             except CheckpointDamaged as exc:
@@ -259,14 +264,10 @@ class CheckpointStore:
         """
         try:
             for newer in reversed([found for found in self.steps() if found > step]):
-                self._discard(self._path(newer))
+                self._discard(self.path(newer))
             self._remove_empty_folders()
         except OSError as exc:
             raise RunFailed(f"checkpoints of {self.run_dir} after {step} could not be removed: {exc}.") from exc
-
-    def _path(self, step: int) -> Path:
-        committed, replaced = self.folder / _name(step), self._replaced_folder / _name(step)
-        return replaced if os.path.lexists(replaced) and not os.path.lexists(committed) else committed
 
     def _settle(self) -> None:
         """Finish what a save began: put replaced ones back, or drop them where the new one is in; clear `partial/`."""

@@ -21,7 +21,7 @@ from pogo.core.setting import Values
 Status = Literal["running", "silent", "failed", "stopped", "finished"]
 SILENT_AFTER = 300.0  # seconds without a change of any file: longer than compilation and most evaluations take
 _SILENT_LINES = 3.0  # lines of the log that are missing by then, where a line takes longer than that
-_NEXT_OF_SWEEP = 60.0  # seconds in which a sweep has started its next run, if there is one
+NEXT_OF_SWEEP = 60.0  # seconds in which a sweep has started its next run, if there is one
 _SIGNS = {CONFIG, SUMMARY, TRAIN, EVALUATION, MESSAGES, CHECKPOINTS}
 _STOPPED = re.compile(rb"\S+ INFO (stopped by .*)")
 
@@ -75,7 +75,7 @@ class Watch:
         """Whether all have ended, long enough ago that no sweep is about to start its next one."""
         if not self.have_all_ended:
             return False
-        return self.time - max(state.last_sign for state in self.states) > _NEXT_OF_SWEEP
+        return self.time - max(state.last_sign for state in self.states) > NEXT_OF_SWEEP
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pogo.core.config.schema import BackendSection
+from pogo.core.config.schema import BackendSection, Config
 from pogo.core.data.preprocessing import Normalisation
 from pogo.core.environments.checks import try_out
 from pogo.core.environments.make import environment_in_place_of
@@ -16,6 +16,7 @@ from pogo.core.environments.spec import EnvironmentSpec, check_sizes
 from pogo.core.errors import BadInput, reading
 from pogo.core.files.checkpoint import Checkpoint, CheckpointStore
 from pogo.core.learner.interface import Learner
+from pogo.core.problem.spec import TrainSpec
 from pogo.core.problem.state import NOT_OF_THE_STATE
 from pogo.core.registry import check_backend, load_backend
 from pogo.core.runs.evaluation import ActorEvaluation, Evaluator, pairs_to_evaluate
@@ -49,6 +50,37 @@ def _record_name(run_dir: Path, checkpoint: Checkpoint) -> str:
     return f"{run_dir}: the record of checkpoint {checkpoint.step}"
 
 
+def acting_config(record: RunRecord, backend: str | None) -> Config:
+    """The config of a run, with the backend that is to act in the place of its own."""
+    config = record.config
+    if backend is not None and backend != config.backend.name:
+        config = replace(config, backend=BackendSection(backend, compile=backend == "jax"))
+    return config
+
+
+def acting_learner(config: Config, spec: TrainSpec, device: str, threads: int | None = None) -> Learner:
+    """A learner that only acts.
+
+    Raises:
+        BadInput: the backend or the device is not there.
+    """
+    check_backend(config.backend.name)
+    return load_backend(config.backend.name, "learner").make_learner(
+        spec,
+        seed=config.seed,
+        device=device,
+        compile=config.backend.compile,
+        threads=threads,
+        deterministic=config.deterministic,
+    )
+
+
+def restore_to_act(learner: Learner, checkpoint: Checkpoint) -> None:
+    """Take over a checkpoint's networks, and nothing that only going on with the run needs."""
+    arrays = checkpoint.arrays
+    learner.restore({name: arrays[name] for name in arrays if not name.startswith(NOT_OF_THE_STATE)})
+
+
 class StoredRun:
     """One checkpoint of a run, ready to act. Reading it changes nothing in the folder.
 
@@ -68,22 +100,11 @@ class StoredRun:
         self, run_dir: Path, update: int | None = None, backend: str | None = None, device: str = "auto"
     ) -> None:
         self.checkpoint, self.record = open_checkpoint(run_dir, update)
-        config = self.record.config
-        if backend is not None and backend != config.backend.name:
-            config = replace(config, backend=BackendSection(backend, compile=backend == "jax"))
-        self.config, self.spec = config, self.record.spec
+        self.config, self.spec = acting_config(self.record, backend), self.record.spec
         # What the machine lacks is no fault of the record.
         with reading(_record_name(run_dir, self.checkpoint), name_refusals=False):
-            check_backend(config.backend.name)
-            self.learner: Learner = load_backend(config.backend.name, "learner").make_learner(
-                self.spec,
-                seed=config.seed,
-                device=device,
-                compile=config.backend.compile,
-                deterministic=config.deterministic,
-            )
-            arrays = self.checkpoint.arrays
-            self.learner.restore({name: arrays[name] for name in arrays if not name.startswith(NOT_OF_THE_STATE)})
+            self.learner = acting_learner(self.config, self.spec, device)
+            restore_to_act(self.learner, self.checkpoint)
 
     def evaluate(
         self,
