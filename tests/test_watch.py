@@ -30,6 +30,7 @@ from pogo.core.runs.loop import TrainingLoop
 from pogo.core.runs.seed_run import SeedRun
 from pogo.core.runs.watch import CheckpointWatch, WatchOptions
 from pogo.core.system.signals import StopRequest
+from tests.helpers.online_runs import arguments as online_arguments
 from tests.helpers.runs import (
     BACKENDS,
     Outcome,
@@ -285,6 +286,17 @@ def test_the_log_of_a_run_that_is_training_is_left_to_it(tmp_path: Path) -> None
         assert waiting == [f"{step:09d}.json" for step in (5, 10, 15)]
     watched(tmp_path / "runs").assert_code(0)
     assert counts(run_dir) == [5, 10, 15, 20]
+
+
+@pytest.mark.slow
+def test_an_online_run_is_evaluated_by_its_steps(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    theirs, run_dir = tmp_path / "own" / "run", tmp_path / "runs" / "run"
+    given = {"checkpoint__keep": 100, "device": "cpu"}
+    train(*online_arguments(theirs, eval__every=50, **given)).assert_code(0)
+    train(*online_arguments(run_dir, eval__every=0, **given)).assert_code(0)
+    watched(tmp_path / "runs").assert_code(0)
+    assert_final(run_dir, theirs)
 
 
 @pytest.fixture

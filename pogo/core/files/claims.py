@@ -83,11 +83,13 @@ class Claims:
     def _is_abandoned(self, path: Path) -> bool:
         try:
             changed = path.stat().st_mtime_ns
+        except FileNotFoundError:  # given up meanwhile
+            return False
+        try:
             document = json.loads(path.read_bytes())
             host, pid = document["host"], document["pid"]
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):  # gone, or being written
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):  # it is being written
             host = pid = None
-            changed = 0
         if host == socket.gethostname() and type(pid) is int and not _is_alive(pid):
             return True
         sign = self._signs.get(path)

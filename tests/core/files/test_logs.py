@@ -323,6 +323,27 @@ def test_wandb_goes_on_with_the_same_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert wandb.summary == {}
 
 
+def test_wandb_takes_a_late_evaluation_at_a_step_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wandb = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    with RunLog(tmp_path, wandb={"project": "p"}) as log:
+        log.train(9, {"x": 1.0})
+        log.late_evaluation(3, {"y": 2.0})
+        log.late_evaluation(6, {"y": 3.0})
+        log.train(10, {"x": 4.0})
+        log.train(20, {"x": 5.0})
+        assert log.positions()["update"] == 20
+    # It drops what comes at a step below its last.
+    assert wandb.logged == [
+        (9, {"train/x": 1.0}),
+        (10, {"eval/y": 2.0, "eval/update": 3}),
+        (11, {"eval/y": 3.0, "eval/update": 6}),
+        (11, {"train/x": 4.0}),
+        (20, {"train/x": 5.0}),
+    ]
+    assert [line["update"] for line in lines(tmp_path / EVALUATION)] == [3, 6]
+
+
 def test_wandb_is_told_that_a_run_has_failed_and_that_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
