@@ -277,11 +277,8 @@ class SeedRun:
         Raises:
             RunFailed: a parameter is not finite, or it cannot be written.
         """
-<<<<<<< HEAD
         self._lock.check()
-=======
         self.take_over()
->>>>>>> 33a4a96 (A run takes evaluations over that were made beside it)
         total = self._spent
         arrays = self.learner.snapshot()
         check_parameters(self.learner.updates, arrays)
