@@ -84,7 +84,7 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest, listener: 
         return False
     group = ",".join(str(seed) for seed in plans[0].seeds) if len(plans) > 1 else ""
     stores = [CheckpointStore(plan.run_dir, plan.config.checkpoint.keep, group) for plan in plans]
-    seen = {store.run_dir: store.steps() for store in stores}
+    seen = {store.run_dir: set(store.steps()) for store in stores}
     start = find_start(plans, stores)
     if start.finished:
         _refuse_late_replay(plans[0])
@@ -101,7 +101,7 @@ def _train(plans: Sequence[Plan], held: ExitStack, stop: StopRequest, listener: 
     probes = [make_probe(_probed(plan), plan.spec.action_size, plan.config.seed) for plan in plans]
     for plan, lock, store in zip(plans, locks, stores, strict=True):
         lock.acquire()
-        if store.steps() != seen[store.run_dir]:
+        if not seen[store.run_dir].issuperset(store.steps()):
             raise BadInput(f"{plan.run_dir} was begun by another process meanwhile; start again to go on from there.")
     for store, point in zip(stores, start.points, strict=False):
         go_back(store, point)
