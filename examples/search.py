@@ -1,6 +1,6 @@
 """Search IQL's expectile and beta by Optuna: unpromising trials are stopped at their first evaluations.
 
-    pip install 'pogo[jax,search]'
+    pip install 'pogo[jax,tune]'
     python examples/search.py --trials 20 --updates 5000
 
 A trial is a run in runs/search, which the same trial number finds again. The score is that of the last actor of the

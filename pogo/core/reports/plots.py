@@ -109,9 +109,18 @@ def save(drawing: Drawing, out: Path, style: Any, *, log_x: bool = False, log_y:
     """
     with mpl.rc_context(style):
         figure = draw(drawing, log_x=log_x, log_y=log_y)
-        picture, form = io.BytesIO(), out.suffix.lower().removeprefix(".")
-        undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # the same runs give the same file
-        figure.savefig(picture, format=form, metadata=undated.get(form), bbox_inches="tight", pad_inches=0.06)
+        write_figure(figure, out)
+
+
+def write_figure(figure: Figure, out: Path) -> None:
+    """Write a figure in the style that is set, in the format that the name ends in: the same numbers, the same file.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
+    picture, form = io.BytesIO(), out.suffix.lower().removeprefix(".")
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    figure.savefig(picture, format=form, metadata=undated.get(form), bbox_inches="tight", pad_inches=0.06)
     try:
         out.write_bytes(picture.getvalue())
     except OSError as error:

@@ -52,5 +52,6 @@ PACKAGES: Sequence[Package] = (
     Package("vl-convert-python", "vl_convert", "report", "pogo-report --html"),
     Package("submitit", "submitit", "slurm", "launcher=slurm"),
     Package("ray", "ray", "ray", "launcher=ray"),
+    Package("optuna", "optuna", "tune", "pogo-tune"),
     Package("wandb", "wandb", "wandb", "logger.wandb=true"),
 )
