@@ -138,7 +138,7 @@ def _choice(section: Section) -> Choice:
 def _real(section: Section) -> Real:
     low, high = (float(end) for end in _ends(section, "float"))
     log = section.flag("log")
-    step = section.number("step") if section.has("step") else None
+    step = None if section.value("step") is None else section.number("step")
     if log and step is not None:
         raise section.refusal("step", "a logarithmic range has no steps; drop step, or log")
     _check_range(section, "float", low, high, log, step)
