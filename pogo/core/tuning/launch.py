@@ -18,7 +18,7 @@ from pogo.core.sweeps.runner import was_stopped
 from pogo.core.sweeps.task import Task
 from pogo.core.system.signals import StopRequest
 from pogo.core.tuning.plan import StudyPlan
-from pogo.core.tuning.store import Store
+from pogo.core.tuning.store import JOURNAL, Store
 from pogo.core.tuning.words import complete, counts_in_words, trial_in_words
 
 POLL_SECONDS = 0.05
@@ -45,15 +45,19 @@ def tune(plan: StudyPlan, launcher: Launcher, workers: int, module: str = WORKER
         BadInput: the launcher does not take them, or the study is another one than the file's.
         RunFailed: the study's folder cannot be written.
     """
-    store = Store(plan)
-    left = plan.trials - sum(trial.state.is_finished() for trial in store.trials())
-    if left <= 0:
-        return _report(store)
+    left = plan.trials
+    if (plan.folder / JOURNAL).exists():
+        begun = Store(plan)
+        left -= sum(trial.state.is_finished() for trial in begun.trials())
+        if left <= 0:
+            return _report(begun)
     workers = min(workers, left)
     if isinstance(launcher, LocalLauncher):
         launcher = replace(launcher, jobs=workers)
-    logger.info("%s: %s, %d asked for; %d workers.", plan.folder, counts_in_words(store.trials()), plan.trials, workers)
     with make_engine(launcher, str(plan.folder)) as engine, StopRequest() as stop:
+        store = Store(plan)  # a launcher that cannot be is refused before there is anything of the study
+        said = counts_in_words(store.trials())
+        logger.info("%s: %s, %d asked for; %d at a time.", plan.folder, said, plan.trials, workers)
         handles = engine.submit([_task(plan, folder, module) for folder in _worker_folders(plan, workers)])
         if engine.detaches:
             jobs = ", ".join(sorted({handle.job for handle in handles}))

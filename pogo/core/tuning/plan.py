@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pogo.core.config.compose import compose_config
 from pogo.core.config.launcher import is_of_launcher
 from pogo.core.config.schema import LARGEST_SEED, Config
+from pogo.core.data.environment import NO_ENVIRONMENT
 from pogo.core.errors import BadInput
 from pogo.core.learner.interface import MODES, Mode
 from pogo.core.runs.plan import check_settings
@@ -166,7 +167,7 @@ def _samples(plan: StudyPlan) -> Iterator[tuple[str, list[str]]]:
 
 
 def _check_objective(objective: Objective, config: Config) -> None:
-    if not config.eval.episodes or config.env == "none":
+    if not config.eval.episodes or config.env == NO_ENVIRONMENT:
         raise BadInput("objective: these runs are never evaluated; set eval.episodes above 0, and an env.")
     actors = config.actors
     if objective.actor is not None and objective.actor >= len(actors):

@@ -56,16 +56,9 @@ class Store:
             # Of one process at a time, for as long as it takes to choose a trial and to hold its folder.
             self._turn = JournalFileOpenLock(str(plan.folder / "turn"))
             path = str(plan.folder / JOURNAL)
-            storage = JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
-            with self._alone():
-                self._study = optuna.create_study(
-                    storage=storage,
-                    study_name=plan.name,
-                    direction="maximize",
-                    load_if_exists=True,
-                    pruner=make_pruner(plan.pruner),
-                )
-                self._check_definition()
+            self._storage = JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
+            self._study = self._load() or self._begin()
+        self._check_definition()
 
     @classmethod
     def existing(cls, plan: StudyPlan) -> "Store":
@@ -167,6 +160,30 @@ class Store:
             with suppress(RuntimeError):  # another has taken it from a process that slept
                 self._turn.release()
 
+    def _load(self) -> optuna.Study | None:
+        """The study, of which nothing is written; None: it has not begun, or is just about to."""
+        try:
+            study = optuna.load_study(
+                storage=self._storage, study_name=self.plan.name, pruner=make_pruner(self.plan.pruner)
+            )
+        except KeyError:
+            return None
+        return study if DEFINITION in study.user_attrs else None
+
+    def _begin(self) -> optuna.Study:
+        """The study, begun here unless another process was faster."""
+        with self._alone():
+            study = optuna.create_study(
+                storage=self._storage,
+                study_name=self.plan.name,
+                direction="maximize",
+                load_if_exists=True,
+                pruner=make_pruner(self.plan.pruner),
+            )
+            if DEFINITION not in study.user_attrs:
+                study.set_user_attr(DEFINITION, self.plan.definition)
+            return study
+
     def _check_definition(self) -> None:
         """Hold the study to what it began with.
 
@@ -174,10 +191,7 @@ class Store:
             BadInput: the file asks for something else.
         """
         ours: dict[str, Any] = json.loads(json.dumps(self.plan.definition))
-        theirs = self._study.user_attrs.get(DEFINITION)
-        if theirs is None:
-            self._study.set_user_attr(DEFINITION, ours)
-            return
+        theirs = self._study.user_attrs[DEFINITION]
         changed = [key for key in ours if ours[key] != theirs.get(key)]
         if changed:
             raise BadInput(

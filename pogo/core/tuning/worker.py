@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from optuna.trial import TrialState
@@ -12,7 +13,7 @@ from optuna.trial import TrialState
 from pogo.core.errors import EXIT_DONE, RunFailed
 from pogo.core.files.logs import EVALUATION
 from pogo.core.sweeps.records import read_attempts
-from pogo.core.sweeps.runner import Runner, Share, was_stopped
+from pogo.core.sweeps.runner import Runner, Share, shares, was_stopped
 from pogo.core.sweeps.task import TRAIN, Task
 from pogo.core.system.machine import visible_gpus
 from pogo.core.system.signals import StopRequest
@@ -183,9 +184,8 @@ def _give_up_if_all_fail(store: Store) -> None:
 
 def _places(threads: int, side_by_side: int) -> list[Share]:
     """What each of a trial's runs gets of what this worker has."""
-    gpus = visible_gpus()
-    of_gpu = -(-side_by_side // len(gpus)) if gpus else 1
+    places = shares(side_by_side, visible_gpus())
+    of_gpu = places[0].of_gpu
     if of_gpu > 1 and _MEMORY_SHARE in os.environ:  # this worker's part of a GPU that it shares
         os.environ[_MEMORY_SHARE] = f"{float(os.environ[_MEMORY_SHARE]) / of_gpu:.3f}"
-    each = max(1, threads // side_by_side)
-    return [Share(each, gpus[place % len(gpus)] if gpus else None, of_gpu) for place in range(side_by_side)]
+    return [replace(place, threads=max(1, threads // side_by_side)) for place in places]

@@ -61,10 +61,10 @@ def test_the_command_has_the_best_trials_options(studies: Studies) -> None:
 
 def test_fresh_seeds_are_none_of_the_studys(studies: Studies) -> None:
     plan = studies.make(("seeds: [0, 1]", "seeds: [4, 1]\nobjective: {actor: 0, mode: stochastic, evaluations: 3}"))
-    for number in range(1):
-        claim = Store(plan).claim()
-        assert claim is not None, number
-        Store(plan).complete(claim, 1.0, {4: 1.0, 1: 1.0})
+    store = Store(plan)
+    claim = store.claim()
+    assert claim is not None
+    store.complete(claim, 1.0, {4: 1.0, 1: 1.0})
     train, report = make_report(plan).fresh_commands
     assert "seed=5,6,7,8,9" in train
     assert f"run.root={plan.folder}/best" in train

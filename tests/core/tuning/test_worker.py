@@ -20,7 +20,6 @@ pytest.importorskip("optuna")
 from pogo.core.sweeps.runner import Share
 from pogo.core.tuning import worker
 from pogo.core.tuning.launch import tune
-from pogo.core.tuning.report import make_report
 from pogo.core.tuning.store import Store
 
 STAND_IN, WORKER = "tests.helpers.stand_in", "tests.helpers.stand_in_worker"
@@ -161,16 +160,6 @@ def test_a_study_in_which_everything_fails_is_given_up(studies: Studies) -> None
     ):
         worker.work(plan, 1, STAND_IN)
     assert states(plan) == {"FAIL": 3}
-
-
-def test_a_report_of_it_gives_the_best_trials_options(studies: Studies) -> None:
-    plan = studies.make(("trials: 6", "trials: 3"))
-    assert worker.work(plan, 1, STAND_IN) == 0
-    report = make_report(plan)
-    best = max(Store(plan).trials(), key=lambda trial: trial.value or 0.0)
-    attempt = (plan.run_folder(best.number, 0) / "attempts.jsonl").exists()
-    assert attempt
-    assert report.options == [*plan.options, f"algorithm.beta={best.params['algorithm.beta']!r}"]
 
 
 def test_runs_of_a_trial_share_what_their_worker_has(monkeypatch: pytest.MonkeyPatch) -> None:
