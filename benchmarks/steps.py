@@ -41,7 +41,7 @@ def made(
             backend=options.backend,
             dataset=dataset,
             env=options.environment if dataset else None,
-            overrides=overrides | {"run.dir": f"{folder}/run"},
+            overrides=overrides | dict(options.options) | {"run.dir": f"{folder}/run"},
             progress=False,
         )
         last = json.loads((run.path / "train.jsonl").read_text().splitlines()[-1])
@@ -49,6 +49,11 @@ def made(
         (last[f"actor_{index}/step"] / step, last[f"actor_{index}/w2_weight"])
         for index, step in enumerate(STEPS, start=1)
     ]
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, _, value = text.partition("=")
+    return key, json.loads(value)
 
 
 def main() -> None:
@@ -63,6 +68,10 @@ def main() -> None:
     add("--environment", help="of the files")
     add("--backend", choices=("jax", "torch"), default="jax")
     add("--updates", type=int, default=6000)
+    add(
+        "--options", nargs="+", type=_option, default=[], metavar="KEY=VALUE",
+        help="further options of the runs, their values as in JSON: smaller networks, say",
+    )  # fmt: skip
     options = parser.parse_args()
     print("| algorithm | kind | dataset | made / 0.05 | weight | made / 0.1 | weight |")
     print("|---|---|---|---|---|---|---|")
