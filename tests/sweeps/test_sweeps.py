@@ -16,7 +16,7 @@ from pogo.core.sweeps.cell import Cell
 from pogo.core.sweeps.planning import plan_sweep
 from pogo.core.sweeps.records import Launch, cancel, note_end, note_start, write_launch
 from pogo.core.sweeps.status import STATES, status_of
-from tests.helpers.runs import Outcome, assert_same_run, call, finish, run_command, start, wait_for
+from tests.helpers.runs import Outcome, assert_same_run, call, finish, run_command, start, steps, wait_for
 from tests.helpers.slurm import slurm, why_no_slurm
 
 SMALL = (
@@ -175,11 +175,11 @@ def test_every_file_may_be_broken(cell: Cell) -> None:
 def test_a_pool_that_is_killed_leaves_no_run_behind(tmp_path: Path) -> None:
     """Its runs save and stop, and the same command goes on with them."""
     given = ("-m", *SMALL[:2], "train.updates=1000000", *SMALL[3:], "seed=0,1", f"run.root={tmp_path}", "eval.every=0")
+    cells = plan_sweep([text for text in given if text != "-m"])
     process = start(*given, "--jobs", "2")
-    wait_for(lambda: len(list(tmp_path.rglob("checkpoints/0*"))) >= 2, process)
+    wait_for(lambda: all(steps(each.run_dir) for each in cells), process)
     process.kill()
     finish(process)
-    cells = plan_sweep([text for text in given if text != "-m"])
     deadline = time.monotonic() + 60.0
     while any(status_of(each).state == "running" for each in cells):
         assert time.monotonic() < deadline
@@ -191,8 +191,9 @@ def test_a_pool_that_is_killed_leaves_no_run_behind(tmp_path: Path) -> None:
 
 def test_cancel_ends_what_runs(tmp_path: Path) -> None:
     given = ("-m", *SMALL[:2], "train.updates=1000000", *SMALL[3:], "seed=0,1", f"run.root={tmp_path}", "eval.every=0")
+    first, _ = plan_sweep([text for text in given if text != "-m"])
     process = start(*given, "--jobs", "1")
-    wait_for(lambda: bool(list(tmp_path.rglob("checkpoints/0*"))), process)
+    wait_for(lambda: bool(steps(first.run_dir)), process)
     outcome = run_command(*given, "--cancel")
     outcome.assert_code(0)
     assert "2 of 2 runs cancelled" in outcome.output
