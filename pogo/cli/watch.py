@@ -47,7 +47,7 @@ def refuse(options: argparse.Namespace) -> None:
     """Refuse the options of --watch where one run is evaluated.
 
     Raises:
-        BadInput: one of them is given.
+        BadInput: an option of --watch is given without it.
     """
     for name, default in (("poll", None), ("once", False)):
         if getattr(options, name) != default:

@@ -67,7 +67,7 @@ def check_file_is_there(config: DatasetConfig) -> None:
     """Refuse a config that names a file which is not there; nothing is read, and a name is not looked for.
 
     Raises:
-        BadInput: there is no such file, or its folder cannot be looked into.
+        BadInput: the file that `dataset.path` names is not there, or its folder cannot be looked into.
     """
     if config.path is None:
         return

@@ -66,7 +66,7 @@ class Claims:
         return False
 
     def refresh(self) -> None:
-        """Give a sign of life, where one is due."""
+        """Touch the file of each claim that this process holds and has not touched for REFRESH_EVERY seconds."""
         now = self._clock()
         for path, last in self._held.items():
             if now - last >= REFRESH_EVERY:
@@ -75,7 +75,7 @@ class Claims:
                 self._held[path] = now
 
     def release(self, path: Path) -> None:
-        """Give the claim up."""
+        """Delete the claim's file: another process may now make the claim."""
         self._held.pop(path, None)
         with contextlib.suppress(OSError):
             path.unlink()

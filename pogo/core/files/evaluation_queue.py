@@ -63,7 +63,7 @@ class EvaluationQueue:
             document: what the run's log says of one, but for the update.
 
         Raises:
-            RunFailed: it cannot be written.
+            RunFailed: the evaluation's file cannot be written.
         """
         line = counted_line(self._unit, step, evaluation_line(document), EVALUATION)
         write_json_atomically(self._path(step), line)

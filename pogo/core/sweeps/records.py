@@ -52,7 +52,7 @@ def write_launch(folder: Path, launch: Launch) -> None:
     """Note who was given the run; its folder is made if need be.
 
     Raises:
-        RunFailed: it cannot be written.
+        RunFailed: launch.json cannot be written.
     """
     (folder / CANCELLED).unlink(missing_ok=True)
     write_json_atomically(folder / LAUNCH, asdict(launch))
